@@ -1,0 +1,1 @@
+"""Models, segmentation and lymph node measurements of LN-Seg-FM."""

@@ -1,0 +1,1 @@
+"""Core: numpy and SimpleITK, neither Qt nor Slicer nor torch."""

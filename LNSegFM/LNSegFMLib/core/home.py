@@ -1,0 +1,57 @@
+"""Where everything lies that a user makes."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of one user's models, cases and jobs."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Home:
+        """Return ``LNSEGFM_HOME`` where it is set, else the platform's user data folder."""
+        chosen = os.environ.get("LNSEGFM_HOME")
+        if chosen:
+            return cls(Path(chosen).expanduser().absolute())
+        return cls(Path(platformdirs.user_data_dir("LNSegFM", appauthor=False)))
+
+    @property
+    def models(self) -> Path:
+        """Folder of installed models."""
+        return self.root / "models"
+
+    @property
+    def cases(self) -> Path:
+        """Folder of corrected cases."""
+        return self.root / "cases"
+
+    @property
+    def jobs(self) -> Path:
+        """Folder of fine-tuning jobs."""
+        return self.root / "jobs"
+
+
+def slug(text: str, *, limit: int = 40) -> str:
+    """Turn a display name into a short, portable folder name (lower case ASCII letters, digits, hyphens)."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:limit].strip("-") or "unnamed"
+
+
+def free_id(folder: Path, wish: str) -> str:
+    """Return ``wish``, or ``wish-2``, ``wish-3`` ..., whichever does not exist in ``folder`` yet."""
+    name = slug(wish)
+    candidate, number = name, 1
+    while (folder / candidate).exists():
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate

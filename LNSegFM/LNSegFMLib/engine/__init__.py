@@ -1,0 +1,1 @@
+"""Engine: torch and nnU-Net; imported by worker processes only."""

@@ -1,0 +1,1 @@
+"""Scene code: MRML nodes, tables, plots and views; no Qt."""

@@ -1,0 +1,1 @@
+"""Corrected cases and few-shot adaptation of LN-Seg-FM models."""
