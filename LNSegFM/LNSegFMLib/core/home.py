@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-
-import platformdirs
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Home:
         chosen = os.environ.get("LNSEGFM_HOME")
         if chosen:
             return cls(Path(chosen).expanduser().absolute())
-        return cls(Path(platformdirs.user_data_dir("LNSegFM", appauthor=False)))
+        return cls(_user_data_folder() / "LNSegFM")
 
     @property
     def models(self) -> Path:
@@ -39,6 +38,16 @@ class Home:
     def jobs(self) -> Path:
         """Folder of fine-tuning jobs."""
         return self.root / "jobs"
+
+
+def _user_data_folder() -> Path:
+    # Own lines, not platformdirs: the modules must open in a Slicer into which nothing was installed yet, and must
+    # then find the same folder as afterwards.
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
 
 
 def slug(text: str, *, limit: int = 40) -> str:

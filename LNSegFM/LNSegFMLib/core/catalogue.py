@@ -1,0 +1,28 @@
+"""The models this extension knows of: the published ones and the bundled demonstration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from LNSegFMLib.core.files import read_json
+from LNSegFMLib.core.models import ModelStore
+
+RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
+
+
+def published_models() -> list[dict[str, Any]]:
+    """Return the entries of ``Models.json``; its schema lies beside it."""
+    models: list[dict[str, Any]] = read_json(RESOURCES / "Models.json")["models"]
+    return models
+
+
+def install_bundled(store: ModelStore) -> None:
+    """Install the bundled models that are neither installed nor were removed by the user.
+
+    Raises:
+        UserError: A bundled file is missing or damaged.
+    """
+    for entry in published_models():
+        if "bundled" in entry:
+            store.ensure_bundled(RESOURCES / entry["bundled"]["file"], entry["bundled"]["sha256"], entry["id"])

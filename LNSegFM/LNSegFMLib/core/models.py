@@ -1,0 +1,248 @@
+"""The store of installed models.
+
+A model is a folder ``models/<id>/`` that holds a plain nnU-Net v2 model (``plans.json``, ``dataset.json``,
+``fold_*/checkpoint_final.pth``) and ``model.json`` with its card and the SHA-256 of every file. The store never looks
+into checkpoints; reading them needs torch and is the engine's work (`LNSegFMLib.engine.install`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from LNSegFMLib.core.archive import extract_zip
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.files import new_folder, read_json, replace, sha256, write_atomic, write_json
+from LNSegFMLib.core.home import free_id
+
+CARD = "model.json"
+KINDS = ("foundation", "adapted", "demonstration")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What the store knows of a model besides its files.
+
+    Args:
+        name: Display name.
+        kind: One of `KINDS`.
+        architecture: Network class and size in words, for example ``PlainConvUNet``.
+        configuration: nnU-Net configuration, for example ``3d_fullres``.
+        folds: Names of the fold folders, without ``fold_``.
+        orientation: Axis code of the voxel order the model was trained in, as in SimpleITK's ``DICOMOrient``.
+        trainer: The trainer class that the source named.
+        parent: Id of the model this one was adapted from, or empty.
+        parent_sha256: `ModelInfo.sha256` of that model.
+        lineage: How an adapted model came to be: method, hyper-parameters, case ids and label versions, seed,
+            package versions.
+        metrics: Hold-out scores before and after the adaptation, where there were hold-out cases.
+    """
+
+    name: str
+    kind: str
+    architecture: str
+    configuration: str
+    folds: tuple[str, ...]
+    orientation: str = "LPS"
+    trainer: str = "nnUNetTrainer"
+    parent: str = ""
+    parent_sha256: str = ""
+    lineage: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """An installed model: its card, where it lies and what its files are.
+
+    Args:
+        id: Folder name in the store.
+        path: The nnU-Net model folder.
+        card: See `ModelCard`.
+        created: UTC time of the installation, ISO 8601.
+        files: SHA-256 by path relative to ``path``.
+    """
+
+    id: str
+    path: Path
+    card: ModelCard
+    created: str
+    files: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Display name."""
+        return self.card.name
+
+    @property
+    def sha256(self) -> str:
+        """One SHA-256 over all files' names and hashes."""
+        lines = "".join(f"{name}:{digest}\n" for name, digest in sorted(self.files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def checkpoint(self, fold: str) -> Path:
+        """Path of one fold's checkpoint."""
+        return self.path / f"fold_{fold}" / "checkpoint_final.pth"
+
+
+# Inside the class below the name `list` is the method.
+Models = list[ModelInfo]
+
+
+class ModelStore:
+    """Installed models below one folder.
+
+    Args:
+        root: Folder of the models; made when the first one is added.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def list(self) -> Models:
+        """Return the installed models, oldest first. Unfinished folders and unreadable cards are left out."""
+        found = []
+        for card in self.root.glob(f"*/{CARD}"):
+            if card.parent.name.startswith("."):
+                continue
+            try:
+                found.append(self._read(card.parent))
+            except UserError:
+                continue
+        return sorted(found, key=lambda model: (model.created, model.id))
+
+    def get(self, model_id: str) -> ModelInfo:
+        """Return one model.
+
+        Raises:
+            UserError: There is no such model, or its card cannot be read.
+        """
+        folder = self.root / model_id
+        if not model_id or model_id != Path(model_id).name or not (folder / CARD).is_file():
+            known = ", ".join(model.id for model in self.list()) or "none"
+            raise UserError(
+                f"The model '{model_id}' is not installed.", f"Installed: {known}.", "Install it or choose another."
+            )
+        return self._read(folder)
+
+    def verify(self, model_id: str) -> ModelInfo:
+        """Compare every file of a model with its recorded SHA-256 and return the model.
+
+        Raises:
+            UserError: A file is missing or was changed; the message names it.
+        """
+        model = self.get(model_id)
+        todo = "Remove the model and install it again."
+        for name, expected in model.files.items():
+            path = model.path / name
+            if not path.is_file():
+                raise UserError(f"The model '{model.name}' is damaged.", f"{name} is missing.", todo)
+            if sha256(path) != expected:
+                raise UserError(
+                    f"The model '{model.name}' is damaged.",
+                    f"{name} is not the file that was installed (its SHA-256 differs).",
+                    todo,
+                )
+        return model
+
+    def add(self, wish: str, fill: Callable[[Path], ModelCard]) -> ModelInfo:
+        """Add a model: complete, or not at all.
+
+        Args:
+            wish: What the id is made from.
+            fill: Puts the model's files into the empty folder it is given and returns the card.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        target = self.root / free_id(self.root, wish)
+        with new_folder(target) as staging:
+            card = fill(staging)
+            files = {
+                path.relative_to(staging).as_posix(): sha256(path)
+                for path in sorted(staging.rglob("*"))
+                if path.is_file()
+            }
+            created = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+            write_json(staging / CARD, {"created": created, "files": files, **asdict(card)})
+        return self.get(target.name)
+
+    def remove(self, model_id: str) -> None:
+        """Delete a model. A bundled model that was removed is not installed again by `ensure_bundled`."""
+        model = self.get(model_id)
+        doomed = self.root / f".tmp-{uuid.uuid4().hex[:8]}"
+        replace(model.path, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+        if model.card.kind == "demonstration":
+            (self.root / f".removed-{model_id}").touch()
+
+    def descendants(self, model_id: str) -> Models:
+        """Return the models that were adapted from this one, directly or through others."""
+        models, family = self.list(), {model_id}
+        for model in models:
+            if model.card.parent in family:
+                family.add(model.id)
+        return [model for model in models if model.id in family - {model_id}]
+
+    def export(self, model_id: str, target: Path) -> None:
+        """Write a verified model as a zip that ``nnUNetv2_install_pretrained_model_from_zip`` accepts."""
+        model = self.verify(model_id)
+        plans = read_json(model.path / "plans.json")
+        inside = (
+            f"{plans['dataset_name']}/nnUNetTrainer__{plans.get('plans_name', 'nnUNetPlans')}"
+            f"__{model.card.configuration}"
+        )
+
+        def write(temporary: Path) -> None:
+            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name in (*model.files, CARD):
+                    archive.write(model.path / name, f"{inside}/{name}")
+
+        write_atomic(target, write)
+
+    def ensure_bundled(self, archive: Path, digest: str, model_id: str) -> None:
+        """Install the model that comes with the extension, once; needs no torch, for its SHA-256 vouches for it.
+
+        Args:
+            archive: Zip with the content of a model folder of this store.
+            digest: Its SHA-256.
+            model_id: The id it gets.
+
+        Raises:
+            UserError: ``archive`` is missing or not the file that was published.
+        """
+        if (self.root / model_id).exists() or (self.root / f".removed-{model_id}").exists():
+            return
+        if not archive.is_file() or sha256(archive) != digest:
+            raise UserError(
+                "The bundled demonstration model is damaged.", f"{archive.name} is not the published file.",
+                "Install the extension again.",
+            )
+        try:
+            with new_folder(self.root / model_id) as staging:
+                extract_zip(archive, staging)
+        except OSError:
+            # Another process may have installed it in the meantime.
+            if not (self.root / model_id / CARD).is_file():
+                raise
+
+    def _read(self, folder: Path) -> ModelInfo:
+        try:
+            values = read_json(folder / CARD)
+            created, files = str(values.pop("created")), dict(values.pop("files"))
+            card = ModelCard(**{**values, "folds": tuple(values["folds"])})
+        except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"The model '{folder.name}' cannot be read.", f"{CARD}: {error}.",
+                "Remove the model and install it again.",
+            ) from error
+        for name in files:
+            if name != Path(name).as_posix() or Path(name).is_absolute() or ".." in Path(name).parts:
+                raise UserError(f"The model '{folder.name}' cannot be read.", f"{CARD} lists the path '{name}'.")
+        return ModelInfo(folder.name, folder, card, created, files)

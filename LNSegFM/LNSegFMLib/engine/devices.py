@@ -1,0 +1,42 @@
+"""Which device the work runs on, and why."""
+
+from __future__ import annotations
+
+import torch
+
+from LNSegFMLib.core.errors import UserError
+
+CHOICES = ("auto", "cuda", "mps", "cpu")
+
+
+def choose_device(wish: str) -> tuple[torch.device, str]:
+    """Turn the user's choice into a device and a sentence that explains it.
+
+    Args:
+        wish: One of `CHOICES`, or ``cuda:N``.
+
+    Raises:
+        UserError: Unknown choice, or a device that is not there. It is never replaced silently.
+    """
+    name, _, index = wish.partition(":")
+    if name not in CHOICES or (index and (name != "cuda" or not index.isdigit())):
+        raise UserError(f"Unknown device '{wish}'.", f"Known are {', '.join(CHOICES)}.", "Choose one of these.")
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "cuda" and (not cuda or int(index or 0) >= torch.cuda.device_count()):
+        raise UserError("No CUDA GPU can be used.", _why_no_cuda(), "Choose 'auto' or 'cpu', or repair the driver.")
+    if wish == "mps" and not mps:
+        raise UserError("Apple's GPU (MPS) can not be used.", "PyTorch finds none.", "Choose 'auto' or 'cpu'.")
+    if name == "cuda" or (wish == "auto" and cuda):
+        device = torch.device("cuda", int(index or 0))
+        free, total = torch.cuda.mem_get_info(device)
+        return device, f"{torch.cuda.get_device_name(device)}, {free / 1024**3:.1f} of {total / 1024**3:.1f} GB free"
+    if wish == "mps" or (wish == "auto" and mps):
+        return torch.device("mps"), "Apple GPU (MPS)"
+    reason = "as chosen" if wish == "cpu" else _why_no_cuda()
+    return torch.device("cpu"), f"CPU with {torch.get_num_threads()} threads: {reason}"
+
+
+def _why_no_cuda() -> str:
+    if torch.version.cuda is None and getattr(torch.version, "hip", None) is None:
+        return f"the installed PyTorch {torch.__version__} has no GPU support"
+    return f"PyTorch {torch.__version__} finds no GPU or its driver does not work"

@@ -1,0 +1,139 @@
+"""Installing a model: nnU-Net results folder, zip of one, or a bare checkpoint."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from LNSegFMLib.core.archive import extract_zip
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.files import read_json, write_json
+from LNSegFMLib.core.models import ModelCard, ModelInfo, ModelStore
+from LNSegFMLib.engine.checkpoints import load_checkpoint, network_weights, save_checkpoint
+from LNSegFMLib.engine.networks import check_weights
+from LNSegFMLib.engine.plans import architecture_name, check_plans
+
+# The order in which a fold's checkpoint is chosen; the paper evaluates the final one.
+CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What was found: one checkpoint file per fold, and plans and dataset where they lie beside them."""
+
+    checkpoints: dict[str, Path]
+    plans: dict[str, Any] | None = None
+    dataset: dict[str, Any] | None = None
+
+
+def install_model(store: ModelStore, source: Path, *, name: str = "", kind: str = "foundation") -> ModelInfo:
+    """Check a model and copy it into the store, free of everything but weights, plans and dataset description.
+
+    Args:
+        store: Where it is installed.
+        source: nnU-Net results folder (or a folder that holds exactly one), a zip of it, or ``checkpoint_*.pth``.
+        name: Display name; made from the source's name when empty.
+        kind: See `LNSegFMLib.core.models.KINDS`.
+
+    Raises:
+        UserError: Nothing installable found, unsafe content, plans that are not accepted, or weights that do not fit.
+            The store is left as it was.
+    """
+    source = Path(source)
+    with _located(source) as found:
+        wish = name or source.name.removesuffix(".zip").removesuffix(".pth")
+        return store.add(wish, lambda staging: _stage(found, staging, wish, kind))
+
+
+@contextmanager
+def _located(source: Path) -> Iterator[_Source]:
+    if source.is_dir():
+        yield _in_folder(source)
+    elif source.suffix.lower() == ".zip" and source.is_file():
+        with tempfile.TemporaryDirectory(prefix="lnsegfm-") as folder:
+            extract_zip(source, Path(folder))
+            yield _in_folder(Path(folder))
+    elif source.suffix.lower() == ".pth" and source.is_file():
+        yield _bare(source)
+    else:
+        why = "It does not exist." if not source.exists() else "It is neither a folder nor a .zip nor a .pth file."
+        raise UserError(f"{source.name} cannot be installed as a model.", why, _WANTED)
+
+
+_WANTED = "Choose an nnU-Net v2 results folder (with plans.json and fold_*), a zip of it, or a checkpoint .pth file."
+
+
+def _in_folder(folder: Path) -> _Source:
+    candidates = sorted({path.parent for path in folder.rglob("plans.json") if any(path.parent.glob("fold_*/*.pth"))})
+    if len(candidates) != 1:
+        why = (
+            "It holds no plans.json beside fold_*/checkpoint_*.pth."
+            if not candidates
+            else "It holds several models: " + ", ".join(path.name for path in candidates) + "."
+        )
+        raise UserError(f"{folder.name} cannot be installed as a model.", why, _WANTED)
+    model = candidates[0]
+    checkpoints = {}
+    for fold in sorted(model.glob("fold_*")):
+        existing = [fold / name for name in CHECKPOINTS if (fold / name).is_file()]
+        if existing:
+            checkpoints[fold.name.removeprefix("fold_")] = existing[0]
+    if not checkpoints:
+        raise UserError(f"{model.name} cannot be installed as a model.", f"No {' or '.join(CHECKPOINTS)}.", _WANTED)
+    return _Source(checkpoints, _json(model / "plans.json"), _json(model / "dataset.json"))
+
+
+def _bare(checkpoint: Path) -> _Source:
+    beside = checkpoint.parent.parent / "plans.json"
+    if beside.is_file() and checkpoint.parent.name.startswith("fold_"):
+        fold = checkpoint.parent.name.removeprefix("fold_")
+        return _Source({fold: checkpoint}, _json(beside), _json(beside.with_name("dataset.json")))
+    return _Source({"all": checkpoint})
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = read_json(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path.name} cannot be read.", f"{error}.", _WANTED) from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path.name} cannot be read.", "It is not a JSON object.", _WANTED)
+    return value
+
+
+def _stage(found: _Source, staging: Path, name: str, kind: str) -> ModelCard:
+    plans, dataset = found.plans, found.dataset
+    configuration = architecture = trainer = ""
+    for fold, path in found.checkpoints.items():
+        checkpoint = load_checkpoint(path)
+        arguments = checkpoint.get("init_args")
+        arguments = arguments if isinstance(arguments, dict) else {}
+        plans = plans or arguments.get("plans")
+        dataset = dataset or arguments.get("dataset_json")
+        if plans is None or dataset is None:
+            raise UserError(
+                f"{path.name} cannot be installed alone.", "Its 'init_args' hold no plans and dataset.json.", _WANTED
+            )
+        configuration = configuration or str(arguments.get("configuration", ""))
+        trainer = trainer or str(checkpoint.get("trainer_name", ""))
+        resolved = check_plans(plans, configuration, dataset)
+        architecture = architecture_name(resolved)
+        weights = network_weights(checkpoint, path.name)
+        check_weights(weights, plans, configuration, dataset, path.name)
+        axes = checkpoint.get("inference_allowed_mirroring_axes")
+        save_checkpoint(
+            staging / f"fold_{fold}" / "checkpoint_final.pth", weights, plans=plans, configuration=configuration,
+            dataset=dataset, fold=fold, mirroring_axes=tuple(axes) if axes is not None else None,
+        )
+    assert plans is not None and dataset is not None
+    write_json(staging / "plans.json", plans)
+    write_json(staging / "dataset.json", dataset)
+    orientation = "RAS" if plans.get("image_reader_writer") == "NibabelIOWithReorient" else "LPS"
+    return ModelCard(
+        name=name, kind=kind, architecture=architecture, configuration=configuration,
+        folds=tuple(found.checkpoints), orientation=orientation, trainer=trainer or "nnUNetTrainer",
+    )

@@ -1,0 +1,83 @@
+"""What the segmentation worker can do; the command line uses the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.images import read_ct, write_image
+from LNSegFMLib.core.models import ModelStore
+from LNSegFMLib.core.nodes import measure
+from LNSegFMLib.engine.devices import choose_device
+from LNSegFMLib.engine.install import install_model
+from LNSegFMLib.engine.predictor import Predictor, Quality
+
+Arguments = dict[str, Any]
+Report = Callable[[float, str], None]
+
+
+class Operations:
+    """Operations that share one loaded model.
+
+    Args:
+        home: Where models are; the user's home by default.
+    """
+
+    def __init__(self, home: Home | None = None) -> None:
+        self._store = ModelStore((home or Home.default()).models)
+        self._loaded: Predictor | None = None
+
+    def segment(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Segment the CT in the file ``image`` with ``model`` and write labels and measurements.
+
+        Args:
+            arguments: ``model`` (id), ``image`` and ``output`` (paths), ``device``, ``mirroring``, ``step_size``.
+            report: Called with the share done and what is being done.
+            is_cancelled: Asked often.
+        """
+        started = time.monotonic()
+        report(0.0, "Loading the model")
+        device, reason = choose_device(arguments.get("device", "auto"))
+        predictor = self._predictor(arguments["model"], device)
+        report(0.0, "Reading the CT")
+        image = read_ct(Path(arguments["image"]))
+        quality = Quality(bool(arguments.get("mirroring", True)), float(arguments.get("step_size", 0.5)))
+        labels = predictor.segment(
+            image, quality, report=lambda share: report(share, "Segmenting"), is_cancelled=is_cancelled
+        )
+        report(1.0, "Measuring lymph nodes")
+        _, nodes = measure(labels)
+        write_image(labels, Path(arguments["output"]))
+        return {
+            "output": str(arguments["output"]),
+            "model": predictor.model.id,
+            "model_sha256": predictor.model.sha256,
+            "device": device.type,
+            "device_reason": reason,
+            "seconds": time.monotonic() - started,
+            "nodes": [node.to_json() for node in nodes],
+        }
+
+    def install(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Install the model at ``source`` under the display name ``name``."""
+        del is_cancelled
+        report(0.0, "Checking the model")
+        model = install_model(self._store, Path(arguments["source"]), name=arguments.get("name", ""))
+        return {"model": model.id}
+
+    def devices(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Tell what ``auto`` would choose, and why."""
+        del arguments, report, is_cancelled
+        device, reason = choose_device("auto")
+        return {"device": device.type, "device_reason": reason}
+
+    def _predictor(self, model_id: str, device: Any) -> Predictor:
+        model = self._store.get(model_id)
+        loaded = self._loaded
+        if loaded is None or loaded.model.sha256 != model.sha256 or loaded.device != device:
+            self._loaded = None
+            loaded = self._loaded = Predictor(self._store.verify(model_id), device)
+        return loaded

@@ -1,0 +1,131 @@
+"""Sliding-window inference with Gaussian weights, as nnU-Net does it, with progress, cancel and a memory fallback."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from acvl_utils.cropping_and_padding.padding import pad_nd_image
+from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
+from nnunetv2.utilities.helpers import empty_cache
+
+from LNSegFMLib.core.errors import Cancelled, UserError
+
+Slices = tuple[slice, ...]
+
+
+@dataclass
+class TileProgress:
+    """Tells how much is done and asks whether to go on.
+
+    Args:
+        report: Called with the share done, 0 to 1, after every pass of the network.
+        is_cancelled: Asked before every pass.
+    """
+
+    report: Callable[[float], None]
+    is_cancelled: Callable[[], bool]
+    passes: int = 1
+    done: int = 0
+
+    def step(self) -> None:
+        """Count one pass of the network; raise `Cancelled` when the user no longer wants it."""
+        self.done += 1
+        self.report(min(self.done / self.passes, 1.0))
+        self.check()
+
+    def check(self) -> None:
+        """Raise `Cancelled` when the user no longer wants it."""
+        if self.is_cancelled():
+            raise Cancelled
+
+
+@dataclass(frozen=True)
+class SlidingWindow:
+    """How a volume is cut into tiles.
+
+    Args:
+        patch_size: Tile size in voxels, ``(z, y, x)``.
+        step: Distance of neighbouring tiles as a share of the tile, 0 < step <= 1.
+        mirror_axes: Spatial axes (0 = z) whose flips are averaged; empty for none.
+        heads: Number of output channels.
+    """
+
+    patch_size: tuple[int, ...]
+    step: float
+    mirror_axes: tuple[int, ...]
+    heads: int
+
+    def passes(self, shape: Sequence[int]) -> int:
+        """Number of passes of the network for a volume of this shape."""
+        padded = [max(size, patch) for size, patch in zip(shape, self.patch_size)]
+        steps = compute_steps_for_sliding_window(tuple(padded), self.patch_size, self.step)
+        return len(list(itertools.product(*steps))) * len(self._flips())
+
+    @torch.inference_mode()
+    def predict(
+        self, network: torch.nn.Module, data: torch.Tensor, device: torch.device, progress: TileProgress
+    ) -> torch.Tensor:
+        """Return the logits ``[heads, z, y, x]`` (float32, CPU) of ``data`` ``[1, z, y, x]``.
+
+        When the GPU has no memory for the whole result, the sums are kept in main memory; the network stays on the
+        GPU.
+
+        Raises:
+            Cancelled: The user cancelled.
+            UserError: The GPU's memory does not even hold one tile.
+        """
+        padded, slicer = pad_nd_image(data, self.patch_size, "constant", {"value": 0}, True, None)
+        homes = [device] if device.type == "cpu" else [device, torch.device("cpu")]
+        done = progress.done
+        for home in homes:
+            try:
+                logits = self._sum_tiles(network, padded, device, home, progress)
+                return logits[(slice(None), *slicer[1:])].float().cpu()
+            except torch.OutOfMemoryError as error:
+                progress.done, reason = done, str(error).splitlines()[0]
+                empty_cache(device)
+        raise UserError(
+            "The GPU has too little memory for this model.", reason,
+            "Close other programs that use the GPU, or choose the device 'cpu' (slow).",
+        )
+
+    def _sum_tiles(
+        self,
+        network: torch.nn.Module,
+        data: torch.Tensor,
+        device: torch.device,
+        home: torch.device,
+        progress: TileProgress,
+    ) -> torch.Tensor:
+        data = data.to(home)
+        weight = compute_gaussian(
+            self.patch_size, sigma_scale=1.0 / 8, value_scaling_factor=10, dtype=torch.float32, device=home
+        )
+        logits = torch.zeros((self.heads, *data.shape[1:]), device=home)
+        weights = torch.zeros(data.shape[1:], device=home)
+        steps = compute_steps_for_sliding_window(tuple(data.shape[1:]), self.patch_size, self.step)
+        for corner in itertools.product(*steps):
+            tile: Slices = tuple(slice(low, low + size) for low, size in zip(corner, self.patch_size))
+            prediction = self._mirrored(network, data[(slice(None), *tile)][None].to(device), progress)
+            logits[(slice(None), *tile)] += prediction[0].to(home) * weight
+            weights[tile] += weight
+        return logits / weights
+
+    def _mirrored(self, network: torch.nn.Module, tile: torch.Tensor, progress: TileProgress) -> torch.Tensor:
+        total: torch.Tensor | None = None
+        flips = self._flips()
+        for axes in flips:
+            progress.check()
+            with torch.autocast(tile.device.type, enabled=tile.device.type == "cuda"):
+                prediction = torch.flip(network(torch.flip(tile, axes)), axes).float()
+            total = prediction if total is None else total + prediction
+            progress.step()
+        assert total is not None
+        return total / len(flips)
+
+    def _flips(self) -> list[tuple[int, ...]]:
+        axes = [axis + 2 for axis in self.mirror_axes]
+        return [chosen for count in range(len(axes) + 1) for chosen in itertools.combinations(axes, count)]

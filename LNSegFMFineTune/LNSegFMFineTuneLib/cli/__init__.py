@@ -1,0 +1,36 @@
+"""The headless command ``lnsegfm``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from LNSegFMFineTuneLib.cli import adaptation_commands, case_commands, model_commands, segment_command
+from LNSegFMLib.core.errors import Cancelled, UserError
+
+NOTICE = "Research software, not a medical device."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return the exit status: 0 done, 1 refused or failed, 130 cancelled."""
+    parser = argparse.ArgumentParser(
+        prog="lnsegfm", description=f"Lymph node segmentation in CT and few-shot adaptation. {NOTICE}"
+    )
+    parser.add_argument("--home", help="folder of models, cases and jobs (default: LNSEGFM_HOME or the user's data)")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for part in (segment_command, model_commands, case_commands, adaptation_commands):
+        part.add_to(commands)
+    options = parser.parse_args(arguments)
+    if options.home:
+        # The job's process inherits it.
+        os.environ["LNSEGFM_HOME"] = options.home
+    try:
+        options.run(options)
+    except UserError as error:
+        print(f"lnsegfm: {error}", file=sys.stderr)
+        return 1
+    except (Cancelled, KeyboardInterrupt):
+        print("lnsegfm: cancelled", file=sys.stderr)
+        return 130
+    return 0

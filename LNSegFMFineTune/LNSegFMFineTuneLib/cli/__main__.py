@@ -1,0 +1,5 @@
+"""``python -m LNSegFMFineTuneLib.cli``."""
+
+from LNSegFMFineTuneLib.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,139 @@
+"""``lnsegfm adapt`` and ``lnsegfm jobs``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import fields
+from typing import Any
+
+from tqdm import tqdm
+
+from LNSegFMFineTuneLib.core.jobs import Job, JobStore
+from LNSegFMFineTuneLib.core.spec import PRESETS, CaseRef, JobSpec
+from LNSegFMLib.core.cases import CaseStore
+from LNSegFMLib.core.catalogue import install_bundled
+from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.models import ModelStore
+
+# Fields of a job that `lnsegfm adapt` fills in itself.
+_COMPUTED = ("base_model", "base_sha256", "cases", "holdout")
+ENDED = ("done", "failed", "cancelled", "interrupted")
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands' parsers."""
+    adapt = commands.add_parser("adapt", help="fine-tune a model to the stored cases in a background job")
+    adapt.add_argument("-m", "--model", required=True, help="id of the base model")
+    adapt.add_argument("--preset", default="paper", choices=tuple(PRESETS))
+    adapt.add_argument("--detach", action="store_true", help="do not wait for the job")
+    for entry in fields(JobSpec):
+        if entry.name not in _COMPUTED:
+            kind = type(entry.default)
+            adapt.add_argument(f"--{entry.name.replace('_', '-')}", type=kind, help=f"paper: {entry.default}")
+    adapt.set_defaults(run=_adapt)
+    jobs = commands.add_parser("jobs", help="list, watch, cancel and resume jobs")
+    actions = jobs.add_subparsers(metavar="ACTION", required=True)
+    actions.add_parser("list", help="all jobs").set_defaults(run=_list)
+    for name, action in (("watch", _watch), ("cancel", _cancel), ("resume", _resume), ("log", _log)):
+        parser = actions.add_parser(name)
+        parser.add_argument("job", help="job id")
+        parser.set_defaults(run=action)
+
+
+def make_spec(home: Home, model_id: str, preset: str, **changes: Any) -> JobSpec:
+    """Return a job for the cases as they are sorted now, each with its newest label version.
+
+    Args:
+        home: Where models and cases are.
+        model_id: The base model.
+        preset: Key of `LNSegFMFineTuneLib.core.spec.PRESETS`.
+        **changes: Fields of `JobSpec` that differ from the preset.
+    """
+    model = ModelStore(home.models).get(model_id)
+    chosen: dict[str, list[CaseRef]] = {"train": [], "holdout": [], "excluded": []}
+    for case in CaseStore(home.cases).list():
+        chosen[case.use].append(CaseRef(case.id, case.versions[-1].number))
+    values = {**PRESETS[preset], **changes}
+    return JobSpec(
+        base_model=model.id, base_sha256=model.sha256, cases=tuple(chosen["train"]),
+        holdout=tuple(chosen["holdout"]), **values,
+    )
+
+
+def _store() -> JobStore:
+    return JobStore(Home.default().jobs)
+
+
+def _adapt(options: argparse.Namespace) -> None:
+    home = Home.default()
+    install_bundled(ModelStore(home.models))
+    names = [entry.name for entry in fields(JobSpec) if entry.name not in _COMPUTED]
+    changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    job = _store().create(make_spec(home, options.model, options.preset, **changes))
+    job.start()
+    print(f"Job {job.id} works in the background; its folder is {job.path}")
+    if not options.detach:
+        follow(job)
+
+
+def follow(job: Job) -> None:
+    """Show a job's progress until it ends.
+
+    Raises:
+        UserError: The job failed or its process ended unexpectedly.
+        Cancelled: Somebody cancelled it.
+    """
+    with tqdm(total=job.spec.steps, unit="it") as bar:
+        while (status := job.status()).state not in ENDED:
+            _show(bar, status)
+            time.sleep(0.3)
+        _show(bar, status)
+    if status.state == "cancelled":
+        raise Cancelled
+    if status.state == "interrupted":
+        raise UserError(
+            f"The process of job {job.id} ended unexpectedly.", "\n".join(job.log_tail(10)),
+            f"Type: lnsegfm jobs resume {job.id}",
+        )
+    if status.state == "failed":
+        raise UserError.from_json(status.error or {})
+    print(f"The adapted model is '{status.model_id}'.")
+    if status.metrics:
+        before, after = status.metrics["mean"]["before"], status.metrics["mean"]["after"]
+        print(f"Hold-out: DSC {before['dsc']:.3f} -> {after['dsc']:.3f}, NSD@1mm {before['nsd']:.3f} -> {after['nsd']:.3f}")
+
+
+def _show(bar: Any, status: Any) -> None:
+    bar.set_description_str(status.stage or status.state)
+    if status.loss is not None:
+        bar.set_postfix_str(f"loss {status.loss:.3f}")
+    bar.update((status.iteration or 0) - bar.n)
+
+
+def _list(options: argparse.Namespace) -> None:
+    del options
+    for job in _store().list():
+        status = job.status()
+        print(f"{job.id:12s}  {status.state:11s}  {status.iteration or 0}/{job.spec.steps}  {job.spec.method}  "
+              f"{status.model_id or status.stage}")
+
+
+def _watch(options: argparse.Namespace) -> None:
+    follow(_store().get(options.job))
+
+
+def _cancel(options: argparse.Namespace) -> None:
+    _store().get(options.job).cancel()
+    print("Cancel was asked for; the job keeps its checkpoint.")
+
+
+def _resume(options: argparse.Namespace) -> None:
+    job = _store().get(options.job)
+    job.resume()
+    follow(job)
+
+
+def _log(options: argparse.Namespace) -> None:
+    print("\n".join(_store().get(options.job).log_tail(200)))

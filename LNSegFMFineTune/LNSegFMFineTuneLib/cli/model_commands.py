@@ -1,0 +1,81 @@
+"""``lnsegfm models``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from LNSegFMLib.core.catalogue import install_bundled, published_models
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.models import ModelStore
+
+
+def add_to(commands: Any) -> None:
+    """Add the command's parser."""
+    models = commands.add_parser("models", help="list, install, verify, export and remove models")
+    actions = models.add_subparsers(metavar="ACTION", required=True)
+    actions.add_parser("list", help="installed models").set_defaults(run=_list)
+    actions.add_parser("published", help="models one can get").set_defaults(run=_published)
+    install = actions.add_parser("install", help="results folder, zip of it, or checkpoint .pth")
+    install.add_argument("source", type=Path)
+    install.add_argument("--name", default="", help="display name")
+    install.set_defaults(run=_install)
+    for name, action, text in (
+        ("verify", _verify, "compare a model's files with their SHA-256"),
+        ("remove", _remove, "delete a model"),
+        ("export", _export, "write a zip for stock nnU-Net"),
+    ):
+        parser = actions.add_parser(name, help=text)
+        parser.add_argument("model", help="model id")
+        parser.set_defaults(run=action)
+        if name == "export":
+            parser.add_argument("-o", "--output", type=Path, required=True)
+
+
+def _store() -> ModelStore:
+    store = ModelStore(Home.default().models)
+    install_bundled(store)
+    return store
+
+
+def _list(options: argparse.Namespace) -> None:
+    del options
+    for model in _store().list():
+        origin = f"from {model.card.parent}" if model.card.parent else model.card.architecture
+        print(f"{model.id:32s}  {model.card.kind:13s}  {origin:28s}  {model.name}")
+
+
+def _published(options: argparse.Namespace) -> None:
+    del options
+    for entry in published_models():
+        dice = f"Dice {entry['internal_dice']:.4f}" if entry["internal_dice"] is not None else "Dice not published"
+        source = entry.get("download", "bundled")
+        support = "" if entry["supported"] else "  (cannot be installed by this version)"
+        print(f"{entry['name']:28s}  {entry['architecture']:20s}  {dice:18s}  {source}{support}")
+
+
+def _install(options: argparse.Namespace) -> None:
+    from LNSegFMLib.engine.install import install_model
+
+    model = install_model(ModelStore(Home.default().models), options.source, name=options.name)
+    print(f"Installed '{model.name}' as {model.id} ({model.card.architecture}, SHA-256 {model.sha256})")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    model = _store().verify(options.model)
+    print(f"{model.id}: {len(model.files)} files as installed")
+
+
+def _remove(options: argparse.Namespace) -> None:
+    store = _store()
+    children = store.descendants(options.model)
+    store.remove(options.model)
+    print(f"Removed {options.model}")
+    if children:
+        print("Models adapted from it stay usable: " + ", ".join(child.id for child in children))
+
+
+def _export(options: argparse.Namespace) -> None:
+    _store().export(options.model, options.output)
+    print(f"Wrote {options.output}; install it with nnUNetv2_install_pretrained_model_from_zip")

@@ -1,0 +1,250 @@
+"""The store of fine-tuning jobs: make, start, watch, cancel and resume them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.files import new_folder, read_json, write_json
+from LNSegFMLib.core.files import replace as move
+from LNSegFMLib.core.locks import FileLock, LockHeld
+from LNSegFMLib.core.processes import (
+    child_environment,
+    is_alive,
+    package_folder,
+    process_start_time,
+    python_executable,
+    start_detached,
+)
+from LNSegFMLib.core.text_tail import tail
+
+import LNSegFMFineTuneLib
+from LNSegFMFineTuneLib.core.progress import ProgressReader
+from LNSegFMFineTuneLib.core.spec import JobSpec
+from LNSegFMFineTuneLib.core.status import CANCEL, JOB, LAUNCH, LOG, PROGRESS, RUN_LOCK, START_LOCK, STATUS, JobStatus
+
+_ID = re.compile(r"job-(\d{4,})")
+# So long may a start take between announcing itself and telling the pid of what it started.
+_LAUNCH_S = 30.0
+_LOG_LINES = 15
+
+
+class Job:
+    """One job; its folder is the truth, and every question looks there.
+
+    Args:
+        path: The job's folder.
+
+    Raises:
+        UserError: ``job.json`` cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.id = self.path.name
+        try:
+            content = read_json(self.path / JOB)
+            self.created: str = content["created"]
+            self.spec = JobSpec.from_json(content["spec"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"The job '{self.id}' cannot be read.", f"{JOB}: {type(error).__name__}: {error}.", "Remove the job."
+            ) from error
+        self._progress = ProgressReader(self.path / PROGRESS)
+
+    def status(self) -> JobStatus:
+        """Return how the job stands now."""
+        status = self._read_status()
+        if status.state == "running" and not is_alive(status.pid, status.pid_started):
+            status = self._read_status()  # it may have ended properly since
+            if status.state == "running":
+                return replace(status, state="interrupted", message="Its process ended before it was done.")
+        if status.state == "starting" and not self._is_launching(status):
+            status = self._read_status()
+            if status.state == "starting":
+                return self._never_ran(status)
+        return status
+
+    def progress(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return the rows of the iterations after number ``after``, in order.
+
+        Each has ``iteration``, ``loss``, ``lr``, ``seconds`` and sometimes ``pseudo_dice``. Iterations that were done again
+        after a resume are returned as they were the last time.
+        """
+        return self._progress.rows(after)
+
+    def log_tail(self, lines: int = 40) -> list[str]:
+        """Return the last lines of the job's log."""
+        return tail(self.path / LOG, lines)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `resume` makes sense: it was started, is not done, and nobody works on it."""
+        return self.status().state in ("failed", "cancelled", "interrupted")
+
+    def start(self, command: Sequence[str] | None = None) -> None:
+        """Start the runner as a process that outlives this one.
+
+        Args:
+            command: Its command line; by default ``python -m LNSegFMFineTuneLib.engine.runner <folder>``.
+
+        Raises:
+            UserError: The job is running or done already, or the process cannot be started.
+        """
+        try:
+            with FileLock(self.path / START_LOCK):
+                self._refuse_second_start()
+                self._launch(command)
+        except LockHeld as error:
+            raise self._refusal("is being started already") from error
+
+    def cancel(self) -> None:
+        """Ask a running job to stop; it is ``cancelled`` when it has. Nothing happens when nobody works on it."""
+        if self.status().active:
+            (self.path / CANCEL).touch()
+
+    def resume(self, command: Sequence[str] | None = None) -> None:
+        """Start again from the last checkpoint.
+
+        Raises:
+            UserError: There is nothing to resume; see also `start`.
+        """
+        if not self.can_resume:
+            raise self._refusal(f"cannot be resumed; it is {self.status().state}")
+        self.start(command)
+
+    def remove(self) -> None:
+        """Delete the job's folder.
+
+        Raises:
+            UserError: It is running.
+        """
+        if self.status().active:
+            raise self._refusal("is running", "Cancel it first.")
+        doomed = self.path.with_name(f".tmp-{uuid.uuid4().hex[:8]}")
+        move(self.path, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def _read_status(self) -> JobStatus:
+        path = self.path / STATUS
+        if not path.exists():
+            return JobStatus(iterations=self.spec.steps)
+        try:
+            return JobStatus.from_json(read_json(path))
+        except (OSError, ValueError, TypeError) as error:
+            reason = UserError("The job's status cannot be read.", f"{STATUS}: {error}.", "Resume the job.")
+            return JobStatus("interrupted", message=reason.what, error=reason.to_json(), iterations=self.spec.steps)
+
+    def _is_launching(self, status: JobStatus) -> bool:
+        try:
+            launch = read_json(self.path / LAUNCH)
+        except FileNotFoundError:
+            return time.time() - status.updated < _LAUNCH_S
+        return is_alive(launch["pid"], launch["pid_started"])
+
+    def _never_ran(self, status: JobStatus) -> JobStatus:
+        lines = "\n".join(self.log_tail(_LOG_LINES))
+        reason = UserError(
+            "The job's process ended before it began to work.",
+            f"Its last lines were:\n{lines}" if lines else "It left nothing in its log.",
+            "Correct what it says, then resume the job.",
+        )
+        return replace(status, state="interrupted", message=reason.what, error=reason.to_json())
+
+    def _has_writer(self) -> bool:
+        # The status cannot tell of a runner on another computer that shares this folder; its lock can. A runner that
+        # has just written its last status holds it for another moment.
+        try:
+            with FileLock(self.path / RUN_LOCK, wait_s=0.5):
+                return False
+        except LockHeld:
+            return True
+
+    def _refuse_second_start(self) -> None:
+        status = self.status()
+        if status.state == "done":
+            raise self._refusal("is done already", "Make a new job.")
+        if status.active or self._has_writer():
+            raise self._refusal("is running already", "Wait for it, or cancel it first.")
+
+    def _launch(self, command: Sequence[str] | None) -> None:
+        before = self._read_status()
+        (self.path / CANCEL).unlink(missing_ok=True)
+        (self.path / LAUNCH).unlink(missing_ok=True)
+        # Announced before the process is there: afterwards the status is the runner's to write.
+        starting = replace(
+            before, state="starting", stage="", message="", error=None, iterations=self.spec.steps, updated=time.time()
+        )
+        write_json(self.path / STATUS, starting.to_json())
+        environment = child_environment(
+            [package_folder(LNSegFMFineTuneLib.__file__)], {"LNSEGFM_HOME": str(self.path.absolute().parent.parent)}
+        )
+        default = [python_executable(), "-m", "LNSegFMFineTuneLib.engine.runner", str(self.path.absolute())]
+        try:
+            pid = start_detached(command or default, environment, self.path / LOG)
+        except OSError as error:
+            reason = UserError("The job's process cannot be started.", f"{error}.", "Check the installation.")
+            failed = replace(starting, state="failed", message=reason.what, error=reason.to_json())
+            write_json(self.path / STATUS, failed.to_json())
+            raise reason from error
+        write_json(self.path / LAUNCH, {"pid": pid, "pid_started": process_start_time(pid)})
+
+    def _refusal(self, why: str, todo: str = "") -> UserError:
+        return UserError(f"The job '{self.id}' {why}.", "", todo)
+
+
+class JobStore:
+    """All jobs below one folder.
+
+    Args:
+        root: Folder of the jobs, ``<home>/jobs``; made when the first one is created.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def create(self, spec: JobSpec) -> Job:
+        """Make a job; it waits to be started."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / ".lock", wait_s=10.0):
+            number = 1 + max((number for number, _ in _numbered(self.root)), default=0)
+            target = self.root / f"job-{number:04d}"
+            created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            with new_folder(target) as staging:
+                write_json(staging / JOB, {"created": created, "spec": spec.to_json()})
+        return Job(target)
+
+    def list(self) -> list[Job]:
+        """Return the jobs, oldest first; folders that are not complete or cannot be read are left out."""
+        jobs = []
+        for _, folder in sorted(_numbered(self.root)):
+            try:
+                jobs.append(Job(folder))
+            except UserError:
+                continue
+        return jobs
+
+    def get(self, job_id: str) -> Job:
+        """Return one job.
+
+        Raises:
+            UserError: There is none of this id, or it cannot be read.
+        """
+        folder = self.root / job_id
+        if not _ID.fullmatch(job_id) or not (folder / JOB).is_file():
+            known = ", ".join(job.id for job in self.list()) or "none"
+            raise UserError(f"There is no job '{job_id}'.", f"There are: {known}.", "Choose one of these.")
+        return Job(folder)
+
+
+def _numbered(root: Path) -> list[tuple[int, Path]]:
+    found = ((_ID.fullmatch(folder.name), folder) for folder in root.glob("job-*"))
+    return [(int(match.group(1)), folder) for match, folder in found if match]

@@ -1,0 +1,215 @@
+"""One adaptation from the base model to the adapted one: prepare, score, train, score again, store."""
+
+from __future__ import annotations
+
+import copy
+import importlib.metadata
+import platform
+import shutil
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from LNSegFMFineTuneLib.core.jobs import Job
+from LNSegFMFineTuneLib.core.spec import CaseRef
+from LNSegFMFineTuneLib.core.writer import JobWriter
+from LNSegFMFineTuneLib.engine.trainer import Trainer, Weights
+from LNSegFMFineTuneLib.engine.training_data import TrainingCase, preprocess
+from LNSegFMLib.core.cases import CaseStore
+from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.files import read_json, write_json
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.images import write_image
+from LNSegFMLib.core.metrics import score_case
+from LNSegFMLib.core.models import ModelCard, ModelInfo, ModelStore
+from LNSegFMLib.engine.checkpoints import load_checkpoint, network_weights, save_checkpoint
+from LNSegFMLib.engine.devices import choose_device
+from LNSegFMLib.engine.predictor import Predictor
+
+CHECKPOINT = "checkpoint.pth"
+
+
+def adapt(writer: JobWriter, folder: Path, home: Home) -> None:
+    """Carry a job from wherever it stands to its end.
+
+    Args:
+        writer: The job's status; locked by this process.
+        folder: The job folder.
+        home: Where models and cases are.
+
+    Raises:
+        UserError: The base model or a case is gone or was changed, or memory does not suffice.
+        Cancelled: The user cancelled; the checkpoint is kept.
+    """
+    Adaptation(writer, folder, home).run()
+
+
+class Adaptation:
+    """The steps of a job. Each can be interrupted; finished ones are not done again."""
+
+    def __init__(self, writer: JobWriter, folder: Path, home: Home) -> None:
+        self._writer, self._folder, self._home = writer, folder, home
+        self._spec = Job(folder).spec
+        self._cases = CaseStore(home.cases)
+        self._models = ModelStore(home.models)
+        self._device, reason = choose_device(self._spec.device)
+        writer.status(device=f"{self._device.type}: {reason}", iterations=self._spec.steps)
+        self._base = self._verified_base()
+
+    def run(self) -> None:
+        """Do what is left to do and finish the job."""
+        finished = self._already_stored()
+        if finished is None:
+            before = self._score("before", None)
+            trainer = self._prepared()
+            self._train(trainer)
+            weights = trainer.weights()
+            del trainer
+            metrics = compare(before, self._score("after", weights))
+            finished = self._store(weights, metrics)
+        self._writer.done(finished.id, finished.card.metrics)
+
+    def _verified_base(self) -> ModelInfo:
+        self._stage("Checking the base model")
+        base = self._models.verify(self._spec.base_model)
+        if base.sha256 != self._spec.base_sha256:
+            raise UserError(
+                f"The base model '{base.name}' is not the one this job was made for.", "Its SHA-256 differs.",
+                "Start a new job from the model that is installed now.",
+            )
+        return base
+
+    def _already_stored(self) -> ModelInfo | None:
+        """A job that was killed after its model was stored must not store it twice."""
+        return next((model for model in self._models.list() if model.card.lineage.get("job") == self._folder.name), None)
+
+    def _stage(self, text: str, **status: Any) -> None:
+        if self._writer.cancelled():
+            raise Cancelled
+        self._writer.status(stage=text, message="", **status)
+
+    def _files(self, case: CaseRef) -> TrainingCase:
+        info = self._cases.get(case.id)
+        return TrainingCase(case.id, info.image_path, info.label_path(case.version))
+
+    def _prepared(self) -> Trainer:
+        spec, base = self._spec, self._base
+        self._stage("Preparing cases")
+        plans, dataset = read_json(base.path / "plans.json"), read_json(base.path / "dataset.json")
+        data = self._folder / "work" / "cases"
+        # nnU-Net reads pickles from this folder: only what this very process wrote may lie there.
+        shutil.rmtree(data.parent, ignore_errors=True)
+        data.mkdir(parents=True)
+        preprocess(
+            [self._files(case) for case in (*spec.cases, *spec.holdout)],
+            PlansManager(copy.deepcopy(plans)), base.card.configuration, dataset, base.card.orientation, data,
+            lambda case: self._stage("Preparing cases", message=case),
+        )
+        path = base.checkpoint(base.card.folds[0])
+        weights = network_weights(load_checkpoint(path), path.name)
+        trainer = Trainer.start(plans, base.card.configuration, dataset, weights, spec, data, self._device)
+        if (self._folder / CHECKPOINT).is_file():
+            trainer.restore(self._folder / CHECKPOINT)
+        return trainer
+
+    def _train(self, trainer: Trainer) -> None:
+        spec, writer = self._spec, self._writer
+        self._stage("Training")
+        saved, durations = time.monotonic(), deque[float](maxlen=50)
+        while trainer.iteration < spec.steps:
+            started = time.monotonic()
+            loss = trainer.step()
+            durations.append(time.monotonic() - started)
+            ended = trainer.iteration % spec.iterations_per_epoch == 0
+            row = {
+                "iteration": trainer.iteration, "loss": loss, "lr": trainer.learning_rate, "seconds": durations[-1]
+            }
+            if ended and spec.holdout:
+                row["pseudo_dice"] = trainer.pseudo_dice()
+            left = (spec.steps - trainer.iteration) * sum(durations) / len(durations)
+            writer.append(row)
+            known = {"pseudo_dice": row["pseudo_dice"]} if "pseudo_dice" in row else {}
+            writer.status(iteration=trainer.iteration, epoch=trainer.epoch, loss=loss, eta_s=left, **known)
+            cancelled = writer.cancelled()
+            if ended or cancelled or time.monotonic() - saved > spec.checkpoint_seconds:
+                trainer.save(self._folder / CHECKPOINT)
+                saved = time.monotonic()
+            if cancelled:
+                raise Cancelled
+
+    def _store(self, weights: Weights, metrics: dict[str, Any]) -> ModelInfo:
+        self._stage("Storing the adapted model")
+        spec, base = self._spec, self._base
+        plans, dataset = read_json(base.path / "plans.json"), read_json(base.path / "dataset.json")
+        configuration = base.card.configuration
+        mirroring = load_checkpoint(base.checkpoint(base.card.folds[0])).get("inference_allowed_mirroring_axes")
+
+        def fill(staging: Path) -> ModelCard:
+            write_json(staging / "plans.json", plans)
+            write_json(staging / "dataset.json", dataset)
+            save_checkpoint(
+                staging / "fold_all" / "checkpoint_final.pth", weights, plans=plans,
+                configuration=configuration, dataset=dataset, fold="all", mirroring_axes=mirroring,
+            )
+            return ModelCard(
+                name=spec.name or f"{base.name}, adapted", kind="adapted", architecture=base.card.architecture,
+                configuration=configuration, folds=("all",), orientation=base.card.orientation,
+                parent=base.id, parent_sha256=base.sha256, lineage=self._lineage(), metrics=metrics,
+            )
+
+        model = self._models.add(spec.name or f"{base.id}-{spec.method}", fill)
+        (self._folder / CHECKPOINT).unlink(missing_ok=True)
+        return model
+
+    def _lineage(self) -> dict[str, Any]:
+        packages = ("torch", "nnunetv2", "numpy", "SimpleITK")
+        return {
+            "job": self._folder.name,
+            **self._spec.to_json(),
+            "device": self._device.type,
+            "packages": {
+                "python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}
+            },
+        }
+
+    def _score(self, when: str, weights: Weights | None) -> dict[str, dict[str, float]]:
+        """Segment the hold-out cases, keep labels and scores in ``result/``, and return the scores.
+
+        Args:
+            when: ``"before"`` or ``"after"``.
+            weights: The trained weights; None for the base model's own.
+        """
+        if not self._spec.holdout:
+            return {}
+        known = self._folder / "result" / f"{when}.json"
+        if known.is_file():
+            return read_json(known)
+        predictor = Predictor(self._base, self._device, weights=weights)
+        scores = {}
+        for number, case in enumerate(self._spec.holdout, 1):
+            self._stage(f"Scoring hold-out cases {when}", eta_s=None)
+            self._writer.status(message=f"{number} of {len(self._spec.holdout)}")
+            files = self._files(case)
+            labels = predictor.segment(sitk.ReadImage(str(files.image)), is_cancelled=self._writer.cancelled)
+            write_image(labels, self._folder / "result" / f"{case.id}-{when}.nrrd")
+            scores[case.id] = score_case(labels, sitk.ReadImage(str(files.label)))
+        write_json(known, scores)
+        return scores
+
+
+def compare(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """Return hold-out scores per case and their means: ``{"cases": {id: {"before", "after"}}, "mean": {...}}``."""
+    if not after:
+        return {}
+
+    def mean(scores: dict[str, dict[str, float]]) -> dict[str, float]:
+        return {name: sum(case[name] for case in scores.values()) / len(scores) for name in ("dsc", "nsd")}
+
+    return {
+        "cases": {case: {"before": before[case], "after": after[case]} for case in after},
+        "mean": {"before": mean(before), "after": mean(after)},
+    }

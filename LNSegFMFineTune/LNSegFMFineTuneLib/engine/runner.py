@@ -1,0 +1,40 @@
+"""The process of one fine-tuning job: ``python -m LNSegFMFineTuneLib.engine.runner JOB_FOLDER``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import traceback
+from pathlib import Path
+
+from LNSegFMFineTuneLib.core.writer import JobWriter
+from LNSegFMLib.core.errors import Cancelled
+from LNSegFMLib.core.home import Home
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job in the folder ``arguments[0]`` to its end; return the exit status."""
+    folder = Path(arguments[0]).absolute()
+    work = folder / "work"
+    # nnU-Net reads these when a trainer is made; this process is the job's own.
+    os.environ.update(nnUNet_preprocessed=str(work), nnUNet_results=str(work), nnUNet_n_proc_DA="0")
+    try:
+        with JobWriter(folder) as writer:
+            writer.status(stage="Loading PyTorch")
+            from LNSegFMFineTuneLib.engine.adaptation import adapt
+
+            try:
+                adapt(writer, folder, Home.default())
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+    except Cancelled:
+        return 0
+    except Exception:  # the writer has recorded the reason; the log gets the details
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

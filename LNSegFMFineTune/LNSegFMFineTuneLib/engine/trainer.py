@@ -1,0 +1,208 @@
+"""nnU-Net's data loading, augmentation, deep supervision and loss around a fine-tuning method."""
+
+from __future__ import annotations
+
+import copy
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from LNSegFMFineTuneLib.core.spec import JobSpec
+from LNSegFMFineTuneLib.engine.methods import get_method
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.files import write_atomic
+from LNSegFMLib.engine.checkpoints import write_tensors
+from LNSegFMLib.engine.networks import build_network
+
+Weights = dict[str, torch.Tensor]
+HOLDOUT_BATCHES = 5
+
+
+class Trainer(nnUNetTrainer):
+    """A network, its data and a method; every call of `step` is one iteration.
+
+    nnU-Net's own loop is not used: it saves every 50 epochs only, plots, keeps a best checkpoint, and ends with a
+    validation in a pool of processes.
+
+    Make it with `start`: nnU-Net's constructor insists on its own parameters.
+    """
+
+    spec: JobSpec
+    iteration: int
+
+    @classmethod
+    def start(
+        cls,
+        plans: dict[str, Any],
+        configuration: str,
+        dataset: dict[str, Any],
+        weights: Weights,
+        spec: JobSpec,
+        data: Path,
+        device: torch.device,
+    ) -> Trainer:
+        """Return a trainer that is ready for its first iteration.
+
+        Args:
+            plans: Content of ``plans.json`` of the base model.
+            configuration: nnU-Net configuration name.
+            dataset: Content of ``dataset.json``.
+            weights: The base model's whole state dict, segmentation heads included.
+            spec: What was asked for.
+            data: Folder written by `LNSegFMFineTuneLib.engine.training_data.preprocess`.
+            device: Where to train.
+
+        The environment variables ``nnUNet_preprocessed`` and ``nnUNet_results`` must be set.
+        """
+        plans = copy.deepcopy(plans)
+        plans["continue_training"] = False
+        plans["configurations"][configuration]["batch_size"] = spec.batch_size
+        trainer = cls(plans, configuration, "all", dataset, device)
+        # nnU-Net always takes the first GPU.
+        trainer.device = device
+        trainer.spec, trainer.iteration, trainer.batch_size = spec, 0, spec.batch_size
+        seed_everything(spec.seed)
+        trainer.preprocessed_dataset_folder = str(data)
+        trainer.dataset_class = nnUNetDatasetBlosc2
+        trainer.network = build_network(plans, configuration, dataset, deep_supervision=True)
+        trainer.network.load_state_dict(weights)
+        trainer.network.to(trainer.device)
+        trainer.optimizer = get_method(spec.method).prepare(trainer.network, spec)
+        trainer.loss = trainer._build_loss()
+        trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
+        return trainer
+
+    def _do_i_compile(self) -> bool:
+        # Compiling takes minutes and a C compiler; a few-shot run on a clinic's workstation has neither.
+        return False
+
+    def print_to_log_file(self, *args: Any, also_print_to_console: bool = True, add_timestamp: bool = True) -> None:
+        """Print; the job's log is this process's output."""
+        del also_print_to_console, add_timestamp
+        print(*args, flush=True)
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Return the ids of the training and the hold-out cases; without hold-out nnU-Net gets the former twice."""
+        train = [case.id for case in self.spec.cases]
+        return train, [case.id for case in self.spec.holdout] or list(train)
+
+    def get_dataloaders(self) -> tuple[Any, Any]:
+        """Return endless iterators over training and hold-out batches, in this process unless the job asks for more."""
+        train, holdout = super().get_dataloaders()
+        count = self.spec.loader_processes
+        if count:
+            seeds = [self.spec.seed + number for number in range(count)]
+            train = MultiThreadedAugmenter(
+                train.data_loader, None, count, num_cached_per_queue=2, seeds=seeds,
+                pin_memory=self.device.type == "cuda",
+            )
+        return train, holdout
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next iteration, from 0."""
+        return self.iteration // self.spec.iterations_per_epoch
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next iteration: nnU-Net's polynomial decay, constant within an epoch."""
+        return self.spec.learning_rate * (1 - self.epoch / self.spec.epochs) ** self.spec.poly_exponent
+
+    def step(self) -> float:
+        """Do one iteration and return its loss.
+
+        Raises:
+            UserError: The loss is not a number any more.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        self.network.train()
+        batch = next(self.dataloader_train)
+        data = batch["data"].to(self.device, non_blocking=True)
+        target = [scale.to(self.device, non_blocking=True) for scale in batch["target"]]
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
+            loss = self.loss(self.network(data), target)
+        if self.grad_scaler is None:
+            loss.backward()
+            self.optimizer.step()
+        else:
+            self.grad_scaler.scale(loss).backward()
+            self.grad_scaler.unscale_(self.optimizer)
+            self.grad_scaler.step(self.optimizer)
+            self.grad_scaler.update()
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise UserError(
+                "The training diverged.", f"The loss of iteration {self.iteration + 1} is {value}.",
+                "Start again with a smaller learning rate.",
+            )
+        self.iteration += 1
+        return value
+
+    @torch.no_grad()
+    def pseudo_dice(self) -> float:
+        """Return nnU-Net's pseudo-Dice: the Dice of all voxels of a few random hold-out patches taken together."""
+        self.network.eval()
+        counts = np.zeros(3)
+        for _ in range(HOLDOUT_BATCHES):
+            output = self.validation_step(next(self.dataloader_val))
+            counts += [float(np.sum(output[key])) for key in ("tp_hard", "fp_hard", "fn_hard")]
+        hits, false, missed = counts
+        return 2 * hits / (2 * hits + false + missed) if counts.any() else 1.0
+
+    def weights(self) -> Weights:
+        """Return the network's state dict on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+
+    def save(self, path: Path) -> None:
+        """Write everything that is needed to go on from here, atomically."""
+        content = {
+            "weights": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.grad_scaler.state_dict() if self.grad_scaler is not None else {},
+            "iteration": self.iteration,
+            "random": _random_state(),
+        }
+        write_atomic(path, lambda temporary: write_tensors(content, temporary))
+
+    def restore(self, path: Path) -> None:
+        """Go on from a file written by `save`; it is read without pickle's full powers."""
+        content = torch.load(path, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(content["weights"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        if self.grad_scaler is not None and content["scaler"]:
+            self.grad_scaler.load_state_dict(content["scaler"])
+        self.iteration = int(content["iteration"])
+        _set_random_state(content["random"])
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the three global generators that nnU-Net's augmentation draws from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _random_state() -> dict[str, Any]:
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    del name
+    return {
+        "python": random.getstate(),
+        "numpy": (torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)),
+        "torch": torch.get_rng_state(),
+    }
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state(("MT19937", keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"].cpu())

@@ -1,0 +1,37 @@
+# Two commands do everything on a fresh Debian or Ubuntu with Python 3.10-3.12: `make demo` and `make test`.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing
+
+.PHONY: demo test preview lint bench phantom-model system clean
+
+demo: $(READY)
+	$(PYTHON) -m demo
+
+test: $(READY) system
+	$(PYTHON) -m pytest
+
+preview: $(READY) system
+	$(PYTHON) -m preview
+
+lint: $(READY)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+bench: $(READY)
+	$(PYTHON) -m bench
+
+phantom-model: $(READY)
+	$(PYTHON) -m phantom_model
+
+system:
+	@sh Testing/system_packages.sh
+
+$(READY): pyproject.toml constraints.txt LNSegFM/Resources/requirements.txt Testing/make_venv.sh
+	@sh Testing/make_venv.sh $(VENV)
+	@touch $(READY)
+
+clean:
+	rm -rf build $(VENV)

@@ -1,0 +1,1 @@
+"""The main job on phantoms, without Slicer: ``make demo``."""

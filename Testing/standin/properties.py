@@ -1,0 +1,110 @@
+"""Makes PySide6 classes behave as PythonQt's: properties are attributes and unknown attributes are errors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from PySide6 import QtCore, QtGui, QtWidgets
+
+_MODULES = (QtCore, QtGui, QtWidgets)
+_OWN_PACKAGE = __name__.partition(".")[0]
+# These are no QObjects, yet modules handle them as often as widgets.
+_ITEM_CLASSES = (QtWidgets.QTableWidgetItem, QtWidgets.QTreeWidgetItem, QtWidgets.QListWidgetItem)
+
+
+class QtProperty:
+    """A Q_PROPERTY as an attribute; access through the class still gives the method of the same name."""
+
+    def __init__(self, name: str, method: Any, writable: bool) -> None:
+        self.name = name
+        self.method = method
+        self.writable = writable
+        self._reading: set[int] = set()
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            if self.method is None:
+                raise AttributeError(f"{owner} has no static attribute {self.name!r}")
+            return self.method.__get__(None, owner)
+        if id(instance) in self._reading:
+            # Qt asks for a Python override of a virtual getter (sizeHint) while the getter runs: show it the native one.
+            return self.method.__get__(instance, owner)
+        self._reading.add(id(instance))
+        try:
+            value = self._read(instance)
+        finally:
+            self._reading.discard(id(instance))
+        return tuple(value) if isinstance(value, list) else value
+
+    def _read(self, instance: Any) -> Any:
+        if inspect.ismethoddescriptor(self.method) and not isinstance(self.method, staticmethod):
+            return self.method(instance)
+        return instance.property(self.name)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        if not self.writable:
+            raise AttributeError(f"Property {self.name!r} of {type(instance).__name__} is read-only")
+        if instance.setProperty(self.name, value):
+            return
+        setter = getattr(instance, f"set{self.name[0].upper()}{self.name[1:]}", None)
+        if setter is None or value is None:
+            raise ValueError(f"Property {self.name!r} of {type(instance).__name__} does not accept {value!r}")
+        setter(value)
+
+
+def qobject_classes() -> list[type]:
+    """Return the QObject classes of QtCore, QtGui and QtWidgets, base classes first."""
+    found = {
+        value
+        for module in _MODULES
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, QtCore.QObject)
+    }
+    return sorted(found, key=lambda cls: (len(cls.__mro__), cls.__name__))
+
+
+def make_properties_attributes(classes: Iterable[type]) -> None:
+    """Replace every getter of a Q_PROPERTY by a `QtProperty`, from the classes' meta-objects."""
+    for cls in classes:
+        meta = cls.staticMetaObject  # type: ignore[attr-defined]
+        for index in range(meta.propertyCount()):
+            meta_property = meta.property(index)
+            name = meta_property.name()
+            own = cls.__dict__.get(name)
+            if isinstance(own, QtProperty) or (own is None and index < meta.propertyOffset()):
+                continue
+            if own is None:
+                # A getter that a base class declares without the property (QSpinBox.value has none, QAction.text has).
+                own = inspect.getattr_static(cls, name, None)
+                own = None if isinstance(own, QtProperty) else own
+            setattr(cls, name, QtProperty(name, own, meta_property.isWritable()))
+    # PythonQt offers the object name under this short name as well.
+    QtCore.QObject.name = property(  # type: ignore[attr-defined]
+        lambda self: self.objectName, lambda self, value: self.setObjectName(value)
+    )
+    QtCore.QObject.className = lambda self: self.metaObject().className()  # type: ignore[attr-defined]
+
+
+def forbid_unknown_attributes(classes: Iterable[type]) -> None:
+    """Make the assignment of an attribute that is no property an AttributeError, for objects of C++ classes.
+
+    Python subclasses may have attributes of their own, as in PythonQt. The stand-in's widgets play C++ classes: only
+    names with a leading underscore are theirs.
+    """
+    natives = {cls: cls.__setattr__ for cls in (*classes, *_ITEM_CLASSES)}
+    for cls, native in natives.items():
+
+        def strict(self: Any, name: str, value: Any, _native: Any = native) -> None:
+            kind = type(self)
+            plays_cpp = kind.__module__.partition(".")[0] in ("PySide6", _OWN_PACKAGE)
+            if plays_cpp and not (name.startswith("_") and kind not in natives):
+                known = inspect.getattr_static(kind, name, None)
+                if not hasattr(type(known), "__set__"):
+                    raise AttributeError(
+                        f"{name!r} is no property of {kind.__name__}, and new attributes cannot be added to C++ objects"
+                    )
+            _native(self, name, value)
+
+        cls.__setattr__ = strict  # type: ignore[method-assign,assignment]

@@ -1,0 +1,41 @@
+"""The module `qt`: QtCore, QtGui and QtWidgets in one, as PythonQt has them."""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import Any
+
+from PySide6 import QtCore, QtGui, QtWidgets
+
+from . import properties, signals
+
+# Not in Slicer's `qt`, or not usable from its Python.
+_ABSENT = {"QObjectCleanupHandler", "QtMsgType"}
+
+
+def install_strictness() -> None:
+    """Change the PySide6 classes for good, once per process: attributes, unknown names, connect."""
+    classes = properties.qobject_classes()
+    properties.make_properties_attributes(classes)
+    properties.forbid_unknown_attributes(classes)
+    signals.install(classes)
+    for cls in (QtWidgets.QDialog, QtWidgets.QMenu, QtWidgets.QApplication, QtCore.QEventLoop):
+        if not hasattr(cls, "exec_"):
+            cls.exec_ = cls.exec  # type: ignore[attr-defined]
+
+
+def build(settings_folder: Path) -> types.ModuleType:
+    """Return the module `qt`; QSettings of the process go to the given folder."""
+    QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
+    for scope in (QtCore.QSettings.Scope.UserScope, QtCore.QSettings.Scope.SystemScope):
+        QtCore.QSettings.setPath(QtCore.QSettings.Format.IniFormat, scope, str(settings_folder))
+    module = types.ModuleType("qt", "Qt as PythonQt offers it")
+    names: dict[str, Any] = {}
+    for source in (QtCore, QtGui, QtWidgets):
+        names.update({name: value for name, value in vars(source).items() if name[:1] == "Q" or name == "Qt"})
+    names.update({name: value for name, value in vars(QtCore).items() if name.startswith("q") and callable(value)})
+    for name, value in names.items():
+        if name not in _ABSENT:
+            setattr(module, name, value)
+    return module
