@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from LNSegFMFineTuneLib.core import writer as writer_module
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMFineTuneLib.core.spec import CaseRef, JobSpec
@@ -185,3 +186,12 @@ def test_a_resumed_job_keeps_how_far_it_was_and_forgets_the_old_error(job: Job) 
         status = job.status()
         assert (status.state, status.iteration, status.error) == ("running", 40, None)
         writer.done("model-1")
+
+
+def test_a_resumed_job_clears_away_what_its_predecessor_left_half_written(job: Job) -> None:
+    rest, launch = job.path / ".tmp-12345678-checkpoint.pth", job.path / ".tmp-12345678-launch.json"
+    rest.write_bytes(b"half a checkpoint")
+    launch.write_bytes(b"{")
+    with JobWriter(job.path) as writer:
+        writer.done("model-1")
+    assert not rest.exists() and launch.exists()

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import LNSegFMFineTuneLib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import LNSegFMFineTuneLib
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMFineTuneLib.core.spec import PRESETS, CaseRef, JobSpec
 from LNSegFMLib.core.errors import UserError
@@ -92,11 +93,20 @@ def test_a_new_job_waits_and_is_found_again(store: JobStore) -> None:
         job.resume()
 
 
-def test_ids_count_up_and_unfinished_folders_do_not_count(store: JobStore) -> None:
+def test_jobs_are_numbered_and_unfinished_folders_do_not_count(store: JobStore) -> None:
     first, second = store.create(spec()), store.create(spec())
-    assert (first.id, second.id) == ("job-0001", "job-0002")
-    (store.root / "job-0003").mkdir()
-    assert [job.id for job in store.list()] == ["job-0001", "job-0002"]
+    assert first.id.startswith("job-0001-") and second.id.startswith("job-0002-")
+    (store.root / "job-0003-abcdef").mkdir()
+    assert [job.id for job in store.list()] == [first.id, second.id]
+
+
+def test_the_id_of_a_removed_job_is_not_used_again(store: JobStore) -> None:
+    ids = set()
+    for _ in range(3):
+        job = store.create(spec())
+        ids.add(job.id)
+        job.remove()
+    assert len(ids) == 3
 
 
 def test_a_job_runs_detached_until_it_is_done(store: JobStore, command: Command) -> None:
@@ -170,8 +180,16 @@ def test_cancel_ends_a_job_and_resume_takes_it_up_again(store: JobStore, command
     job.cancel()
     until(lambda: job.status().state == "cancelled", "the job is cancelled")
     assert job.can_resume
+    first = job.status().pid
+    job.resume(command(job, "endless"))
+    until(lambda: job.status().state == "running" and job.status().pid != first, "the resumed job runs")
+    time.sleep(0.1)
+    assert job.status().state == "running", "the old cancel must not end the resumed job"
+    job.cancel()
+    until(lambda: job.status().state == "cancelled", "the job is cancelled again")
     job.resume(command(job, "quick"))
     until(lambda: job.status().state == "done", "the resumed job is done")
+    until(lambda: not (job.path / "reserve").exists(), "the runner has let go of the folder")
     job.remove()
     assert store.list() == []
 
@@ -219,8 +237,9 @@ def test_a_pid_that_belongs_to_another_process_by_now_does_not_keep_a_job_alive(
 
 def test_an_unreadable_status_is_an_interrupted_job(store: JobStore) -> None:
     job = store.create(spec())
-    (job.path / "status.json").write_text("{")
-    assert job.status().state == "interrupted" and job.can_resume
+    for content in ("{", "[]"):
+        (job.path / "status.json").write_text(content)
+        assert job.status().state == "interrupted" and job.can_resume
 
 
 def test_a_torn_last_line_of_the_progress_is_left_for_later(store: JobStore) -> None:
@@ -245,7 +264,7 @@ def test_a_damaged_job_file_does_not_hide_the_other_jobs(store: JobStore) -> Non
     broken, fine = store.create(spec()), store.create(spec())
     (broken.path / "job.json").write_text("[]")
     assert [job.id for job in store.list()] == [fine.id]
-    with pytest.raises(UserError, match="job.json"):
+    with pytest.raises(UserError, match=r"job\.json"):
         store.get(broken.id)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from LNSegFMLib.core.background import Task
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.locks import FileLock, LockHeld

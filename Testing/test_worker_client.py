@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.processes import child_environment, is_alive, process_start_time
 from LNSegFMLib.core.worker_client import WorkerClient
@@ -44,6 +45,8 @@ while True:
         send(number, "result", value={"pid": os.getpid(), **arguments})
     elif op == "refuse":
         send(number, "error", error={"what": "No.", "why": "Because.", "todo": "Ask again."})
+    elif op == "nonsense":
+        send(number, "error", error="only a text")
     elif op == "crash":
         print("about to fall over: \\u00e9", file=sys.stderr, flush=True)
         os._exit(3)
@@ -100,6 +103,12 @@ def test_an_error_of_the_worker_arrives_with_its_three_parts(client: WorkerClien
     with pytest.raises(UserError) as caught:
         client.request("refuse").wait(10)
     assert (caught.value.what, caught.value.why, caught.value.todo) == ("No.", "Because.", "Ask again.")
+    assert client.request("echo", works=True).wait(10)["works"]
+
+
+def test_an_answer_that_breaks_the_rules_ends_its_request_only(client: WorkerClient) -> None:
+    with pytest.raises(UserError, match="could not be used"):
+        client.request("nonsense").wait(10)
     assert client.request("echo", works=True).wait(10)["works"]
 
 

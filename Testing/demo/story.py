@@ -11,8 +11,10 @@ from typing import Any
 import SimpleITK as sitk
 from tqdm import tqdm
 
-from LNSegFMFineTuneLib.cli.adaptation_commands import follow, make_spec
+from LNSegFMFineTuneLib.cli.adaptation_commands import follow
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
+from LNSegFMFineTuneLib.core.selection import make_spec
+from LNSegFMFineTuneLib.core.spec import PRESETS
 from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.home import Home
@@ -102,9 +104,8 @@ def run_story(folder: Path, *, iterations: int) -> Story:
             cases.set_use(case.id, "train" if scan in training else "holdout")
         print(f"Accepted {len(training)} corrected cases for training and {len(holdout)} as hold-out.")
         started = time.monotonic()
-        job = JobStore(home.jobs).create(
-            make_spec(home, base.id, "short", epochs=8, iterations_per_epoch=max(1, iterations // 8), seed=1)
-        )
+        length = {"epochs": 8, "iterations_per_epoch": max(1, iterations // 8), "seed": 1}
+        job = JobStore(home.jobs).create(make_spec(home, base.id, **{**PRESETS["short"], **length}))
         job.start()
         follow(job)
         seconds["Fine-tuning job"] = time.monotonic() - started

@@ -11,7 +11,7 @@ from PySide6.QtCore import Property, Signal
 from .ctk_paths import ctkDirectoryButton, ctkPathLineEdit
 
 
-class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801 - CTK's name
+class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     """A section with a header; a click on the header hides the contents."""
 
     contentsCollapsed = Signal(bool)
@@ -48,23 +48,23 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801 - CTK's nam
             self._visible_children.append(child)
             child.hide()
 
-    def childEvent(self, event: QtCore.QChildEvent) -> None:  # noqa: N802
+    def childEvent(self, event: QtCore.QChildEvent) -> None:
         super().childEvent(event)
         if event.type() == QtCore.QEvent.Type.ChildPolished and self.collapsed:
             self._hide_child(event.child())
 
-    def sizeHint(self) -> QtCore.QSize:  # noqa: N802
+    def sizeHint(self) -> QtCore.QSize:
         size = QtWidgets.QWidget.sizeHint(self)
         return QtCore.QSize(max(size.width(), 120), self._header_height() if self.collapsed else size.height())
 
-    def minimumSizeHint(self) -> QtCore.QSize:  # noqa: N802
+    def minimumSizeHint(self) -> QtCore.QSize:
         size = QtWidgets.QWidget.minimumSizeHint(self)
         return QtCore.QSize(size.width(), self._header_height() if self.collapsed else size.height())
 
-    def hitButton(self, position: QtCore.QPoint) -> bool:  # noqa: N802
+    def hitButton(self, position: QtCore.QPoint) -> bool:
         return position.y() <= self._header_height()
 
-    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         painter = QtWidgets.QStylePainter(self)
         option = QtWidgets.QStyleOptionButton()
         option.initFrom(self)
@@ -80,14 +80,14 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801 - CTK's nam
         flags = QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.TextFlag.TextShowMnemonic
         painter.drawItemText(text_rect, int(flags.value), self.palette, self.enabled, self.text)
 
-    def setCollapsed(self, collapsed: bool) -> None:  # noqa: N802
+    def setCollapsed(self, collapsed: bool) -> None:
         """Hide or show the contents."""
         self.setChecked(not collapsed)
 
     collapsed = Property(bool, lambda self: not self.checked, setCollapsed)
 
 
-class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):  # noqa: N801
+class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
     """A group box whose check box hides the contents."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -99,14 +99,14 @@ class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):  # noqa: N801
     def _on_toggled(self, expanded: bool) -> None:
         self.setMaximumHeight(16777215 if expanded else self.fontMetrics().height() + 8)
 
-    def setCollapsed(self, collapsed: bool) -> None:  # noqa: N802
+    def setCollapsed(self, collapsed: bool) -> None:
         """Hide or show the contents."""
         self.setChecked(not collapsed)
 
     collapsed = Property(bool, lambda self: not self.checked, setCollapsed)
 
 
-class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
+class ctkSliderWidget(QtWidgets.QWidget):
     """A slider with a spin box for real numbers."""
 
     valueChanged = Signal(float)
@@ -136,7 +136,7 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
     def _set(self, name: str, value: Any) -> None:
         self._spin.setProperty(name, value)
 
-    def setValue(self, value: float) -> None:  # noqa: N802
+    def setValue(self, value: float) -> None:
         """Set the value, clipped to the range."""
         self._spin.setValue(value)
 
@@ -149,11 +149,11 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
     suffix = Property(str, lambda self: self._spin.suffix, lambda self, v: self._set("suffix", v))
 
 
-class ctkDoubleSpinBox(QtWidgets.QDoubleSpinBox):  # noqa: N801
+class ctkDoubleSpinBox(QtWidgets.QDoubleSpinBox):
     """CTK's spin box for real numbers."""
 
 
-class ctkComboBox(QtWidgets.QComboBox):  # noqa: N801
+class ctkComboBox(QtWidgets.QComboBox):
     """CTK's combo box."""
 
     def _set_default_text(self, text: str) -> None:
@@ -162,11 +162,11 @@ class ctkComboBox(QtWidgets.QComboBox):  # noqa: N801
     defaultText = Property(str, lambda self: self.placeholderText, _set_default_text)
 
 
-class ctkFittedTextBrowser(QtWidgets.QTextBrowser):  # noqa: N801
+class ctkFittedTextBrowser(QtWidgets.QTextBrowser):
     """CTK's text browser."""
 
 
-class ctkMessageBox(QtWidgets.QMessageBox):  # noqa: N801
+class ctkMessageBox(QtWidgets.QMessageBox):
     """CTK's message box."""
 
 

@@ -8,7 +8,7 @@ from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Property, Signal
 
 
-class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801 - CTK's name
+class ctkPathLineEdit(QtWidgets.QWidget):
     """An editable path with a button that opens a file dialog."""
 
     currentPathChanged = Signal(str)
@@ -42,12 +42,12 @@ class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801 - CTK's name
         if path:
             self.setCurrentPath(path)
 
-    def addCurrentPathToHistory(self) -> None:  # noqa: N802
+    def addCurrentPathToHistory(self) -> None:
         """Keep the path in the list of recent ones."""
         if self._edit.findText(self.currentPath) < 0:
             self._edit.addItem(self.currentPath)
 
-    def setCurrentPath(self, path: str) -> None:  # noqa: N802
+    def setCurrentPath(self, path: str) -> None:
         """Show a path."""
         self._edit.setEditText(path)
 
@@ -65,7 +65,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801 - CTK's name
     )
 
 
-class ctkDirectoryButton(QtWidgets.QPushButton):  # noqa: N801
+class ctkDirectoryButton(QtWidgets.QPushButton):
     """A button that shows a folder and opens a dialog to change it."""
 
     directoryChanged = Signal(str)
@@ -81,7 +81,7 @@ class ctkDirectoryButton(QtWidgets.QPushButton):  # noqa: N801
         if path:
             self.setDirectory(path)
 
-    def setDirectory(self, path: str) -> None:  # noqa: N802
+    def setDirectory(self, path: str) -> None:
         """Show a folder."""
         if path != self._directory:
             self._directory = path

@@ -15,9 +15,10 @@ class DialogRecorder:
     """Stands in for every modal dialog.
 
     Attributes:
-        shown: (kind, text) of every dialog, oldest first. Kinds: info, warning, error, confirm, message, file, input, dialog.
-        answers: What the user will answer, next first; empty means yes, OK, and for files and texts: cancelled. An answer
-            that can be called gets the dialog's text (or the QDialog itself) and returns the answer.
+        shown: (kind, text) of every dialog, oldest first. Kinds: info, warning, error, confirm, message, file, input,
+            dialog, and pip for packages that would have been installed.
+        answers: What the user will answer, next first; empty means yes, OK, and for files and texts: cancelled. An
+            answer that can be called gets the dialog's text (or the QDialog itself) and returns the answer.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,9 @@ class DialogRecorder:
             setattr(util, name, self._confirm)
         util.messageBox = lambda text, parent=None, **_: self.ask("message", text, Button.Ok)
         util.delayDisplay = self._delay
+        # Tests must not change the environment they run in.
+        util.pip_install = lambda requirements, **_: self.ask("pip", str(requirements), None)
+        util.pip_uninstall = lambda requirements, **_: self.ask("pip", str(requirements), None)
         self._install_static_functions()
         QtWidgets.QDialog.exec_ = self._exec  # type: ignore[attr-defined]
         QtWidgets.QDialog.exec = self._exec  # type: ignore[method-assign,assignment]
@@ -49,16 +53,16 @@ class DialogRecorder:
     def _display(self, kind: str) -> Any:
         level = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}[kind]
 
-        def display(text: str, windowTitle: str | None = None, parent: Any = None, **_: Any) -> None:  # noqa: N803
+        def display(text: str, windowTitle: str | None = None, parent: Any = None, **_: Any) -> None:
             logging.log(level, text)
             self.ask(kind, text, None)
 
         return display
 
-    def _confirm(self, text: str, windowTitle: str | None = None, parent: Any = None, **_: Any) -> bool:  # noqa: N803
+    def _confirm(self, text: str, windowTitle: str | None = None, parent: Any = None, **_: Any) -> bool:
         return bool(self.ask("confirm", text, True))
 
-    def _delay(self, message: str, autoCloseMsec: int = 1000, parent: Any = None, **_: Any) -> None:  # noqa: N803
+    def _delay(self, message: str, autoCloseMsec: int = 1000, parent: Any = None, **_: Any) -> None:
         logging.info(message)
         QtWidgets.QApplication.processEvents()
 
@@ -74,7 +78,12 @@ class DialogRecorder:
         file_dialog.getOpenFileNames = staticmethod(self._static("file", ()))  # type: ignore[method-assign,assignment]
         for name in ("getText", "getItem"):
             setattr(input_dialog, name, staticmethod(self._static("input", "")))
-        for name, answer in (("question", Button.Yes), ("information", Button.Ok), ("warning", Button.Ok), ("critical", Button.Ok)):
+        for name, answer in (
+            ("question", Button.Yes),
+            ("information", Button.Ok),
+            ("warning", Button.Ok),
+            ("critical", Button.Ok),
+        ):
             setattr(message_box, name, staticmethod(self._static("message", answer)))
 
     def _static(self, kind: str, default: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import slicer
 from PySide6 import QtCore, QtWidgets
@@ -10,8 +11,6 @@ from PySide6.QtCore import Signal
 
 # module name -> logic class of the wheel
 _CORE_LOGICS = {
-    "Annotations": "vtkSlicerAnnotationsModuleLogic",
-    "Cameras": "vtkSlicerCamerasModuleLogic",
     "Colors": "vtkSlicerColorLogic",
     "CropVolume": "vtkSlicerCropVolumeLogic",
     "Markups": "vtkSlicerMarkupsLogic",
@@ -27,6 +26,7 @@ _CORE_LOGICS = {
     "Units": "vtkSlicerUnitsLogic",
     "Volumes": "vtkSlicerVolumesLogic",
 }
+_SHARE = Path(__file__).parent / "share"
 _WITHOUT_LOGIC = ("Data", "SegmentEditor", "Welcome")
 
 
@@ -43,7 +43,7 @@ class CoreModule:
         """Return the module's VTK logic or None."""
         return self._logic
 
-    def widgetRepresentation(self) -> QtWidgets.QWidget:  # noqa: N802 - Slicer's name
+    def widgetRepresentation(self) -> QtWidgets.QWidget:
         """Return the module's panel."""
         if self._widget is None:
             self._widget = QtWidgets.QWidget()
@@ -73,7 +73,7 @@ class ModuleManager(QtCore.QObject):
 
     moduleLoaded = Signal(str)
     moduleAboutToBeUnloaded = Signal(str)
-    cpp_signals = {
+    cpp_signals: ClassVar[dict[str, str]] = {
         "moduleLoaded(QString)": "moduleLoaded",
         "moduleAboutToBeUnloaded(QString)": "moduleAboutToBeUnloaded",
     }
@@ -86,7 +86,7 @@ class ModuleManager(QtCore.QObject):
         """Return a module or None."""
         return self._modules._by_name.get(name)
 
-    def modulesNames(self) -> tuple[str, ...]:  # noqa: N802
+    def modulesNames(self) -> tuple[str, ...]:
         """Return the names of all modules."""
         return tuple(self._modules._by_name)
 
@@ -95,6 +95,8 @@ def register_core_modules(modules: Modules, application_logic: Any, scene: Any) 
     """Create the real logics and put them under slicer.modules."""
     for name, class_name in _CORE_LOGICS.items():
         logic = getattr(slicer, class_name)()
+        if isinstance(logic, slicer.vtkSlicerModuleLogic):
+            logic.SetModuleShareDirectory(str(_SHARE))
         logic.SetMRMLApplicationLogic(application_logic)
         logic.SetMRMLScene(scene)
         application_logic.SetModuleLogic(name, logic)

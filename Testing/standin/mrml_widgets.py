@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import slicer
 from PySide6 import QtWidgets
@@ -11,22 +11,22 @@ from PySide6.QtCore import Property, Signal
 _SCENE_EVENTS = ("NodeAddedEvent", "NodeRemovedEvent", "EndCloseEvent", "EndBatchProcessEvent", "EndImportEvent")
 
 
-class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801 - Slicer's name
+class qMRMLWidget(QtWidgets.QWidget):
     """A widget that knows a MRML scene and passes it on to the widgets in it."""
 
     sceneSignal = Signal(object)
-    cpp_signals = {"mrmlSceneChanged(vtkMRMLScene*)": "sceneSignal"}
-    cpp_slots = ("setMRMLScene(vtkMRMLScene*)",)
+    cpp_signals: ClassVar[dict[str, str]] = {"mrmlSceneChanged(vtkMRMLScene*)": "sceneSignal"}
+    cpp_slots: ClassVar[tuple[str, ...]] = ("setMRMLScene(vtkMRMLScene*)",)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._scene: Any = None
 
-    def mrmlScene(self) -> Any:  # noqa: N802
+    def mrmlScene(self) -> Any:
         """Return the scene or None."""
         return self._scene
 
-    def setMRMLScene(self, scene: Any) -> None:  # noqa: N802
+    def setMRMLScene(self, scene: Any) -> None:
         """Use another scene and tell the connected widgets."""
         if scene is not self._scene:
             self._scene = scene
@@ -50,7 +50,7 @@ def _option(name: str, kind: Any) -> Any:
     return Property(kind, read, write)
 
 
-class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
+class qMRMLNodeComboBox(qMRMLWidget):
     """A combo box of the scene's nodes of some classes, which follows the scene."""
 
     nodeSignal = Signal(object)
@@ -58,7 +58,7 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
     currentNodeIDChanged = Signal(str)
     activatedSignal = Signal(object)
     addedByUserSignal = Signal(object)
-    cpp_signals = {
+    cpp_signals: ClassVar[dict[str, str]] = {
         **qMRMLWidget.cpp_signals,
         "currentNodeChanged(vtkMRMLNode*)": "nodeSignal",
         "currentNodeChanged(bool)": "validSignal",
@@ -87,36 +87,36 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
         self._box.activated.connect(self._on_activated)
         self.setEnabled(False)  # as in Slicer: usable once it has a scene
 
-    def currentNode(self) -> Any:  # noqa: N802
+    def currentNode(self) -> Any:
         """Return the chosen MRML node or None."""
         return self._current
 
-    def setCurrentNode(self, node: Any) -> None:  # noqa: N802
+    def setCurrentNode(self, node: Any) -> None:
         """Choose a node; a node that the box does not list means none."""
         self._select(node if node in self._nodes else None)
 
-    def setCurrentNodeID(self, node_id: str | None) -> None:  # noqa: N802
+    def setCurrentNodeID(self, node_id: str | None) -> None:
         """Choose a node by its id; "" or None means none."""
         self.setCurrentNode(self._scene.GetNodeByID(node_id) if self._scene and node_id else None)
 
-    def setCurrentNodeIndex(self, index: int) -> None:  # noqa: N802
+    def setCurrentNodeIndex(self, index: int) -> None:
         """Choose the index-th of the listed nodes."""
         self._select(self._nodes[index])
 
-    def nodeCount(self) -> int:  # noqa: N802
+    def nodeCount(self) -> int:
         """Return how many nodes are listed."""
         return len(self._nodes)
 
-    def nodeFromIndex(self, index: int) -> Any:  # noqa: N802
+    def nodeFromIndex(self, index: int) -> Any:
         """Return the index-th listed node or None."""
         return self._nodes[index] if 0 <= index < len(self._nodes) else None
 
-    def addAttribute(self, node_type: str, name: str, value: Any = None) -> None:  # noqa: N802
+    def addAttribute(self, node_type: str, name: str, value: Any = None) -> None:
         """List nodes of a class only when they have this attribute (with this value, if one is given)."""
         self._attributes.append((node_type, name, None if value is None else str(value)))
         self._refresh()
 
-    def addNode(self, node_type: str = "") -> Any:  # noqa: N802
+    def addNode(self, node_type: str = "") -> Any:
         """Create a node as the user does with "Create new ..."."""
         node_type = node_type or self._options["nodeTypes"][0]
         base = self._options["baseName"] or self._scene.GetTypeDisplayNameByClassName(node_type)
@@ -126,7 +126,7 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
         self.addedByUserSignal.emit(node)
         return node
 
-    def removeCurrentNode(self) -> None:  # noqa: N802
+    def removeCurrentNode(self) -> None:
         """Remove the chosen node from the scene."""
         if self._current is not None:
             self._scene.RemoveNode(self._current)
@@ -162,7 +162,11 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
         scene = self._scene
         if scene is not None and scene.IsBatchProcessing() and not scene.IsClosing():
             return
-        nodes = [] if scene is None else [n for n in map(scene.GetNthNode, range(scene.GetNumberOfNodes())) if self._shows(n)]
+        nodes = (
+            []
+            if scene is None
+            else [n for n in map(scene.GetNthNode, range(scene.GetNumberOfNodes())) if self._shows(n)]
+        )
         known = {subject for subject, _ in self._observed}
         for node in nodes:
             if node not in known:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import shiboken6
 from PySide6 import QtCore, QtGui, QtWidgets
 
 _MODULES = (QtCore, QtGui, QtWidgets)
 _OWN_PACKAGE = __name__.partition(".")[0]
 # These are no QObjects, yet modules handle them as often as widgets.
 _ITEM_CLASSES = (QtWidgets.QTableWidgetItem, QtWidgets.QTreeWidgetItem, QtWidgets.QListWidgetItem)
+
+_ignoring: list[bool] = []
+
+
+@contextmanager
+def unknown_attributes_ignored() -> Iterator[None]:
+    """PySide6's loader hangs the children on the top widget; PythonQt's does not, so they are dropped meanwhile."""
+    _ignoring.append(True)
+    try:
+        yield
+    finally:
+        _ignoring.pop()
 
 
 class QtProperty:
@@ -29,7 +43,7 @@ class QtProperty:
                 raise AttributeError(f"{owner} has no static attribute {self.name!r}")
             return self.method.__get__(None, owner)
         if id(instance) in self._reading:
-            # Qt asks for a Python override of a virtual getter (sizeHint) while the getter runs: show it the native one.
+            # While a virtual getter (sizeHint) runs, Qt asks for a Python override of it: show it the native one.
             return self.method.__get__(instance, owner)
         self._reading.add(id(instance))
         try:
@@ -48,10 +62,15 @@ class QtProperty:
             raise AttributeError(f"Property {self.name!r} of {type(instance).__name__} is read-only")
         if instance.setProperty(self.name, value):
             return
+        # Some types (enumerations, objects) only fit the setter.
         setter = getattr(instance, f"set{self.name[0].upper()}{self.name[1:]}", None)
+        refusal = f"Property {self.name!r} of {type(instance).__name__} does not accept {value!r}"
         if setter is None or value is None:
-            raise ValueError(f"Property {self.name!r} of {type(instance).__name__} does not accept {value!r}")
-        setter(value)
+            raise ValueError(refusal)
+        try:
+            setter(value)
+        except TypeError as error:
+            raise ValueError(refusal) from error
 
 
 def qobject_classes() -> list[type]:
@@ -59,7 +78,7 @@ def qobject_classes() -> list[type]:
     found = {
         value
         for module in _MODULES
-        for value in vars(module).values()
+        for value in (getattr(module, name) for name in dir(module))  # loaded on access
         if isinstance(value, type) and issubclass(value, QtCore.QObject)
     }
     return sorted(found, key=lambda cls: (len(cls.__mro__), cls.__name__))
@@ -93,18 +112,26 @@ def forbid_unknown_attributes(classes: Iterable[type]) -> None:
     Python subclasses may have attributes of their own, as in PythonQt. The stand-in's widgets play C++ classes: only
     names with a leading underscore are theirs.
     """
-    natives = {cls: cls.__setattr__ for cls in (*classes, *_ITEM_CLASSES)}
-    for cls, native in natives.items():
+    natives = {*classes, *_ITEM_CLASSES}
 
-        def strict(self: Any, name: str, value: Any, _native: Any = native) -> None:
-            kind = type(self)
-            plays_cpp = kind.__module__.partition(".")[0] in ("PySide6", _OWN_PACKAGE)
-            if plays_cpp and not (name.startswith("_") and kind not in natives):
-                known = inspect.getattr_static(kind, name, None)
-                if not hasattr(type(known), "__set__"):
-                    raise AttributeError(
-                        f"{name!r} is no property of {kind.__name__}, and new attributes cannot be added to C++ objects"
-                    )
-            _native(self, name, value)
+    def strict(self: Any, name: str, value: Any) -> None:
+        kind = type(self)
+        plays_cpp = kind.__module__.partition(".")[0] in ("PySide6", _OWN_PACKAGE)
+        known = inspect.getattr_static(kind, name, None)
+        if isinstance(known, QtCore.Property) and known.fset is not None:
+            known.fset(self, value)
+            return
+        own_name = name.startswith("_") and kind not in natives
+        # PySide6 itself keeps the bound signal on the object when it is first used.
+        allowed = own_name or isinstance(value, QtCore.SignalInstance) or hasattr(type(known), "__set__")
+        if plays_cpp and not allowed:
+            if _ignoring:
+                return
+            raise AttributeError(
+                f"{name!r} is no property of {kind.__name__}, and new attributes cannot be added to C++ objects"
+            )
+        # Python refuses to call the classes' own setters from here, as they are replaced; their common base's works.
+        shiboken6.Object.__setattr__(self, name, value)
 
+    for cls in natives:
         cls.__setattr__ = strict  # type: ignore[method-assign,assignment]

@@ -33,8 +33,7 @@ def build(settings_folder: Path) -> types.ModuleType:
     module = types.ModuleType("qt", "Qt as PythonQt offers it")
     names: dict[str, Any] = {}
     for source in (QtCore, QtGui, QtWidgets):
-        names.update({name: value for name, value in vars(source).items() if name[:1] == "Q" or name == "Qt"})
-    names.update({name: value for name, value in vars(QtCore).items() if name.startswith("q") and callable(value)})
+        names.update({name: getattr(source, name) for name in dir(source) if name[:1] in "Qq"})
     for name, value in names.items():
         if name not in _ABSENT:
             setattr(module, name, value)

@@ -34,15 +34,15 @@ class ScriptedLoadableModule:
             slicer.selfTests = {}
         slicer.selfTests[self.moduleName] = self.runTest
 
-    def resourcePath(self, filename: str) -> str:  # noqa: N802 - Slicer's name, as all below
+    def resourcePath(self, filename: str) -> str:
         """Return the path of a file in the module's Resources folder."""
         return str(Path(self.parent.path).parent / "Resources" / filename)
 
-    def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:  # noqa: N802, N803
+    def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:
         """Return a sentence with a link to the module's documentation."""
         return f'<p>For more information see the <a href="{docPage or self.moduleName}">online documentation</a>.</p>'
 
-    def runTest(self, msec: int = 100, **options: Any) -> None:  # noqa: N802
+    def runTest(self, msec: int = 100, **options: Any) -> None:
         """Run the module's Test class.
 
         Raises:
@@ -63,9 +63,7 @@ class ScriptedLoadableModuleWidget:
     def __init__(self, parent: Any = None) -> None:
         super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Widget")
-        self.developerMode = slicer.util.settingsValue(
-            "Developer/DeveloperMode", False, converter=slicer.util.toBool
-        )
+        self.developerMode = slicer.util.settingsValue("Developer/DeveloperMode", False, converter=slicer.util.toBool)
         self.parent = parent
         if parent is None:
             self.parent = slicer.qMRMLWidget()
@@ -77,7 +75,7 @@ class ScriptedLoadableModuleWidget:
             self.parent.show()
         slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
-    def resourcePath(self, filename: str) -> str:  # noqa: N802
+    def resourcePath(self, filename: str) -> str:
         """Return the path of a file in the module's Resources folder."""
         return str(Path(slicer.util.modulePath(self.moduleName)).parent / "Resources" / filename)
 
@@ -87,21 +85,19 @@ class ScriptedLoadableModuleWidget:
     def cleanup(self) -> None:
         """Called before the module goes away; for subclasses."""
 
-    def onReload(self) -> None:  # noqa: N802
+    def onReload(self) -> None:
         """Reload the module file and build the panel again."""
         slicer.util.reloadScriptedModule(self.moduleName)
 
-    def onReloadAndTest(self, **options: Any) -> None:  # noqa: N802
+    def onReloadAndTest(self, **options: Any) -> None:
         """Reload the module and run its test."""
         self.onReload()
         slicer.selfTests[self.moduleName](**options)
 
-    def _onModuleAboutToBeUnloaded(self, moduleName: str) -> None:  # noqa: N802, N803
+    def _onModuleAboutToBeUnloaded(self, moduleName: str) -> None:
         if moduleName == self.moduleName:
             self.cleanup()
-            slicer.app.moduleManager().disconnect(
-                "moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded
-            )
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
 
 class ScriptedLoadableModuleLogic:
@@ -112,7 +108,7 @@ class ScriptedLoadableModuleLogic:
         self.moduleName = type(self).__name__.removesuffix("Logic")
         self.isSingletonParameterNode = True
 
-    def getParameterNode(self) -> Any:  # noqa: N802
+    def getParameterNode(self) -> Any:
         """Return the module's parameter node (a MRML node), created when there is none."""
         if self.isSingletonParameterNode:
             node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
@@ -124,18 +120,17 @@ class ScriptedLoadableModuleLogic:
         nodes = [] if self.isSingletonParameterNode else self.getAllParameterNodes()
         return nodes[0] if nodes else slicer.mrmlScene.AddNode(self.createParameterNode())
 
-    def getAllParameterNodes(self) -> list[Any]:  # noqa: N802
+    def getAllParameterNodes(self) -> list[Any]:
         """Return all parameter nodes of the module."""
         nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
         return [node for node in nodes if node.GetAttribute("ModuleName") == self.moduleName]
 
-    def createParameterNode(self) -> Any:  # noqa: N802
+    def createParameterNode(self) -> Any:
         """Return a new parameter node that is not in the scene yet."""
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
         node.UnRegister(None)  # the caller's Python reference keeps it
         if self.isSingletonParameterNode:
             node.SetSingletonTag(self.moduleName)
-        node.SetModuleName(self.moduleName)
         node.SetAttribute("ModuleName", self.moduleName)
         node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
         return node
@@ -147,16 +142,18 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.messageDelay = 0
-        self.enableScreenshots = 0
+        self.enableScreenshots = False
+        self.screenshotScaleFactor = 1.0
 
-    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:  # noqa: N802, N803
+    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
         """Show a message for a moment."""
         slicer.util.delayDisplay(message, autoCloseMsec=0)
 
-    def takeScreenshot(self, name: str, description: str, type: int = -1) -> None:  # noqa: N802, A002
-        """Slicer keeps a picture here; the stand-in has its own way to make them."""
+    def takeScreenshot(self, name: str, description: str, type: int = -1) -> None:
+        """Show the description; Slicer would keep a picture as well when `enableScreenshots` is set."""
+        self.delayDisplay(description)
 
-    def runTest(self) -> None:  # noqa: N802
+    def runTest(self) -> None:
         """Run the test; for subclasses."""
 
 

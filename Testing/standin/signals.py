@@ -31,11 +31,17 @@ def install(classes: Iterable[type]) -> None:
     for cls, native in natives.items():
 
         def lookup(self: Any, name: str, _native: Any = native) -> Any:
-            if name == "connect":
-                return lambda *arguments: connect(self, *arguments)
-            if name == "disconnect":
-                return lambda *arguments: disconnect(self, *arguments)
-            return _native(self, name)
+            if name not in ("connect", "disconnect"):
+                return _native(self, name)
+            ours = connect if name == "connect" else disconnect
+
+            def call(*arguments: Any) -> bool:
+                # PySide6's own code (QTimer.singleShot) starts with the sender.
+                if arguments and isinstance(arguments[0], str):
+                    return ours(self, *arguments)
+                return _native(self, name)(*arguments)
+
+            return call
 
         cls.__getattribute__ = lookup  # type: ignore[method-assign,assignment]
 
@@ -132,7 +138,7 @@ def _adapter(slot: _Slot) -> _Slot:
     def call(*arguments: Any) -> None:
         try:
             slot(*arguments[:count])
-        except Exception as error:  # noqa: BLE001 - whatever a slot raises is reported by the next check()
+        except Exception as error:
             failures.record(error)
 
     return call

@@ -9,10 +9,10 @@ from typing import Any
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtUiTools import QUiLoader
 
-from . import signals
+from . import properties, signals
 
 # Properties that Designer writes though they are none of the meta-object's.
-_DESIGNER_ONLY = {"buttonGroupId", "margin"}
+_DESIGNER_ONLY = {"buddy", "buttonGroupId", "margin"}
 
 
 class UiFileError(RuntimeError):
@@ -25,7 +25,7 @@ class _Loader(QUiLoader):
         self._custom = custom
         self._made: list[Any] = []  # keeps the Python halves alive while Qt builds the tree
 
-    def createWidget(self, class_name: str, parent: Any = None, name: str = "") -> Any:  # noqa: N802
+    def createWidget(self, class_name: str, parent: Any = None, name: str = "") -> Any:
         if class_name not in self._custom:
             return super().createWidget(class_name, parent, name)
         widget = self._custom[class_name](parent)
@@ -58,7 +58,8 @@ def load(path: str | Path, custom: dict[str, type]) -> Any:
     buffer = QtCore.QBuffer()
     buffer.setData(ET.tostring(root))
     buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
-    widget = loader.load(buffer)
+    with properties.unknown_attributes_ignored():
+        widget = loader.load(buffer)
     if widget is None:
         raise UiFileError(f"Could not load UI file {path}: {loader.errorString()}")
     for name, prop, value in deferred:
@@ -77,6 +78,10 @@ def _take(root: ET.Element, tag: str) -> list[ET.Element]:
 
 
 def _check_widgets(root: ET.Element, custom: dict[str, type]) -> None:
+    names = {element.get("name") for element in root.iter("widget")}
+    for prop in root.iter("property"):
+        if prop.get("name") == "buddy" and prop.findtext("cstring") not in names:
+            raise UiFileError(f"A label's buddy {prop.findtext('cstring')!r} is no widget of the file")
     for element in root.iter("widget"):
         class_name, name = element.get("class", ""), element.get("name", "")
         cls = custom.get(class_name) or getattr(QtWidgets, class_name, None)
@@ -85,7 +90,9 @@ def _check_widgets(root: ET.Element, custom: dict[str, type]) -> None:
         meta = (cls or QtWidgets.QFrame).staticMetaObject
         for prop in element.findall("property"):
             known = meta.indexOfProperty(prop.get("name", "")) >= 0 or prop.get("stdset") == "0"
-            if not known and prop.get("name") not in _DESIGNER_ONLY | ({"orientation"} if class_name == "Line" else set()):
+            if not known and prop.get("name") not in _DESIGNER_ONLY | (
+                {"orientation"} if class_name == "Line" else set()
+            ):
                 raise UiFileError(f"Widget {name!r}: {class_name} has no property {prop.get('name')!r}")
 
 

@@ -17,6 +17,11 @@ def published_models() -> list[dict[str, Any]]:
     return models
 
 
+def download_page() -> str:
+    """Return the address where the authors publish their models."""
+    return next(str(model["download"]) for model in published_models() if "download" in model)
+
+
 def install_bundled(store: ModelStore) -> None:
     """Install the bundled models that are neither installed nor were removed by the user.
 

@@ -44,13 +44,10 @@ def read_series(folder: Path, series: str, notes: list[str]) -> sitk.Image:
     uid = _choose(found, series, folder)
     slices = found[uid]
     if slices[0].modality != "CT":
-        notes.append(f"The series' modality is {slices[0].modality or 'not given'}, not CT; the models are made for CT.")
-    if any(each.photometric == "MONOCHROME1" for each in slices):
-        raise UserError(
-            "The DICOM series cannot be read in HU.",
-            "Its grey scale is inverted (MONOCHROME1), which is not used for CT.",
-            "Export the original series, not a processed copy.",
-        )
+        modality = slices[0].modality or "not given"
+        notes.append(f"The series' modality is {modality}, not CT; the models are made for CT.")
+    for each in slices:
+        check_grey_scale(each.photometric)
     if len(slices) == 1:
         return _read([slices[0].file])
     ordered, step = _stack(slices)
@@ -59,6 +56,20 @@ def read_series(folder: Path, series: str, notes: list[str]) -> sitk.Image:
     image.SetDirection([float(value) for value in ordered[0].direction.ravel()])
     image.SetSpacing((*ordered[0].spacing[:2], step))
     return image
+
+
+def check_grey_scale(photometric: str) -> None:
+    """Check that a DICOM image's photometric interpretation leaves its HU as they are.
+
+    Raises:
+        UserError: It is MONOCHROME1; SimpleITK would read the values upside down.
+    """
+    if photometric == "MONOCHROME1":
+        raise UserError(
+            "The DICOM image cannot be read in HU.",
+            "Its grey scale is inverted (MONOCHROME1), which is not used for CT.",
+            "Export the original series, not a processed copy.",
+        )
 
 
 def _volumes(folder: Path) -> dict[str, list[Slice]]:

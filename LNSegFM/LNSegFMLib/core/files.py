@@ -29,7 +29,7 @@ def replace(source: Path, target: Path) -> None:
             time.sleep(0.05)
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` produce a temporary file beside ``path`` and move it into place when it is on the disk.
 
     The temporary name keeps the suffixes of ``path``, because image writers choose their format by it.

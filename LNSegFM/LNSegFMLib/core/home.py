@@ -9,6 +9,9 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+# Windows has no files of these names.
+_WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+
 
 @dataclass(frozen=True)
 class Home:
@@ -53,7 +56,8 @@ def _user_data_folder() -> Path:
 def slug(text: str, *, limit: int = 40) -> str:
     """Turn a display name into a short, portable folder name (lower case ASCII letters, digits, hyphens)."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:limit].strip("-") or "unnamed"
+    name = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:limit].strip("-") or "unnamed"
+    return f"{name}-1" if name in _WINDOWS_DEVICES else name
 
 
 def free_id(folder: Path, wish: str) -> str:

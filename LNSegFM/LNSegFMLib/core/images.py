@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from LNSegFMLib.core.dicom_series import read_series
+from LNSegFMLib.core.dicom_series import check_grey_scale, read_series
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import write_atomic
+from LNSegFMLib.core.nifti import check_whole
 
 _SINGLE_FILE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 _SHEAR_TOLERANCE = 1e-3
@@ -175,13 +176,16 @@ def write_image(image: sitk.Image, path: Path, *, compress: bool = True) -> None
             "Only formats that keep everything in one file are written.",
             f"Choose a name that ends in {', '.join(_SINGLE_FILE_SUFFIXES)}.",
         )
-    # Readers put the patient's name, id and dates among the header entries.
-    bare = sitk.Image(image)
-    for key in bare.GetMetaDataKeys():
-        bare.EraseMetaData(key)
+    bare = _without_metadata(image)
+
+    def write(temporary: Path) -> None:
+        sitk.WriteImage(bare, str(temporary), useCompression=compress)
+        if _is_nifti(path):
+            check_whole(temporary)
+
     try:
-        write_atomic(path, lambda temporary: sitk.WriteImage(bare, str(temporary), useCompression=compress))
-    except (RuntimeError, OSError) as error:
+        write_atomic(path, write)
+    except (RuntimeError, OSError, UserError) as error:
         raise UserError(
             f"{path.name} could not be written.", reason(error), "Check that the folder may be written and has space."
         ) from error
@@ -211,6 +215,22 @@ def reason(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
+def _without_metadata(image: sitk.Image) -> sitk.Image:
+    # Readers put the patient's name, id and dates among the header entries, and copies share them with the original.
+    keys = image.GetMetaDataKeys()
+    if not keys:
+        return image
+    bare = sitk.Image(image)
+    bare.MakeUnique()
+    for key in keys:
+        bare.EraseMetaData(key)
+    return bare
+
+
+def _is_nifti(path: Path) -> bool:
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
 def _read_file(path: Path, notes: list[str]) -> sitk.Image:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -222,7 +242,11 @@ def _read_file(path: Path, notes: list[str]) -> sitk.Image:
             reason(error),
             "Choose a NIfTI, NRRD or MHA file, or the folder of a DICOM series.",
         ) from error
-    modality = reader.GetMetaData("0008|0060").strip() if reader.HasMetaDataKey("0008|0060") else "CT"
+    if _is_nifti(path):
+        check_whole(path)
+    tags = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
+    check_grey_scale(tags.get("0028|0004", ""))
+    modality = tags.get("0008|0060", "CT")
     if modality != "CT":
         notes.append(f"The image's modality is {modality}, not CT; the models are made for CT.")
     return image

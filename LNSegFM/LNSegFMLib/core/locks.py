@@ -65,7 +65,7 @@ class FileLock:
             if key in _held_here:
                 return False
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            stream = self._path.open("ab+")  # noqa: SIM115 (stays open for as long as the lock is held)
+            stream: BinaryIO = self._path.open("ab+")
             if not _lock(stream):
                 stream.close()
                 return False

@@ -8,8 +8,9 @@ into checkpoints; reading them needs torch and is the engine's work (`LNSegFMLib
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 import shutil
+import tempfile
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -25,6 +26,10 @@ from LNSegFMLib.core.home import free_id
 
 CARD = "model.json"
 KINDS = ("foundation", "adapted", "demonstration")
+
+
+def _is_fold(name: Any) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"\w+", name) is not None
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,17 @@ class ModelCard:
     parent_sha256: str = ""
     lineage: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        texts = (self.name, self.architecture, self.configuration, self.orientation, self.trainer, self.parent)
+        if not all(isinstance(text, str) for text in (*texts, self.parent_sha256)):
+            raise ValueError("a text is of another type")
+        if self.kind not in KINDS:
+            raise ValueError(f"the kind '{self.kind}' is none of {', '.join(KINDS)}")
+        if not isinstance(self.folds, tuple) or not self.folds or not all(map(_is_fold, self.folds)):
+            raise ValueError(f"the folds are {self.folds!r}")
+        if not isinstance(self.lineage, dict) or not isinstance(self.metrics, dict):
+            raise ValueError("lineage or metrics are of another type")
 
 
 @dataclass(frozen=True)
@@ -125,13 +141,7 @@ class ModelStore:
         Raises:
             UserError: There is no such model, or its card cannot be read.
         """
-        folder = self.root / model_id
-        if not model_id or model_id != Path(model_id).name or not (folder / CARD).is_file():
-            known = ", ".join(model.id for model in self.list()) or "none"
-            raise UserError(
-                f"The model '{model_id}' is not installed.", f"Installed: {known}.", "Install it or choose another."
-            )
-        return self._read(folder)
+        return self._read(self._folder(model_id))
 
     def verify(self, model_id: str) -> ModelInfo:
         """Compare every file of a model with its recorded SHA-256 and return the model.
@@ -159,27 +169,38 @@ class ModelStore:
         Args:
             wish: What the id is made from.
             fill: Puts the model's files into the empty folder it is given and returns the card.
+
+        Raises:
+            UserError: A file that the card promises was not put there; or what ``fill`` raises.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        target = self.root / free_id(self.root, wish)
-        with new_folder(target) as staging:
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=self.root, ignore_cleanup_errors=True) as folder:
+            staging = Path(folder) / "model"
+            staging.mkdir()
             card = fill(staging)
             files = {
                 path.relative_to(staging).as_posix(): sha256(path)
                 for path in sorted(staging.rglob("*"))
                 if path.is_file()
             }
+            missing = _missing(card, files)
+            if missing:
+                raise UserError(f"The model '{card.name}' is incomplete.", f"{missing} is missing.")
             created = datetime.now(timezone.utc).isoformat(timespec="microseconds")
             write_json(staging / CARD, {"created": created, "files": files, **asdict(card)})
-        return self.get(target.name)
+            return self._read(self._publish(staging, wish))
 
     def remove(self, model_id: str) -> None:
         """Delete a model. A bundled model that was removed is not installed again by `ensure_bundled`."""
-        model = self.get(model_id)
+        folder = self._folder(model_id)
+        try:
+            kind = self._read(folder).card.kind
+        except UserError:
+            kind = ""
         doomed = self.root / f".tmp-{uuid.uuid4().hex[:8]}"
-        replace(model.path, doomed)
+        replace(folder, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
-        if model.card.kind == "demonstration":
+        if kind == "demonstration":
             (self.root / f".removed-{model_id}").touch()
 
     def descendants(self, model_id: str) -> Models:
@@ -232,17 +253,49 @@ class ModelStore:
             if not (self.root / model_id / CARD).is_file():
                 raise
 
+    def _folder(self, model_id: str) -> Path:
+        folder = self.root / model_id
+        named = model_id == Path(model_id).name and not model_id.startswith(".")
+        if not model_id or not named or not (folder / CARD).is_file():
+            known = ", ".join(model.id for model in self.list()) or "none"
+            raise UserError(
+                f"The model '{model_id}' is not installed.", f"Installed: {known}.", "Install it or choose another."
+            )
+        return folder
+
+    def _publish(self, staging: Path, wish: str) -> Path:
+        while True:
+            target = self.root / free_id(self.root, wish)
+            try:
+                replace(staging, target)
+                return target
+            except OSError:
+                # Another process may have taken the id in the meantime.
+                if not target.exists():
+                    raise
+
     def _read(self, folder: Path) -> ModelInfo:
         try:
             values = read_json(folder / CARD)
-            created, files = str(values.pop("created")), dict(values.pop("files"))
-            card = ModelCard(**{**values, "folds": tuple(values["folds"])})
-        except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            created, files, folds = str(values.pop("created")), dict(values.pop("files")), values.pop("folds")
+            if not isinstance(folds, list):
+                raise ValueError(f"the folds are {folds!r}")
+            card = ModelCard(**values, folds=tuple(folds))
+            for name in files:
+                if name != Path(name).as_posix() or Path(name).is_absolute() or ".." in Path(name).parts:
+                    raise ValueError(f"it lists the path '{name}'")
+            missing = _missing(card, files)
+            if missing:
+                raise ValueError(f"it does not list {missing}")
+        except (OSError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise UserError(
                 f"The model '{folder.name}' cannot be read.", f"{CARD}: {error}.",
                 "Remove the model and install it again.",
             ) from error
-        for name in files:
-            if name != Path(name).as_posix() or Path(name).is_absolute() or ".." in Path(name).parts:
-                raise UserError(f"The model '{folder.name}' cannot be read.", f"{CARD} lists the path '{name}'.")
         return ModelInfo(folder.name, folder, card, created, files)
+
+
+def _missing(card: ModelCard, files: dict[str, str]) -> str:
+    """Return the first file without which nnU-Net cannot load the model, or nothing."""
+    needed = ("plans.json", "dataset.json", *(f"fold_{fold}/checkpoint_final.pth" for fold in card.folds))
+    return next((name for name in needed if name not in files), "")

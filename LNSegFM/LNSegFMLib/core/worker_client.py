@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -145,8 +146,8 @@ class WorkerClient:
                 request = self._current = self._waiting.popleft()
             try:
                 self._serve(request)
-            except (OSError, UserError) as error:
-                request.fail(as_user_error(error, "The segmentation process could not be started."))
+            except Exception as error:  # the boundary of the thread: a request must end, whatever goes wrong
+                request.fail(as_user_error(error, "The segmentation process could not be used."))
 
     def _serve(self, request: WorkerRequest) -> None:
         if request.cancel_requested:
@@ -182,7 +183,10 @@ class WorkerClient:
             process = None
         if process is None:
             command = self._command or [python_executable(), "-m", "LNSegFMLib.engine.worker"]
-            process = _WorkerProcess(command, self._env or child_environment(), self._inbox)
+            try:
+                process = _WorkerProcess(command, self._env or child_environment(), self._inbox)
+            except OSError as error:
+                raise as_user_error(error, "The segmentation process could not be started.") from error
             self._process = process
         return process
 
@@ -202,7 +206,11 @@ class _WorkerProcess:
         self._folder = tempfile.TemporaryDirectory(prefix="lnsegfm-worker-", ignore_cleanup_errors=True)
         self._log = Path(self._folder.name) / "log.txt"
         self._inbox = inbox
-        self._popen = start_piped(command, env, self._log)
+        try:
+            self._popen = start_piped(command, env, self._log)
+        except OSError:
+            self._folder.cleanup()
+            raise
         threading.Thread(target=self._read, name="worker reader", daemon=True).start()
 
     @property
@@ -254,6 +262,9 @@ class _WorkerProcess:
         # A worker that is gone may have left children behind, and on Windows their handles.
         if self.alive:
             self.kill()
+        if self._popen.stdin is not None:
+            with contextlib.suppress(OSError):  # what was not sent yet cannot be sent any more
+                self._popen.stdin.close()
         self._folder.cleanup()
 
     def _read(self) -> None:

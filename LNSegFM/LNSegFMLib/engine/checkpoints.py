@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +18,42 @@ import torch
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import write_atomic
 
+# What torch's unpickler raises depends on the byte that is damaged.
+_DAMAGE = (
+    EOFError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError,
+    MemoryError, struct.error,
+)
 _TODO = "Nothing was loaded. Get the file from a source you trust, or export it again with a stock nnU-Net v2."
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU with ``weights_only=True`` and a small allow-list.
+    """Read an nnU-Net checkpoint with `read_tensors`.
+
+    Raises:
+        UserError: See `read_tensors`; also when it is a checkpoint of something else.
+    """
+    content = read_tensors(path)
+    if not isinstance(content, dict) or not isinstance(content.get("network_weights"), dict):
+        raise UserError(f"{path.name} is not an nnU-Net v2 checkpoint.", "It has no 'network_weights'.", _TODO)
+    return content
+
+
+def read_tensors(path: Path) -> Any:
+    """Read what ``torch.save`` wrote onto the CPU, with ``weights_only=True`` and a small allow-list.
 
     Raises:
         UserError: Not a checkpoint, or it needs a global outside the allow-list; the message names file and global.
     """
     try:
         with torch.serialization.safe_globals(_allowed_globals()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         offending = _offending_global(str(error))
         why = f"It needs '{offending}', which could run code." if offending else "It is not a plain torch checkpoint."
         raise UserError(f"The checkpoint {path.name} was refused.", why, _TODO) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"The checkpoint {path.name} cannot be read.", f"{error}".splitlines()[0], _TODO) from error
-    if not isinstance(content, dict) or not isinstance(content.get("network_weights"), dict):
-        raise UserError(f"{path.name} is not an nnU-Net v2 checkpoint.", "It has no 'network_weights'.", _TODO)
-    return content
+    except (OSError, *_DAMAGE) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"The checkpoint {path.name} cannot be read.", reason, _TODO) from error
 
 
 def network_weights(checkpoint: dict[str, Any], name: str) -> dict[str, torch.Tensor]:
@@ -48,13 +64,16 @@ def network_weights(checkpoint: dict[str, Any], name: str) -> dict[str, torch.Te
         name: The file's name, for messages.
 
     Raises:
-        UserError: An entry is not a tensor.
+        UserError: An entry is not a plain tensor, or holds NaN or infinite values; the message names it.
     """
     weights = {}
     for key, value in checkpoint["network_weights"].items():
-        if not isinstance(value, torch.Tensor):
-            raise UserError(f"The checkpoint {name} was refused.", f"The weight '{key}' is not a tensor.", _TODO)
-        weights[re.sub(r"^(module\.|_orig_mod\.)+", "", key)] = value
+        if not (isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"):
+            raise UserError(f"The checkpoint {name} was refused.", f"The weight '{key}' is not a plain tensor.", _TODO)
+        if not torch.isfinite(value).all():
+            why = f"The weight '{key}' holds NaN or infinite values: its training diverged."
+            raise UserError(f"The checkpoint {name} was refused.", why, _TODO)
+        weights[re.sub(r"^(module\.|_orig_mod\.)+", "", str(key))] = value
     return weights
 
 
@@ -74,7 +93,7 @@ def save_checkpoint(
     Optimiser state and logs of the source are left behind.
     """
     content = {
-        "network_weights": {key: value.detach().cpu().contiguous() for key, value in weights.items()},
+        "network_weights": {key: _alone(value.detach().cpu()) for key, value in weights.items()},
         "trainer_name": "nnUNetTrainer",
         "init_args": {
             "plans": plans,
@@ -91,6 +110,14 @@ def write_tensors(content: Any, path: Path) -> None:
     """Write with ``torch.save``, which hides why it failed when it is given a path: a full disk stays an `OSError`."""
     with path.open("wb", buffering=0) as stream:
         torch.save(content, stream)
+
+
+def _alone(tensor: torch.Tensor) -> torch.Tensor:
+    """Return ``tensor`` without the rest of the memory it is part of, which ``torch.save`` would write as well."""
+    if tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes:
+        # Not copied: nnU-Net's decoder holds its encoder's tensors again, and shared memory is written once.
+        return tensor
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _allowed_globals() -> list[Any]:

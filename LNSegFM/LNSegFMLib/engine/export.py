@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from nnunetv2.configuration import ANISO_THRESHOLD
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.preprocessing.resampling.default_resampling import determine_do_sep_z_and_axis
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
@@ -96,5 +97,6 @@ def _is_linear(plans: PlansManager, configuration: ConfigurationManager, propert
         arguments.get("force_separate_z", False),
         configuration.spacing,
         [properties["spacing"][axis] for axis in plans.transpose_forward],
+        arguments.get("separate_z_anisotropy_threshold", ANISO_THRESHOLD),
     )
     return arguments.get("order", 3) == 1 and not arguments.get("is_seg", False) and not separate_z

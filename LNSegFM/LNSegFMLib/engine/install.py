@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +21,21 @@ from LNSegFMLib.engine.plans import architecture_name, check_plans
 
 # The order in which a fold's checkpoint is chosen; the paper evaluates the final one.
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth")
+_AXES = (0, 1, 2)
+_FOLD = re.compile(r"fold_(\d+|all)")
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What was found: one checkpoint file per fold, and plans and dataset where they lie beside them."""
+    """What was found: one checkpoint file per fold, and plans and dataset where they lie beside them.
+
+    The configuration is the one that the folder's name tells, for checkpoints that do not name theirs.
+    """
 
     checkpoints: dict[str, Path]
     plans: dict[str, Any] | None = None
     dataset: dict[str, Any] | None = None
+    configuration: str = ""
 
 
 def install_model(store: ModelStore, source: Path, *, name: str = "", kind: str = "foundation") -> ModelInfo:
@@ -43,9 +51,9 @@ def install_model(store: ModelStore, source: Path, *, name: str = "", kind: str 
         UserError: Nothing installable found, unsafe content, plans that are not accepted, or weights that do not fit.
             The store is left as it was.
     """
-    source = Path(source)
+    source = Path(source).absolute()
     with _located(source) as found:
-        wish = name or source.name.removesuffix(".zip").removesuffix(".pth")
+        wish = name or (source.stem if source.suffix.lower() in (".zip", ".pth") else source.name)
         return store.add(wish, lambda staging: _stage(found, staging, wish, kind))
 
 
@@ -79,30 +87,58 @@ def _in_folder(folder: Path) -> _Source:
     model = candidates[0]
     checkpoints = {}
     for fold in sorted(model.glob("fold_*")):
+        if not _FOLD.fullmatch(fold.name):
+            continue
         existing = [fold / name for name in CHECKPOINTS if (fold / name).is_file()]
         if existing:
             checkpoints[fold.name.removeprefix("fold_")] = existing[0]
     if not checkpoints:
         raise UserError(f"{model.name} cannot be installed as a model.", f"No {' or '.join(CHECKPOINTS)}.", _WANTED)
-    return _Source(checkpoints, _json(model / "plans.json"), _json(model / "dataset.json"))
+    return _described(model, checkpoints)
+
+
+def _described(model: Path, checkpoints: dict[str, Path]) -> _Source:
+    plans = _json(model / "plans.json")
+    dataset = _json(model / "dataset.json") if (model / "dataset.json").exists() else None
+    return _Source(checkpoints, plans, dataset, model.name.rpartition("__")[2])
 
 
 def _bare(checkpoint: Path) -> _Source:
     beside = checkpoint.parent.parent / "plans.json"
-    if beside.is_file() and checkpoint.parent.name.startswith("fold_"):
+    if beside.is_file() and _FOLD.fullmatch(checkpoint.parent.name):
         fold = checkpoint.parent.name.removeprefix("fold_")
-        return _Source({fold: checkpoint}, _json(beside), _json(beside.with_name("dataset.json")))
+        return _described(beside.parent, {fold: checkpoint})
     return _Source({"all": checkpoint})
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
         value = read_json(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path.name} cannot be read.", f"{error}.", _WANTED) from error
     if not isinstance(value, dict):
         raise UserError(f"{path.name} cannot be read.", "It is not a JSON object.", _WANTED)
     return value
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return what ``value`` is after a way through JSON, which is how plans and dataset description are stored."""
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{name} cannot be installed.", f"The plans or dataset description in it are not JSON: {error}.", _WANTED
+        ) from error
+
+
+def _mirroring_axes(checkpoint: dict[str, Any], name: str) -> tuple[int, ...] | None:
+    axes = checkpoint.get("inference_allowed_mirroring_axes")
+    if axes is None:
+        return None
+    if not isinstance(axes, (list, tuple)) or len(set(map(str, axes))) < len(axes) or any(a not in _AXES for a in axes):
+        why = f"Its mirroring axes are {axes!r}; expected are some of the axes 0, 1, 2."
+        raise UserError(f"{name} cannot be installed.", why, _WANTED)
+    return tuple(int(axis) for axis in axes)
 
 
 def _stage(found: _Source, staging: Path, name: str, kind: str) -> ModelCard:
@@ -112,27 +148,27 @@ def _stage(found: _Source, staging: Path, name: str, kind: str) -> ModelCard:
         checkpoint = load_checkpoint(path)
         arguments = checkpoint.get("init_args")
         arguments = arguments if isinstance(arguments, dict) else {}
-        plans = plans or arguments.get("plans")
-        dataset = dataset or arguments.get("dataset_json")
+        plans = plans or _plain(arguments.get("plans"), path.name)
+        dataset = dataset or _plain(arguments.get("dataset_json"), path.name)
         if plans is None or dataset is None:
             raise UserError(
                 f"{path.name} cannot be installed alone.", "Its 'init_args' hold no plans and dataset.json.", _WANTED
             )
-        configuration = configuration or str(arguments.get("configuration", ""))
+        configuration = configuration or str(arguments.get("configuration") or found.configuration)
         trainer = trainer or str(checkpoint.get("trainer_name", ""))
         resolved = check_plans(plans, configuration, dataset)
         architecture = architecture_name(resolved)
         weights = network_weights(checkpoint, path.name)
         check_weights(weights, plans, configuration, dataset, path.name)
-        axes = checkpoint.get("inference_allowed_mirroring_axes")
         save_checkpoint(
             staging / f"fold_{fold}" / "checkpoint_final.pth", weights, plans=plans, configuration=configuration,
-            dataset=dataset, fold=fold, mirroring_axes=tuple(axes) if axes is not None else None,
+            dataset=dataset, fold=fold, mirroring_axes=_mirroring_axes(checkpoint, path.name),
         )
     assert plans is not None and dataset is not None
     write_json(staging / "plans.json", plans)
     write_json(staging / "dataset.json", dataset)
-    orientation = "RAS" if plans.get("image_reader_writer") == "NibabelIOWithReorient" else "LPS"
+    # nnU-Net's two readers that reorient both bring images to RAS.
+    orientation = "RAS" if str(plans.get("image_reader_writer")).endswith("WithReorient") else "LPS"
     return ModelCard(
         name=name, kind=kind, architecture=architecture, configuration=configuration,
         folds=tuple(found.checkpoints), orientation=orientation, trainer=trainer or "nnUNetTrainer",

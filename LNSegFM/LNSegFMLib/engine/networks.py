@@ -11,7 +11,7 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.engine.plans import check_plans
+from LNSegFMLib.engine.plans import NETWORK_MODULE, architecture_name, check_plans
 
 _SHOWN = 4
 
@@ -24,13 +24,14 @@ def build_network(
     Raises:
         UserError: See `LNSegFMLib.engine.plans.check_plans`; also when the plans' arguments do not fit the network.
     """
-    check_plans(plans, configuration, dataset)
+    resolved = check_plans(plans, configuration, dataset)
     # PlansManager hands out, and some versions of it edit, the dictionary it was given.
     manager = PlansManager(copy.deepcopy(plans))
     try:
         settings = manager.get_configuration(configuration)
         return get_network_from_plans(
-            settings.network_arch_class_name,
+            # Of old plans nnU-Net makes a class name that no longer exists, and searching for it imports timm.
+            f"{NETWORK_MODULE}.{architecture_name(resolved)}",
             settings.network_arch_init_kwargs,
             settings.network_arch_init_kwargs_req_import,
             determine_num_input_channels(manager, settings, dataset),
@@ -69,6 +70,11 @@ def check_weights(
         f"'{key}' has shape {_shape(weights[key])}, expected {_shape(value)}"
         for key, value in expected.items()
         if key in weights and weights[key].shape != value.shape
+    ]
+    problems += [
+        f"'{key}' holds {weights[key].dtype}, expected {value.dtype}"
+        for key, value in expected.items()
+        if key in weights and weights[key].is_floating_point() != value.is_floating_point()
     ]
     if problems:
         shown = "; ".join(problems[:_SHOWN])

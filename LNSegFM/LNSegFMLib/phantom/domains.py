@@ -72,12 +72,12 @@ CATALOGUE: dict[str, Domain] = {
     ),
     "hospital": Domain(
         description=(
-            "Neck CT of another hospital: no contrast, so that vessels and nodes are close to muscle, more and coarser "
+            "Neck CT of another hospital: no contrast, vessels close to muscle and nodes a little darker, more and coarser "
             "noise, another reconstruction kernel, other patient sizes, larger nodes, some confluent or necrotic."
         ),
         region="neck",
         vessel_hu=(38.0, 52.0),
-        node_hu=(34.0, 50.0),
+        node_hu=(22.0, 36.0),
         muscle_hu=(52.0, 62.0),
         gland_hu=(5.0, 30.0),
         thyroid_hu=(90.0, 115.0),

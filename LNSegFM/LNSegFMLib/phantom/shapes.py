@@ -181,11 +181,12 @@ class Arc:
 
     def bounds(self) -> Box:
         """See `Shape.bounds`."""
-        centre, normal = np.asarray(self.centre), np.cross(self.u, self.v)
+        length = self.radius_v + self.thickness
+        centre = np.asarray(self.centre) + np.asarray(self.v) * length / 2
         reach = (
             np.abs(self.u) * (self.radius_u + self.thickness)
-            + np.abs(self.v) * (self.radius_v + self.thickness)
-            + np.abs(normal) * self.height
+            + np.abs(self.v) * length / 2
+            + np.abs(np.cross(self.u, self.v)) * self.height
         )
         return centre - reach, centre + reach
 

@@ -10,8 +10,8 @@ from typing import Any
 from tqdm import tqdm
 
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
-from LNSegFMFineTuneLib.core.spec import PRESETS, CaseRef, JobSpec
-from LNSegFMLib.core.cases import CaseStore
+from LNSegFMFineTuneLib.core.selection import make_spec
+from LNSegFMFineTuneLib.core.spec import PRESETS, JobSpec
 from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.home import Home
@@ -42,26 +42,6 @@ def add_to(commands: Any) -> None:
         parser.set_defaults(run=action)
 
 
-def make_spec(home: Home, model_id: str, preset: str, **changes: Any) -> JobSpec:
-    """Return a job for the cases as they are sorted now, each with its newest label version.
-
-    Args:
-        home: Where models and cases are.
-        model_id: The base model.
-        preset: Key of `LNSegFMFineTuneLib.core.spec.PRESETS`.
-        **changes: Fields of `JobSpec` that differ from the preset.
-    """
-    model = ModelStore(home.models).get(model_id)
-    chosen: dict[str, list[CaseRef]] = {"train": [], "holdout": [], "excluded": []}
-    for case in CaseStore(home.cases).list():
-        chosen[case.use].append(CaseRef(case.id, case.versions[-1].number))
-    values = {**PRESETS[preset], **changes}
-    return JobSpec(
-        base_model=model.id, base_sha256=model.sha256, cases=tuple(chosen["train"]),
-        holdout=tuple(chosen["holdout"]), **values,
-    )
-
-
 def _store() -> JobStore:
     return JobStore(Home.default().jobs)
 
@@ -71,7 +51,7 @@ def _adapt(options: argparse.Namespace) -> None:
     install_bundled(ModelStore(home.models))
     names = [entry.name for entry in fields(JobSpec) if entry.name not in _COMPUTED]
     changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    job = _store().create(make_spec(home, options.model, options.preset, **changes))
+    job = _store().create(make_spec(home, options.model, **{**PRESETS[options.preset], **changes}))
     job.start()
     print(f"Job {job.id} works in the background; its folder is {job.path}")
     if not options.detach:
@@ -102,7 +82,8 @@ def follow(job: Job) -> None:
     print(f"The adapted model is '{status.model_id}'.")
     if status.metrics:
         before, after = status.metrics["mean"]["before"], status.metrics["mean"]["after"]
-        print(f"Hold-out: DSC {before['dsc']:.3f} -> {after['dsc']:.3f}, NSD@1mm {before['nsd']:.3f} -> {after['nsd']:.3f}")
+        for metric, name in (("dsc", "DSC"), ("nsd", "NSD@1mm")):
+            print(f"Hold-out {name}: {before[metric]:.3f} -> {after[metric]:.3f}")
 
 
 def _show(bar: Any, status: Any) -> None:

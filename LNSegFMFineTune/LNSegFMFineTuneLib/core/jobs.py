@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import time
 import uuid
@@ -12,6 +13,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import LNSegFMFineTuneLib
+from LNSegFMFineTuneLib.core.progress import ProgressReader
+from LNSegFMFineTuneLib.core.spec import JobSpec
+from LNSegFMFineTuneLib.core.status import CANCEL, JOB, LAUNCH, LOG, PROGRESS, RUN_LOCK, START_LOCK, STATUS, JobStatus
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import new_folder, read_json, write_json
 from LNSegFMLib.core.files import replace as move
@@ -26,15 +31,12 @@ from LNSegFMLib.core.processes import (
 )
 from LNSegFMLib.core.text_tail import tail
 
-import LNSegFMFineTuneLib
-from LNSegFMFineTuneLib.core.progress import ProgressReader
-from LNSegFMFineTuneLib.core.spec import JobSpec
-from LNSegFMFineTuneLib.core.status import CANCEL, JOB, LAUNCH, LOG, PROGRESS, RUN_LOCK, START_LOCK, STATUS, JobStatus
-
-_ID = re.compile(r"job-(\d{4,})")
+# The random part keeps an id from meaning another job after a removal: models name their job in their lineage.
+_ID = re.compile(r"job-(\d{4,})-[0-9a-f]{6}")
 # So long may a start take between announcing itself and telling the pid of what it started.
 _LAUNCH_S = 30.0
 _LOG_LINES = 15
+_READ_ATTEMPTS = 4
 
 
 class Job:
@@ -76,8 +78,8 @@ class Job:
     def progress(self, after: int = 0) -> list[dict[str, Any]]:
         """Return the rows of the iterations after number ``after``, in order.
 
-        Each has ``iteration``, ``loss``, ``lr``, ``seconds`` and sometimes ``pseudo_dice``. Iterations that were done again
-        after a resume are returned as they were the last time.
+        Each has ``iteration``, ``loss``, ``lr``, ``seconds`` and sometimes ``pseudo_dice``. Iterations that were done
+        again after a resume are returned as they were the last time.
         """
         return self._progress.rows(after)
 
@@ -134,12 +136,11 @@ class Job:
         shutil.rmtree(doomed, ignore_errors=True)
 
     def _read_status(self) -> JobStatus:
-        path = self.path / STATUS
-        if not path.exists():
-            return JobStatus(iterations=self.spec.steps)
         try:
-            return JobStatus.from_json(read_json(path))
-        except (OSError, ValueError, TypeError) as error:
+            return JobStatus.from_json(_read_while_replaced(self.path / STATUS))
+        except FileNotFoundError:
+            return JobStatus(iterations=self.spec.steps)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             reason = UserError("The job's status cannot be read.", f"{STATUS}: {error}.", "Resume the job.")
             return JobStatus("interrupted", message=reason.what, error=reason.to_json(), iterations=self.spec.steps)
 
@@ -216,7 +217,7 @@ class JobStore:
         self.root.mkdir(parents=True, exist_ok=True)
         with FileLock(self.root / ".lock", wait_s=10.0):
             number = 1 + max((number for number, _ in _numbered(self.root)), default=0)
-            target = self.root / f"job-{number:04d}"
+            target = self.root / f"job-{number:04d}-{secrets.token_hex(3)}"
             created = datetime.now(timezone.utc).isoformat(timespec="seconds")
             with new_folder(target) as staging:
                 write_json(staging / JOB, {"created": created, "spec": spec.to_json()})
@@ -243,6 +244,16 @@ class JobStore:
             known = ", ".join(job.id for job in self.list()) or "none"
             raise UserError(f"There is no job '{job_id}'.", f"There are: {known}.", "Choose one of these.")
         return Job(folder)
+
+
+def _read_while_replaced(path: Path) -> Any:
+    # On Windows a file cannot be opened in the moment in which another process replaces it.
+    for _ in range(_READ_ATTEMPTS):
+        try:
+            return read_json(path)
+        except PermissionError:
+            time.sleep(0.01)
+    return read_json(path)
 
 
 def _numbered(root: Path) -> list[tuple[int, Path]]:

@@ -13,13 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from LNSegFMFineTuneLib.core.status import CANCEL, ENDED, LAUNCH, PROGRESS, RESERVE, RUN_LOCK, STATUS, JobStatus
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.failures import as_user_error
 from LNSegFMLib.core.files import read_json, write_json
 from LNSegFMLib.core.locks import FileLock, LockHeld
 from LNSegFMLib.core.processes import process_start_time
-
-from LNSegFMFineTuneLib.core.status import CANCEL, ENDED, PROGRESS, RESERVE, RUN_LOCK, STATUS, JobStatus
 
 _RESERVE_BYTES = 64 * 1024
 # Writing a status through to the disk can take longer than an iteration of a small network.
@@ -30,8 +29,8 @@ class JobWriter:
     """Holds a job while it is worked on; use it as a context manager around all the work.
 
     Leaving the block with an exception records it: `Cancelled` as cancelled, any other `Exception` as failed with its
-    reason, what comes from outside (`KeyboardInterrupt`, `SystemExit`) as interrupted. The exception goes on. Leaving it
-    without having called `done` or `failed` is recorded as a failure too.
+    reason, what comes from outside (`KeyboardInterrupt`, `SystemExit`) as interrupted. The exception goes on. Leaving
+    it without having called `done` or `failed` is recorded as a failure too.
 
     Args:
         path: The job's folder.
@@ -151,6 +150,7 @@ class JobWriter:
 
     def _take_over(self) -> None:
         _drop_torn_line(self.path / PROGRESS)
+        _drop_half_written(self.path)
         # Random bytes, because a file system that compresses would not reserve anything for zeros.
         (self.path / RESERVE).write_bytes(secrets.token_bytes(_RESERVE_BYTES))
         previous = JobStatus.from_json(read_json(self.path / STATUS)) if (self.path / STATUS).exists() else JobStatus()
@@ -188,3 +188,11 @@ def _drop_torn_line(path: Path) -> None:
     with path.open("rb+") as stream:
         content = stream.read()
         stream.truncate(content.rfind(b"\n") + 1)
+
+
+def _drop_half_written(folder: Path) -> None:
+    """Delete the temporary files, large checkpoints among them, that a killed predecessor did not get to rename."""
+    for path in folder.glob(".tmp-*"):
+        # The starter may be writing this one right now.
+        if not path.name.endswith(LAUNCH):
+            path.unlink(missing_ok=True)

@@ -87,10 +87,10 @@ class Adaptation:
         """A job that was killed after its model was stored must not store it twice."""
         return next((model for model in self._models.list() if model.card.lineage.get("job") == self._folder.name), None)
 
-    def _stage(self, text: str, **status: Any) -> None:
+    def _stage(self, text: str, message: str = "") -> None:
         if self._writer.cancelled():
             raise Cancelled
-        self._writer.status(stage=text, message="", **status)
+        self._writer.status(stage=text, message=message, eta_s=None)
 
     def _files(self, case: CaseRef) -> TrainingCase:
         info = self._cases.get(case.id)
@@ -107,7 +107,7 @@ class Adaptation:
         preprocess(
             [self._files(case) for case in (*spec.cases, *spec.holdout)],
             PlansManager(copy.deepcopy(plans)), base.card.configuration, dataset, base.card.orientation, data,
-            lambda case: self._stage("Preparing cases", message=case),
+            lambda case: self._stage("Preparing cases", case),
         )
         path = base.checkpoint(base.card.folds[0])
         weights = network_weights(load_checkpoint(path), path.name)
@@ -191,8 +191,7 @@ class Adaptation:
         predictor = Predictor(self._base, self._device, weights=weights)
         scores = {}
         for number, case in enumerate(self._spec.holdout, 1):
-            self._stage(f"Scoring hold-out cases {when}", eta_s=None)
-            self._writer.status(message=f"{number} of {len(self._spec.holdout)}")
+            self._stage(f"Scoring hold-out cases {when}", f"{number} of {len(self._spec.holdout)}")
             files = self._files(case)
             labels = predictor.segment(sitk.ReadImage(str(files.image)), is_cancelled=self._writer.cancelled)
             write_image(labels, self._folder / "result" / f"{case.id}-{when}.nrrd")

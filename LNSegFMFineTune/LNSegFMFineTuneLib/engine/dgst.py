@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-NORMALIZATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+NORMALIZATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 GRANULARITIES = ("kernel", "filter")
 
 Select = Callable[[Tensor, int], Tensor]
@@ -31,7 +31,7 @@ class Kernel:
         row_dims: How many leading axes number the rows when they are contiguous.
     """
 
-    parameter: nn.Parameter
+    parameter: Tensor
     groups: int
     row_dims: int
 
@@ -148,7 +148,7 @@ class DGST(torch.optim.Optimizer):
         kernel.write(weights)
 
     def _update(
-        self, parameter: nn.Parameter, gradient: Tensor, values: Tensor, where: tuple[Kernel, Tensor] | None
+        self, parameter: Tensor, gradient: Tensor, values: Tensor, where: tuple[Kernel, Tensor] | None
     ) -> Tensor:
         """Return what is added to ``values``; ``where`` names the selected entries of the parameter, None means all."""
         group = self.param_groups[0]
@@ -168,7 +168,7 @@ class DGST(torch.optim.Optimizer):
             rows = kernel.rows(buffer)
             moved = rows.gather(1, selected).mul_(momentum).add_(gradient)
             rows.scatter_(1, selected, moved)
-            Kernel(nn.Parameter(buffer, False), kernel.groups, kernel.row_dims).write(rows)
+            Kernel(buffer, kernel.groups, kernel.row_dims).write(rows)
         return gradient.add_(moved, alpha=momentum).mul_(-lr)
 
 

@@ -47,11 +47,16 @@ class ClippedSGD(torch.optim.SGD):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Scale the gradients, then move every parameter that has one."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
         factor = clipping_factor(gradients, self._clip_norm)
         if factor is not None:
             torch._foreach_mul_(gradients, factor)
-        return super().step(closure)
+        super().step()
+        return loss
 
 
 def _momentum(spec: JobSpec) -> float:

@@ -17,7 +17,7 @@ from LNSegFMFineTuneLib.core.spec import JobSpec
 from LNSegFMFineTuneLib.engine.methods import get_method
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import write_atomic
-from LNSegFMLib.engine.checkpoints import write_tensors
+from LNSegFMLib.engine.checkpoints import read_tensors, write_tensors
 from LNSegFMLib.engine.networks import build_network
 
 Weights = dict[str, torch.Tensor]
@@ -158,8 +158,14 @@ class Trainer(nnUNetTrainer):
         return 2 * hits / (2 * hits + false + missed) if counts.any() else 1.0
 
     def weights(self) -> Weights:
-        """Return the network's state dict on the CPU."""
-        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+        """Return a copy of the network's state dict on the CPU, in which names of one tensor stay so.
+
+        nnU-Net's networks name a weight up to four times (``decoder.encoder``, ``all_modules``); a plain copy, and the
+        file written of it, would be three times as large.
+        """
+        state = self.network.state_dict()
+        copies = {value.data_ptr(): value.detach().to("cpu", copy=True) for value in state.values()}
+        return {name: copies[value.data_ptr()] for name, value in state.items()}
 
     def save(self, path: Path) -> None:
         """Write everything that is needed to go on from here, atomically."""
@@ -174,7 +180,7 @@ class Trainer(nnUNetTrainer):
 
     def restore(self, path: Path) -> None:
         """Go on from a file written by `save`; it is read without pickle's full powers."""
-        content = torch.load(path, map_location=self.device, weights_only=True)
+        content = read_tensors(path)
         self.network.load_state_dict(content["weights"])
         self.optimizer.load_state_dict(content["optimizer"])
         if self.grad_scaler is not None and content["scaler"]:

@@ -1,0 +1,129 @@
+"""What is known of a corrected case, and how ``case.json`` says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.files import read_json
+from LNSegFMLib.core.images import Geometry
+
+CASE = "case.json"
+IMAGE = "image.nrrd"
+USES = ("train", "holdout", "excluded")
+
+
+@dataclass(frozen=True)
+class LabelVersion:
+    """One accepted correction; it is never changed.
+
+    Args:
+        number: Version number, from 1.
+        created: UTC time of the acceptance, ISO 8601.
+        nodes: Number of lymph nodes (26-connected).
+        foreground_voxels: Number of lymph node voxels.
+        note: The user's own words.
+        no_nodes: Whether the user stated that the CT shows no lymph nodes.
+    """
+
+    number: int
+    created: str
+    nodes: int
+    foreground_voxels: int
+    note: str = ""
+    no_nodes: bool = False
+
+
+@dataclass(frozen=True)
+class CaseInfo:
+    """A CT with its accepted label versions.
+
+    Args:
+        id: Our own id; the name of the case's folder.
+        path: The case's folder.
+        created: UTC time of the first acceptance, ISO 8601.
+        use: One of `USES`.
+        draft_model: Id of the model that made the first draft, or empty.
+        draft_model_sha256: SHA-256 of that model, or empty.
+        versions: The label versions, oldest first; at least one.
+        geometry: Grid of the CT and of all label versions.
+        origin_key: SHA-256 of the CT's voxels, by which the same scan is recognised; tells nothing of the patient.
+    """
+
+    id: str
+    path: Path
+    created: str
+    use: str
+    draft_model: str
+    draft_model_sha256: str
+    versions: tuple[LabelVersion, ...]
+    geometry: Geometry
+    origin_key: str
+
+    @property
+    def image_path(self) -> Path:
+        """File of the CT."""
+        return self.path / IMAGE
+
+    @property
+    def latest(self) -> LabelVersion:
+        """The newest label version."""
+        return self.versions[-1]
+
+    def label_path(self, version: int | None = None) -> Path:
+        """Return the file of a label version: uint8, 0 background, 1 lymph node, on the CT's grid.
+
+        Args:
+            version: Its number; the newest by default.
+
+        Raises:
+            UserError: There is no such version.
+        """
+        number = self.latest.number if version is None else version
+        if number not in {known.number for known in self.versions}:
+            known_numbers = ", ".join(str(known.number) for known in self.versions)
+            raise UserError(
+                f"The case '{self.id}' has no label version {number}.", f"It has {known_numbers}.",
+                "Choose one of these.",
+            )
+        return self.path / label_name(number)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what goes into ``case.json``."""
+        values = asdict(self)
+        del values["path"], values["id"]
+        return values
+
+    @classmethod
+    def read(cls, folder: Path) -> CaseInfo:
+        """Read a case's folder.
+
+        Raises:
+            UserError: ``case.json`` is missing or damaged.
+        """
+        try:
+            return _from_json(folder, read_json(folder / CASE))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"The case '{folder.name}' cannot be read.", f"{CASE}: {type(error).__name__}: {error}.",
+                "Remove the case and accept its correction again.",
+            ) from error
+
+
+def label_name(number: int) -> str:
+    """File name of a label version."""
+    return f"label-{number:04d}.nrrd"
+
+
+def _from_json(folder: Path, values: Mapping[str, Any]) -> CaseInfo:
+    grid = {name: tuple(numbers) for name, numbers in values["geometry"].items()}
+    versions = tuple(LabelVersion(**version) for version in values["versions"])
+    if not versions or values["use"] not in USES:
+        raise ValueError("no label version, or an unknown use")
+    return CaseInfo(
+        folder.name, folder, values["created"], values["use"], values["draft_model"], values["draft_model_sha256"],
+        versions, Geometry(**grid), values["origin_key"],
+    )

@@ -1,0 +1,222 @@
+"""Lymph node labels as segmentation nodes of the scene, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+from vtk.util import numpy_support
+
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.images import Geometry
+from LNSegFMLib.core.label_grids import label_on_grid
+from LNSegFMLib.scene.terminology import LYMPH_NODE, LYMPH_NODE_COLOUR, lymph_node_colour
+from LNSegFMLib.scene.volumes import geometry_of, geometry_of_volume, ijk_to_ras_of, matrix_of, vtk_matrix_of
+
+_DRAFT_MODEL = "LNSegFM.DraftModel"
+_DRAFT_SHA256 = "LNSegFM.DraftModelSha256"
+_BINARY = "Binary labelmap"
+
+
+@dataclass(frozen=True, eq=False)
+class Labelmap:
+    """The box of a label image that holds all labels, ready to become a segmentation node.
+
+    Args:
+        array: Labels, shape (z, y, x) of the box.
+        first: IJK of the box's first voxel.
+        labels: The labels in it, ascending.
+    """
+
+    array: np.ndarray
+    first: tuple[int, int, int]
+    labels: tuple[int, ...]
+
+
+def labelmap_of(instances: sitk.Image, *, segment_per_node: bool) -> Labelmap:
+    """Cut a label image down to its labels; slow for large volumes, so not for the thread of the user interface.
+
+    Args:
+        instances: Number of the lymph node by voxel, 0 is background.
+        segment_per_node: Keep the numbers; otherwise all become 1.
+    """
+    array = sitk.GetArrayViewFromImage(instances)
+    if not array.any():
+        return Labelmap(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), ())
+    occupied = [np.flatnonzero(array.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    box = tuple(slice(int(each[0]), int(each[-1]) + 1) for each in occupied)
+    cut = array[box] if segment_per_node else array[box] != 0
+    highest = int(cut.max())
+    cut = np.ascontiguousarray(cut, dtype=np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16)
+    first = (box[2].start, box[1].start, box[0].start)
+    return Labelmap(cut, first, tuple(int(label) for label in np.unique(cut) if label))
+
+
+def add_segmentation(labelmap: Labelmap, volume_node: Any, names: Callable[[int], str], node_name: str) -> Any:
+    """Add a segmentation node for a volume: its grid, its parent transform, its folder in the subject hierarchy.
+
+    All segments share one labelmap, as Slicer itself stores segments that do not overlap.
+
+    Args:
+        labelmap: The labels, with IJK of ``volume_node``.
+        volume_node: The vtkMRMLScalarVolumeNode they belong to; it is not changed.
+        names: Name of the segment, by label.
+        node_name: Name of the new node; a number is appended when it is taken.
+
+    Returns:
+        The vtkMRMLSegmentationNode. When anything goes wrong, none is left in the scene.
+    """
+    scene = slicer.mrmlScene
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(node_name))
+    try:
+        node.CreateDefaultDisplayNodes()
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+        node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+        _put_beside(node, volume_node, scene)
+        _fill(node.GetSegmentation(), labelmap, ijk_to_ras_of(volume_node), names)
+    except Exception:
+        remove_segmentation(node)
+        raise
+    return node
+
+
+def remove_segmentation(node: Any) -> None:
+    """Remove a segmentation node and what was made for it."""
+    for index in reversed(range(node.GetNumberOfDisplayNodes())):
+        display_node = node.GetNthDisplayNode(index)
+        if display_node is not None:
+            slicer.mrmlScene.RemoveNode(display_node)
+    slicer.mrmlScene.RemoveNode(node)
+
+
+def set_draft(node: Any, model: str, model_sha256: str) -> None:
+    """Note on a segmentation node which model made it; the note is saved with the scene."""
+    node.SetAttribute(_DRAFT_MODEL, model)
+    node.SetAttribute(_DRAFT_SHA256, model_sha256)
+
+
+def draft_of(node: Any | None) -> tuple[str, str]:
+    """Return id and SHA-256 of the model that made a segmentation node; empty where none is known."""
+    if node is None:
+        return "", ""
+    return node.GetAttribute(_DRAFT_MODEL) or "", node.GetAttribute(_DRAFT_SHA256) or ""
+
+
+def label_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], sitk.Image]:
+    """Take what is needed of a segmentation node now, so that another thread can make the labels from it.
+
+    Args:
+        segmentation_node: vtkMRMLSegmentationNode, or None for no labels at all.
+        volume_node: The volume node the labels are for.
+
+    Returns:
+        A function that returns the union of all segments on the volume's grid: uint8, 0 and 1. It raises UserError when
+        the segments do not fit the volume.
+
+    Raises:
+        UserError: The segments cannot be brought to the volume, for a transform between them is not linear.
+    """
+    grid = geometry_of_volume(volume_node)
+    layers = [] if segmentation_node is None else _layers(segmentation_node, _to_volume(segmentation_node, volume_node))
+
+    def read() -> sitk.Image:
+        union = np.zeros(grid.size[::-1], np.uint8)
+        for layer in layers:
+            union |= label_on_grid(layer.image(), grid)
+        return grid.put_on(sitk.GetImageFromArray(union))
+
+    return read
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A labelmap that one or several segments share."""
+
+    array: np.ndarray
+    values: Sequence[int]
+    geometry: Geometry
+
+    def image(self) -> sitk.Image:
+        chosen = np.isin(self.array, self.values).astype(np.uint8)
+        return self.geometry.put_on(sitk.GetImageFromArray(chosen))
+
+
+def _fill(
+    segmentation: Any, labelmap: Labelmap, ijk_to_ras: np.ndarray, names: Callable[[int], str]
+) -> None:
+    if not labelmap.labels:
+        return
+    shared = _oriented_image(labelmap, ijk_to_ras)
+    for label in labelmap.labels:
+        segment = slicer.vtkSegment()
+        segment.SetName(names(label))
+        segment.SetColor(*(LYMPH_NODE_COLOUR if len(labelmap.labels) == 1 else lymph_node_colour(label)))
+        segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), LYMPH_NODE)
+        segment.SetLabelValue(label)
+        segment.AddRepresentation(_BINARY, shared)
+        if not segmentation.AddSegment(segment, f"LymphNode_{label}"):
+            raise RuntimeError(f"Slicer did not accept the segment of label {label}.")
+
+
+def _oriented_image(labelmap: Labelmap, ijk_to_ras: np.ndarray) -> Any:
+    image = slicer.vtkOrientedImageData()
+    bounds = [(low, low + count - 1) for low, count in zip(labelmap.first, labelmap.array.shape[::-1])]
+    image.SetExtent([end for pair in bounds for end in pair])
+    scalars = numpy_support.numpy_to_vtk(labelmap.array.ravel(), deep=True)
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    image.SetImageToWorldMatrix(vtk_matrix_of(ijk_to_ras))
+    return image
+
+
+def _put_beside(node: Any, volume_node: Any, scene: Any) -> None:
+    hierarchy = scene.GetSubjectHierarchyNode()
+    if hierarchy is None:
+        return
+    parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume_node))
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), parent)
+
+
+def _to_volume(segmentation_node: Any, volume_node: Any) -> np.ndarray:
+    """Return the 4x4 matrix from the segmentation's own RAS to the volume's own RAS, before parent transforms."""
+    source, target = segmentation_node.GetParentTransformNode(), volume_node.GetParentTransformNode()
+    if source is target:
+        return np.eye(4)
+    if any(node is not None and not node.IsTransformToWorldLinear() for node in (source, target)):
+        raise UserError(
+            "The segmentation cannot be brought to the volume.",
+            "They are under different transforms, and one of these is not linear.",
+            "Harden the transforms (in Slicer: Data module), or put both under the same one.",
+        )
+    matrix = vtk.vtkMatrix4x4()
+    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(source, target, matrix)
+    return matrix_of(matrix)
+
+
+def _layers(segmentation_node: Any, to_volume: np.ndarray) -> list[_Layer]:
+    segmentation = segmentation_node.GetSegmentation()
+    if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(_BINARY):
+        segmentation_node.CreateBinaryLabelmapRepresentation()
+    labels: dict[int, tuple[Any, list[int]]] = {}
+    for index in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(index)
+        image = segment.GetRepresentation(_BINARY)
+        if image is not None and not image.IsEmpty():
+            # Segments that do not overlap share one labelmap.
+            labels.setdefault(id(image), (image, []))[1].append(segment.GetLabelValue())
+    return [_layer(image, values, to_volume) for image, values in labels.values()]
+
+
+def _layer(image: Any, values: Sequence[int], to_volume: np.ndarray) -> _Layer:
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    extent = image.GetExtent()
+    first, size = extent[::2], image.GetDimensions()
+    # A copy, since the user may go on drawing while another thread reads it.
+    array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size[::-1]).copy()
+    return _Layer(array, tuple(values), geometry_of(to_volume @ matrix_of(matrix), size, first))

@@ -1,0 +1,115 @@
+"""Volumes of the MRML scene as SimpleITK images, on exactly the same grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.images import Geometry
+
+_RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def matrix_of(vtk_matrix: Any) -> np.ndarray:
+    """Return a vtkMatrix4x4 as array, shape (4, 4)."""
+    return np.array([[vtk_matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def vtk_matrix_of(matrix: np.ndarray) -> Any:
+    """Return a 4x4 array as vtkMatrix4x4."""
+    result = vtk.vtkMatrix4x4()
+    for row in range(4):
+        for column in range(4):
+            result.SetElement(row, column, float(matrix[row, column]))
+    return result
+
+
+Index = tuple[int, int, int]
+
+
+def geometry_of(ijk_to_ras: np.ndarray, size: Index, first: Index = (0, 0, 0)) -> Geometry:
+    """Return the grid of voxels whose IJK go to RAS by a matrix.
+
+    Args:
+        ijk_to_ras: 4x4 matrix, mm.
+        size: Voxels along (i, j, k).
+        first: IJK of the first voxel.
+    """
+    axes = _RAS_FROM_LPS @ ijk_to_ras[:3, :3]
+    spacing = np.linalg.norm(axes, axis=0)
+    origin = _RAS_FROM_LPS @ (ijk_to_ras[:3, :3] @ np.asarray(first) + ijk_to_ras[:3, 3])
+    x, y, z = (float(length) for length in spacing)
+    a, b, c = (float(value) for value in origin)
+    return Geometry(size, (x, y, z), (a, b, c), tuple(float(value) for value in (axes / spacing).ravel()))
+
+
+def image_reader(volume_node: Any) -> Callable[[], sitk.Image]:
+    """Take what is needed of a volume node now, so that another thread can make the image from it.
+
+    The voxels are copied when the returned function is called: it holds them even when the volume node is removed from
+    the scene in the meantime. The parent transform is left out; results belong under the same transform.
+
+    Args:
+        volume_node: vtkMRMLScalarVolumeNode.
+
+    Returns:
+        A function, to be called once in any thread, that returns the volume in its own type on its own grid (LPS).
+
+    Raises:
+        UserError: The volume has no voxels, or more than one value in each.
+    """
+    image_data = volume_node.GetImageData()
+    if image_data is None or image_data.GetPointData().GetScalars() is None:
+        raise UserError(
+            f'The volume "{volume_node.GetName()}" is empty.', "It has no voxels.", "Load its data, or choose another."
+        )
+    if image_data.GetNumberOfScalarComponents() != 1:
+        raise UserError(
+            f'The volume "{volume_node.GetName()}" is not a scalar volume.',
+            f"Its voxels hold {image_data.GetNumberOfScalarComponents()} values each.",
+            "Choose a volume with one number per voxel.",
+        )
+    array = slicer.util.arrayFromVolume(volume_node)
+    geometry = geometry_of_volume(volume_node)
+
+    def read() -> sitk.Image:
+        return geometry.put_on(sitk.GetImageFromArray(array))
+
+    return read
+
+
+def geometry_of_volume(volume_node: Any) -> Geometry:
+    """Return the grid of a volume node that has voxels, before its parent transform."""
+    return geometry_of(ijk_to_ras_of(volume_node), volume_node.GetImageData().GetDimensions())
+
+
+def ijk_to_ras_of(volume_node: Any) -> np.ndarray:
+    """Return the 4x4 matrix from voxel indices of a volume node to mm in its own RAS, before its parent transform."""
+    matrix = vtk.vtkMatrix4x4()
+    volume_node.GetIJKToRASMatrix(matrix)
+    return matrix_of(matrix)
+
+
+def add_volume(image: sitk.Image, name: str) -> Any:
+    """Add a 3D scalar image to the scene and return its vtkMRMLScalarVolumeNode.
+
+    Args:
+        image: Image on a grid in LPS, as SimpleITK has it.
+        name: Name of the node; a number is appended when it is taken.
+    """
+    scene = slicer.mrmlScene
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    geometry = Geometry.of(image)
+    ijk_to_ras = np.eye(4)
+    ijk_to_ras[:3, :3] = _RAS_FROM_LPS @ geometry.matrix
+    ijk_to_ras[:3, 3] = _RAS_FROM_LPS @ np.asarray(geometry.origin)
+    node.SetIJKToRASMatrix(vtk_matrix_of(ijk_to_ras))
+    slicer.util.updateVolumeFromArray(node, sitk.GetArrayFromImage(image))
+    node.CreateDefaultDisplayNodes()
+    return node

@@ -1,0 +1,121 @@
+"""The loss curve of a job as tables, plot series and a plot chart of the MRML scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from vtk.util import numpy_support
+
+# MRML nodes of a curve are found again by these attributes: after a module reload, and by a second widget.
+JOB_ATTRIBUTE = "LNSegFMFineTune.Job"
+ROLE_ATTRIBUTE = "LNSegFMFineTune.Role"
+
+
+class LossCurve:
+    """The curve of one job; its MRML nodes are made on demand, hidden, and not saved with the scene.
+
+    Args:
+        job_id: The job; a second object for it uses the same MRML nodes.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self._shown: tuple[Any, ...] = ()
+
+    def update(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Make the tables hold these rows, and nothing else.
+
+        Args:
+            rows: What `LNSegFMFineTuneLib.core.jobs.Job.progress` returns.
+        """
+        # A resumed job repeats iterations, so the same number of rows may have another end.
+        state = (len(rows), rows[-1]["iteration"], rows[-1]["loss"]) if rows else (0,)
+        if state == self._shown and self.exists:
+            return
+        scored = [row for row in rows if row.get("pseudo_dice") is not None]
+        chart = self.chart
+        self._plot(chart, "loss", _("Loss"), rows, (0.20, 0.45, 0.80))
+        self._plot(chart, "pseudo_dice", _("Pseudo-Dice"), scored, (0.90, 0.55, 0.10))
+        self._shown = state
+
+    def show(self) -> None:
+        """Show the chart in a layout that has a plot view."""
+        slicer.modules.plots.logic().ShowChartInLayout(self.chart)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the scene has this curve."""
+        return self._find("vtkMRMLPlotChartNode", "chart") is not None
+
+    @property
+    def chart(self) -> Any:
+        """The plot chart MRML node, made when there is none."""
+        chart = self._find("vtkMRMLPlotChartNode", "chart")
+        if chart is None:
+            chart = self._add("vtkMRMLPlotChartNode", "chart", _("{job} curve").format(job=self.job_id))
+            chart.SetTitle(_("Fine-tuning, {job}").format(job=self.job_id))
+            chart.SetXAxisTitle(_("Iteration"))
+            chart.SetYAxisTitle(_("Loss and pseudo-Dice"))
+        return chart
+
+    def table(self, role: str) -> Any:
+        """Return the table MRML node of ``loss`` or ``pseudo_dice``; None when there is none yet."""
+        return self._find("vtkMRMLTableNode", role)
+
+    def _plot(
+        self, chart: Any, role: str, title: str, rows: Sequence[dict[str, Any]], color: tuple[float, float, float]
+    ) -> None:
+        if not rows and self.table(role) is None:
+            return
+        table = self.table(role) or self._add("vtkMRMLTableNode", role, f"{self.job_id} {title}")
+        series = self._find("vtkMRMLPlotSeriesNode", role)
+        if series is None:
+            series = self._add("vtkMRMLPlotSeriesNode", role, title)
+            series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+            series.SetColor(*color)
+            series.SetLineWidth(2)
+            few = role == "pseudo_dice"
+            markers = slicer.vtkMRMLPlotSeriesNode
+            series.SetMarkerStyle(markers.MarkerStyleCircle if few else markers.MarkerStyleNone)
+        _fill(table, title, rows, role)
+        series.SetAndObserveTableNodeID(table.GetID())
+        series.SetXColumnName(_("Iteration"))
+        series.SetYColumnName(title)
+        if not chart.HasPlotSeriesNodeID(series.GetID()):
+            chart.AddAndObservePlotSeriesNodeID(series.GetID())
+
+    def _find(self, class_name: str, role: str) -> Any:
+        for node in slicer.util.getNodesByClass(class_name):
+            if node.GetAttribute(JOB_ATTRIBUTE) == self.job_id and node.GetAttribute(ROLE_ATTRIBUTE) == role:
+                return node
+        return None
+
+    def _add(self, class_name: str, role: str, name: str) -> Any:
+        node = slicer.mrmlScene.CreateNodeByClass(class_name)
+        node.UnRegister(None)  # CreateNodeByClass counts a reference that Python does not know of
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+        node.SetAttribute(JOB_ATTRIBUTE, self.job_id)
+        node.SetAttribute(ROLE_ATTRIBUTE, role)
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        return slicer.mrmlScene.AddNode(node)
+
+
+def _fill(table: Any, title: str, rows: Sequence[dict[str, Any]], role: str) -> None:
+    count = len(rows)
+    filled = vtk.vtkTable()
+    for name, key in ((_("Iteration"), "iteration"), (title, role)):
+        values = np.fromiter((_number(row[key]) for row in rows), np.float64, count)
+        column = numpy_support.numpy_to_vtk(values, deep=True)
+        column.SetName(name)
+        filled.AddColumn(column)
+    table.SetAndObserveTable(filled)
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)

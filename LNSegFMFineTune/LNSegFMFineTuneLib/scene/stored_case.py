@@ -1,0 +1,92 @@
+"""Stored cases in the MRML scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+from slicer.i18n import tr as _
+
+from LNSegFMLib.core.cases import CaseInfo
+
+CASE_ATTRIBUTE = "LNSegFMFineTune.Case"
+VERSION_ATTRIBUTE = "LNSegFMFineTune.LabelVersion"
+
+
+@dataclass(frozen=True)
+class CaseContent:
+    """The voxels of a case: its CT, and one label version on the same grid."""
+
+    id: str
+    version: int
+    image: sitk.Image
+    labels: Labelmap
+
+
+def read_case(case: CaseInfo) -> CaseContent:
+    """Read a case with its newest labels; takes seconds, and no scene is needed."""
+    version = case.latest.number
+    labels = sitk.ReadImage(str(case.label_path(version)))
+    return CaseContent(
+        case.id, version, sitk.ReadImage(str(case.image_path)), labelmap_of(labels, segment_per_node=False)
+    )
+
+
+def show_case(content: CaseContent) -> tuple[Any, Any]:
+    """Put a case into the scene and into the slice views.
+
+    What is in the scene already is used again, so that a correction that was begun is not covered by a second copy.
+
+    Returns:
+        The volume node and the segmentation node.
+    """
+    volume = _find("vtkMRMLScalarVolumeNode", content.id, "")
+    if volume is None:
+        volume = _add_volume(content)
+    segmentation = _find("vtkMRMLSegmentationNode", content.id, str(content.version))
+    if segmentation is None:
+        segmentation = _add_segmentation(content, volume)
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    return volume, segmentation
+
+
+def _add_volume(content: CaseContent) -> Any:
+    volume = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(content.id)
+    )
+    volume.SetAttribute(CASE_ATTRIBUTE, content.id)
+    slicer.util.updateVolumeFromArray(volume, sitk.GetArrayFromImage(content.image))
+    volume.SetIJKToRASMatrix(vtk_matrix_of(_ijk_to_ras(content.image)))
+    volume.CreateDefaultDisplayNodes()
+    return volume
+
+
+def _add_segmentation(content: CaseContent, volume: Any) -> Any:
+    name = _("{case} lymph nodes, version {version}").format(case=content.id, version=content.version)
+    segmentation = add_segmentation(content.labels, volume, _segment_name, name)
+    segmentation.SetAttribute(CASE_ATTRIBUTE, content.id)
+    segmentation.SetAttribute(VERSION_ATTRIBUTE, str(content.version))
+    return segmentation
+
+
+def _segment_name(label: int) -> str:
+    del label  # a stored case has no more than this one
+    return _("Lymph nodes")
+
+
+def _find(class_name: str, case: str, version: str) -> Any:
+    for node in slicer.util.getNodesByClass(class_name):
+        same = node.GetAttribute(CASE_ATTRIBUTE) == case
+        if same and (node.GetAttribute(VERSION_ATTRIBUTE) or "") == version:
+            return node
+    return None
+
+
+def _ijk_to_ras(image: sitk.Image) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) @ np.diag(image.GetSpacing())
+    matrix[:3, 3] = image.GetOrigin()
+    return np.diag((-1.0, -1.0, 1.0, 1.0)) @ matrix

@@ -1,0 +1,44 @@
+"""What several tests share: a home with the demonstration model, and where the real CT lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from LNSegFMLib.core.catalogue import install_bundled
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.models import ModelInfo, ModelStore
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def demonstration_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which only the bundled model is installed; tests must not write to it."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    install_bundled(ModelStore(home.models))
+    return home
+
+
+@pytest.fixture(scope="session")
+def demonstration_model(demonstration_home: Home) -> ModelInfo:
+    return ModelStore(demonstration_home.models).list()[0]
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A home of the test's own with the bundled model, which child processes find too."""
+    home = Home(tmp_path / "home")
+    install_bundled(ModelStore(home.models))
+    monkeypatch.setenv("LNSEGFM_HOME", str(home.root))
+    yield home
+
+
+@pytest.fixture(scope="session")
+def real_ct() -> Path:
+    folder = REPOSITORY.parent / "shared" / "data" / "ct_dicom"
+    if not folder.is_dir():
+        pytest.skip("the real CT series lies beside the repository only where it was put there")
+    return folder

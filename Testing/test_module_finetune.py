@@ -1,0 +1,492 @@
+"""The fine-tuning module in the stand-in, driven by clicks; a small script plays the runner."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+pytest.importorskip("PySide6")
+pytest.importorskip("vtk")
+
+import standin
+from LNSegFMFineTuneLib.core.evidence import Evidence
+from LNSegFMFineTuneLib.core.jobs import Job, JobStore
+from LNSegFMLib.core.cases import CaseStore
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.models import ModelStore
+from LNSegFMLib.core.processes import kill_tree
+from LNSegFMLib.phantom import make_case
+
+MODULE = Path(__file__).resolve().parent.parent / "LNSegFMFineTune" / "LNSegFMFineTune.py"
+# Works through its iterations until the file "hold" of its folder says how far; its checkpoint is the last iteration.
+RUNNER = '''
+import json, sys, time
+from pathlib import Path
+from LNSegFMFineTuneLib.core.writer import JobWriter
+from LNSegFMLib.core.errors import Cancelled, UserError
+
+folder = Path(sys.argv[1])
+fault, metrics = sys.argv[2], json.loads(sys.argv[3])
+spec = json.loads((folder / "job.json").read_text())["spec"]
+steps = spec["epochs"] * spec["iterations_per_epoch"]
+checkpoint = folder / "checkpoint.pth"
+print("runner is up", flush=True)
+with JobWriter(folder, heartbeat_s=0.1) as writer:
+    iteration = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    writer.status(stage="Training", iterations=steps, device="cpu: no GPU was found")
+    if fault:
+        raise UserError("Memory does not suffice for this job.", "12 GB asked.", "Choose batch size 1.")
+    while iteration < steps:
+        if writer.cancelled():
+            raise Cancelled
+        hold = folder.parent / "hold"
+        if hold.exists() and iteration >= int(hold.read_text()):
+            time.sleep(0.01)
+            continue
+        iteration += 1
+        row = {"iteration": iteration, "loss": 1.0 / iteration, "seconds": 0.1}
+        if iteration % spec["iterations_per_epoch"] == 0:
+            row["pseudo_dice"] = 0.5 + iteration / 1000
+        writer.append(row)
+        writer.status(iteration=iteration, loss=row["loss"], eta_s=(steps - iteration) * 30.0,
+                      pseudo_dice=row.get("pseudo_dice"))
+        checkpoint.write_text(str(iteration))
+    writer.done("adapted-1", metrics)
+'''
+
+
+def scores(before: float, after: float) -> dict[str, dict[str, float]]:
+    return {"before": {"dsc": before, "nsd": before / 2}, "after": {"dsc": after, "nsd": after / 2}}
+
+
+BETTER = {"cases": {"case-0003": scores(0.2, 0.6)}, "mean": scores(0.2, 0.6)}
+
+
+@pytest.fixture(scope="module")
+def app() -> Any:
+    return standin.start()
+
+
+@pytest.fixture(scope="module")
+def case_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two training cases and a hold-out case, stored once."""
+    store = CaseStore(tmp_path_factory.mktemp("cases"))
+    for seed in (1, 2, 3):
+        phantom = make_case("hospital", seed, size=(32, 32, 16), spacing=(4, 4, 6))
+        store.accept(phantom.ct, phantom.labels, no_nodes=not sitk.GetArrayViewFromImage(phantom.labels).any())
+    store.set_use("case-0003", "holdout")
+    return store.root
+
+
+@pytest.fixture
+def home(own_home: Home) -> Iterator[Home]:
+    own_home.jobs.mkdir(parents=True)
+    yield own_home
+    for job in JobStore(own_home.jobs).list():
+        status = job.status()
+        if status.active and status.pid:
+            kill_tree(status.pid)
+
+
+@pytest.fixture
+def cases(home: Home, case_template: Path) -> CaseStore:
+    shutil.copytree(case_template, home.cases)
+    return CaseStore(home.cases)
+
+
+class Panel:
+    """The module's panel and what a user does with it."""
+
+    def __init__(self, app: Any, home: Home, runner: Path) -> None:
+        self.app, self.home, self.runner = app, home, runner
+        self.fault, self.metrics = "", BETTER
+        self.widget: Any = None
+
+    def open(self) -> None:
+        self.widget = self.app.load_module(MODULE)
+        self._prepare()
+
+    def reload(self) -> None:
+        self.widget = self.app.reload_module("LNSegFMFineTune")
+        self._prepare()
+
+    def close(self) -> None:
+        self.app.unload_module("LNSegFMFineTune")
+        self.widget = None
+
+    def _prepare(self) -> None:
+        self.widget.logic.workbench.runner_command = lambda job: [
+            sys.executable, str(self.runner), str(job.path), self.fault, json.dumps(self.metrics)
+        ]
+        self.until(lambda: self.ui.modelComboBox.count > 0 and self.ui.adviceLabel.text, "the first refresh")
+
+    @property
+    def ui(self) -> Any:
+        return self.widget.ui
+
+    @property
+    def job(self) -> Job:
+        return JobStore(self.home.jobs).list()[-1]
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        self.app.wait_until(condition, 15, what)
+
+    def click(self, name: str) -> None:
+        button = getattr(self.ui, name)
+        self.until(lambda: button.enabled, f"{name} to be enabled")
+        self.app.click(button)
+
+    def hold(self, iteration: int | None) -> None:
+        hold = self.home.jobs / "hold"
+        hold.unlink(missing_ok=True)
+        if iteration is not None:
+            hold.write_text(str(iteration))
+
+    def start(self, hold: int | None = None) -> None:
+        self.hold(hold)
+        self.app.choose(self.ui.presetComboBox, "Quick")
+        self.click("startButton")
+        if hold is None:
+            self.until(lambda: self.state == "done", "the job to end")
+        else:
+            self.until(lambda: f"Iteration {hold} /" in self.ui.figuresLabel.text, f"iteration {hold}")
+
+    @property
+    def state(self) -> str:
+        return self.ui.jobComboBox.currentText.rpartition("(")[2].rstrip(")")
+
+    def points(self, role: str = "loss") -> int:
+        table = self.node("vtkMRMLTableNode", role)
+        return 0 if table is None else table.GetTable().GetNumberOfRows()
+
+    def node(self, class_name: str, role: str) -> Any:
+        import slicer
+
+        for node in slicer.util.getNodesByClass(class_name):
+            mine = node.GetAttribute("LNSegFMFineTune.Job") == self.job.id
+            if mine and node.GetAttribute("LNSegFMFineTune.Role") == role:
+                return node
+        return None
+
+
+@pytest.fixture
+def panel(app: Any, home: Home, tmp_path: Path) -> Iterator[Panel]:
+    runner = tmp_path / "runner.py"
+    runner.write_text(RUNNER)
+    panel = Panel(app, home, runner)
+    app.dialogs.clear()
+    app.answers.clear()
+    yield panel
+    if panel.widget is not None:
+        panel.close()
+    app.close_scene()
+    app.check()
+
+
+@pytest.fixture
+def opened(panel: Panel, cases: CaseStore) -> Panel:
+    panel.open()
+    panel.until(lambda: panel.ui.casesTable.rowCount == 3, "the cases")
+    return panel
+
+
+def test_without_cases_start_is_disabled_and_says_why(panel: Panel) -> None:
+    panel.open()
+    assert not panel.ui.startButton.enabled
+    assert "no training case" in panel.ui.startButton.toolTip
+    assert "There are no cases yet" in panel.ui.adviceLabel.text
+
+
+def test_without_a_model_start_is_disabled_and_says_why(opened: Panel) -> None:
+    ModelStore(opened.home.models).remove("phantom-demonstration")
+    opened.widget.refresh()
+    opened.until(lambda: not opened.ui.startButton.enabled, "the refresh")
+    assert "Install a model" in opened.ui.startButton.toolTip
+
+
+def test_the_table_tells_the_cases_and_sorts_them(opened: Panel, cases: CaseStore) -> None:
+    table = opened.ui.casesTable
+    assert [table.item(row, 0).text() for row in range(3)] == ["case-0001", "case-0002", "case-0003"]
+    assert table.item(0, 2).text() == str(cases.get("case-0001").latest.nodes)
+    assert "2 training, 1 hold-out" in opened.ui.adviceLabel.text
+    opened.app.choose(table.cellWidget(1, 4), "left out")
+    opened.until(lambda: "1 training, 1 hold-out" in opened.ui.adviceLabel.text, "the new use")
+    assert cases.get("case-0002").use == "excluded"
+    opened.app.choose(opened.ui.casesTable.cellWidget(2, 4), "left out")
+    opened.until(lambda: "no before and after figures" in opened.ui.adviceLabel.text, "the advice on hold-out")
+
+
+def test_the_job_gets_the_chosen_parameters(opened: Panel) -> None:
+    opened.app.choose(opened.ui.presetComboBox, "Quick")
+    opened.app.choose(opened.ui.methodComboBox, "Full fine-tuning")
+    assert opened.ui.learningRateSpinBox.value == pytest.approx(0.1)
+    opened.app.click(opened.ui.advancedCollapsibleButton)
+    opened.app.type_text(opened.ui.epochsSpinBox, "2")
+    opened.app.type_text(opened.ui.gammaSpinBox, "3")
+    opened.app.type_text(opened.ui.nameLineEdit, "Our hospital")
+    opened.app.choose(opened.ui.deviceComboBox, "CPU")
+    assert opened.ui.presetComboBox.currentText == "Own settings"
+    opened.click("startButton")
+    opened.until(lambda: opened.state == "done", "the job to end")
+    spec = json.loads((opened.job.path / "job.json").read_text())["spec"]
+    model = ModelStore(opened.home.models).get(spec["base_model"])
+    assert spec["base_sha256"] == model.sha256
+    assert [case["id"] for case in spec["cases"]] == ["case-0001", "case-0002"]
+    assert spec["holdout"] == [{"id": "case-0003", "version": 1}]
+    chosen = {"method": "full", "epochs": 2, "iterations_per_epoch": 30, "gamma": 3, "step_rule": "plain",
+              "device": "cpu", "name": "Our hospital", "learning_rate": 0.1}
+    assert {name: spec[name] for name in chosen} == chosen
+
+
+def test_the_paper_is_the_default(opened: Panel) -> None:
+    ui = opened.ui
+    assert (ui.epochsSpinBox.value, ui.iterationsSpinBox.value, ui.batchSizeSpinBox.value) == (50, 250, 2)
+    assert ui.learningRateSpinBox.value == pytest.approx(0.001)
+    assert (ui.gammaSpinBox.value, ui.methodComboBox.currentData, ui.presetComboBox.currentData) == (1, "dgst", "paper")
+
+
+def test_progress_and_curve_are_live(opened: Panel) -> None:
+    opened.start(hold=30)
+    assert opened.ui.progressBar.maximum == 120
+    assert opened.ui.progressBar.value == 30
+    assert opened.ui.stateLabel.text == "Training (on cpu)"
+    assert "pseudo-Dice 0.530" in opened.ui.figuresLabel.text
+    assert "about 45 min left" in opened.ui.figuresLabel.text
+    assert opened.points() == 30
+    opened.hold(40)
+    opened.until(lambda: opened.points() == 40, "ten more points")
+    assert opened.points("pseudo_dice") == 1
+    chart = opened.node("vtkMRMLPlotChartNode", "chart")
+    assert chart.GetHideFromEditors() and not chart.GetSaveWithScene()
+    opened.click("curveButton")
+    view = opened.app.application.layoutManager().plotWidget(0).mrmlPlotViewNode()
+    assert view.GetPlotChartNodeID() == chart.GetID()
+    loss = opened.node("vtkMRMLTableNode", "loss").GetTable().GetColumn(1)
+    assert loss.GetValue(39) == pytest.approx(1 / 40)
+
+
+def test_a_cancelled_job_can_be_resumed(opened: Panel) -> None:
+    opened.start(hold=10)
+    assert not opened.ui.resumeButton.enabled
+    opened.click("cancelButton")
+    opened.until(lambda: opened.state == "cancelled", "the job to stop")
+    assert "Resume continues" in opened.ui.stateLabel.text
+    opened.hold(None)
+    opened.click("resumeButton")
+    opened.until(lambda: opened.state == "done", "the job to end")
+    assert opened.ui.progressBar.value == 120
+    assert len(JobStore(opened.home.jobs).list()) == 1
+
+
+def test_a_killed_job_is_called_interrupted_and_resumed(opened: Panel) -> None:
+    opened.start(hold=10)
+    os.kill(opened.job.status().pid, signal.SIGKILL)
+    opened.until(lambda: opened.state == "interrupted", "the death to be noticed")
+    assert "ended unexpectedly" in opened.ui.stateLabel.text
+    assert "last checkpoint" in opened.ui.stateLabel.text
+    opened.hold(None)
+    opened.click("resumeButton")
+    opened.until(lambda: opened.state == "done", "the job to end")
+    assert [row["iteration"] for row in opened.job.progress()] == list(range(1, 121))
+
+
+def test_a_new_panel_attaches_to_the_running_job(opened: Panel) -> None:
+    opened.start(hold=5)
+    opened.close()
+    opened.open()
+    opened.until(lambda: "Iteration 5 /" in opened.ui.figuresLabel.text, "the running job")
+    opened.hold(8)
+    opened.until(lambda: "Iteration 8 /" in opened.ui.figuresLabel.text, "its progress")
+    assert opened.ui.cancelButton.enabled
+
+
+def test_reload_leaves_the_job_running(opened: Panel) -> None:
+    opened.start(hold=5)
+    library = sys.modules["LNSegFMFineTuneLib.scene.curves"]
+    opened.reload()
+    assert sys.modules["LNSegFMFineTuneLib.scene.curves"] is not library
+    opened.hold(9)
+    opened.until(lambda: "Iteration 9 /" in opened.ui.figuresLabel.text, "its progress")
+    assert opened.points() == 9
+
+
+def test_closing_the_scene_leaves_the_job_running(opened: Panel) -> None:
+    opened.start(hold=5)
+    opened.app.close_scene()
+    opened.hold(9)
+    opened.until(lambda: opened.points() == 9, "the curve in the new scene")
+    opened.hold(None)
+    opened.until(lambda: opened.state == "done", "the job to end")
+
+
+def test_parameters_are_saved_with_the_scene_and_the_curve_is_not(opened: Panel, tmp_path: Path) -> None:
+    opened.start(hold=5)
+    opened.app.click(opened.ui.advancedCollapsibleButton)
+    opened.app.type_text(opened.ui.gammaSpinBox, "7")
+    opened.app.type_text(opened.ui.nameLineEdit, "Saved")
+    opened.app.save_scene(tmp_path / "scene.mrb")
+    opened.app.close_scene()
+    opened.until(lambda: opened.ui.gammaSpinBox.value == 1, "the defaults")
+    (opened.job.path / "cancel").touch()
+    opened.until(lambda: opened.state == "cancelled", "the job to stop")
+    opened.app.load_scene(tmp_path / "scene.mrb")
+    assert opened.ui.gammaSpinBox.value == 7
+    assert opened.ui.nameLineEdit.text == "Saved"
+    assert opened.ui.learningRateSpinBox.value == pytest.approx(0.1)
+    assert opened.node("vtkMRMLPlotChartNode", "chart") is None
+
+
+def test_the_figures_of_a_finished_job_and_its_model(opened: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    import slicer
+
+    used: list[str] = []
+    segmenting = SimpleNamespace(self=lambda: SimpleNamespace(useModel=used.append))
+    module = SimpleNamespace(widgetRepresentation=lambda: segmenting)
+    monkeypatch.setattr(slicer.modules, "lnsegfm", module, raising=False)
+    monkeypatch.setattr(slicer.util, "selectModule", used.append)
+    opened.start()
+    table = opened.ui.resultTable
+    rows = [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
+    assert rows == [["case-0003", "0.200 → 0.600", "0.100 → 0.300"], ["Mean", "0.200 → 0.600", "0.100 → 0.300"]]
+    assert opened.ui.verdictLabel.text.startswith("Better on the hold-out cases (DSC rose in 1 of 1)")
+    assert "prove little" in opened.ui.verdictLabel.text
+    opened.click("useModelButton")
+    assert used == ["adapted-1", "LNSegFM"]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "text"),
+    [
+        (None, "no hold-out cases"),
+        ({"cases": {"c": scores(0.6, 0.4)}, "mean": scores(0.6, 0.4)}, "Not better: worse"),
+        ({"cases": {"c": scores(0.6, 0.601)}, "mean": scores(0.6, 0.601)}, "no noticeable change"),
+    ],
+)
+def test_the_verdict_is_honest(opened: Panel, metrics: Any, text: str) -> None:
+    opened.metrics = metrics
+    opened.start()
+    assert text in opened.ui.verdictLabel.text
+
+
+def test_scores_that_disagree_are_called_mixed() -> None:
+    mean = {"before": {"dsc": 0.5, "nsd": 0.5}, "after": {"dsc": 0.6, "nsd": 0.4}}
+    assert Evidence.of({"cases": {"c": mean}, "mean": mean}).verdict == "mixed"
+
+
+def test_a_failed_job_shows_reason_and_log(opened: Panel) -> None:
+    opened.fault = "memory"
+    opened.app.choose(opened.ui.presetComboBox, "Quick")
+    opened.click("startButton")
+    opened.until(lambda: opened.state == "failed", "the failure")
+    assert "Memory does not suffice" in opened.ui.stateLabel.text
+    assert "batch size 1" in opened.ui.stateLabel.text
+    assert opened.ui.logText.isHidden()
+    opened.click("logButton")
+    opened.until(lambda: "runner is up" in opened.ui.logText.plainText, "the log")
+
+
+def test_a_start_that_fails_is_explained(opened: Panel) -> None:
+    ModelStore(opened.home.models).remove("phantom-demonstration")
+    opened.click("startButton")
+    opened.until(lambda: opened.app.dialogs, "the error")
+    kind, text = opened.app.dialogs[-1]
+    assert kind == "error" and "is not installed" in text and "Install it" in text
+    opened.until(lambda: "Install a model" in opened.ui.startButton.toolTip, "the refresh")
+
+
+def test_an_import_tells_what_was_left_out(panel: Panel, tmp_path: Path) -> None:
+    phantom = make_case("hospital", 5, size=(32, 32, 16), spacing=(4, 4, 6))
+    for folder, name in (("imagesTr", "a_0000"), ("imagesTr", "b_0000"), ("labelsTr", "a")):
+        (tmp_path / "raw" / folder).mkdir(parents=True, exist_ok=True)
+        image = phantom.ct if folder == "imagesTr" else phantom.labels
+        sitk.WriteImage(image, str(tmp_path / "raw" / folder / f"{name}.nii.gz"))
+    panel.open()
+    panel.app.answers.append(str(tmp_path / "raw"))
+    panel.click("importButton")
+    panel.until(lambda: panel.ui.casesTable.rowCount == 1, "the import")
+    assert panel.ui.importLabel.text.splitlines()[0] == "1 cases imported."
+    assert "Left out b:" in panel.ui.importLabel.text
+
+
+def test_a_stored_case_is_shown_where_it_lies(panel: Panel, home: Home) -> None:
+    import slicer
+
+    tilted = (0.0, 1.0, 0.0, 0.96, 0.0, 0.28, 0.28, 0.0, -0.96)
+    phantom = make_case("hospital", 4, size=(32, 30, 16), spacing=(4, 5, 6), direction=tilted, origin=(5, -6, 7))
+    CaseStore(home.cases).accept(phantom.ct, phantom.labels)
+    panel.open()
+    assert not panel.ui.showCaseButton.enabled
+    panel.until(lambda: panel.ui.casesTable.rowCount == 1, "the case")
+    for _ in range(2):
+        panel.app.select_row(panel.ui.casesTable, 0)
+        panel.click("showCaseButton")
+        panel.until(lambda: panel.ui.showCaseButton.enabled, "the case in the scene")
+    (volume,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    (segmentation,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert np.array_equal(slicer.util.arrayFromVolume(volume), sitk.GetArrayFromImage(phantom.ct))
+    index = (3, 7, 11)
+    ras = slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume)) @ (*index, 1)
+    expected = np.array(phantom.ct.TransformIndexToPhysicalPoint(index)) * (-1, -1, 1)
+    assert ras[:3] == pytest.approx(expected)
+    segment = segmentation.GetSegmentation().GetNthSegmentID(0)
+    labels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment, volume)
+    assert np.array_equal(labels, sitk.GetArrayFromImage(phantom.labels))
+
+
+def _ijk_to_ras(volume: Any) -> Any:
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def test_slow_disks_do_not_block_the_panel(opened: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    workbench = opened.widget.logic.workbench
+    for name in ("start_job", "read_stored", "read_job"):
+        monkeypatch.setattr(workbench, name, delayed(getattr(workbench, name)))
+    began = time.monotonic()
+    opened.click("startButton")
+    assert time.monotonic() - began < 0.25
+    assert not opened.ui.startButton.enabled
+    opened.until(lambda: opened.ui.startButton.enabled, "the start")
+
+
+def delayed(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        time.sleep(0.5)
+        return function(*arguments)
+
+    return call
+
+
+def test_every_control_has_a_tooltip_and_fits_a_narrow_panel(opened: Panel) -> None:
+    import qt
+
+    panel = opened.ui.casesCollapsibleButton.parentWidget()
+    for kind in (qt.QPushButton, qt.QComboBox, qt.QAbstractSpinBox, qt.QLineEdit, qt.QTableWidget):
+        for control in panel.findChildren(kind):
+            named = control.objectName and not control.objectName.startswith("qt_")
+            assert not named or control.toolTip, control.objectName
+    assert panel.minimumSizeHint.width() <= 350
+
+
+def test_what_comes_after_the_panel_is_closed_is_dropped(opened: Panel) -> None:
+    opened.widget.refresh()
+    advice = opened.ui.adviceLabel
+    advice.text = "closed"
+    opened.close()
+    opened.app.process_events(0.3)
+    assert advice.text == "closed"
