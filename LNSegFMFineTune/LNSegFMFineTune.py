@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+import time
+import unittest
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import qt
@@ -14,21 +18,28 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
 
 from LNSegFMFineTuneLib.core.evidence import Evidence
 from LNSegFMFineTuneLib.core.selection import Selection
-from LNSegFMFineTuneLib.core.spec import PRESETS, JobSpec
+from LNSegFMFineTuneLib.core.spec import PRESETS
 from LNSegFMFineTuneLib.core.status import ACTIVE, JobStatus
 from LNSegFMFineTuneLib.core.workbench import JobView, Stored, Workbench
-from LNSegFMFineTuneLib.scene import wording
+from LNSegFMFineTuneLib.scene import parameters, wording
 from LNSegFMFineTuneLib.scene.curves import LossCurve
-from LNSegFMFineTuneLib.scene.stored_case import read_case, show_case
+from LNSegFMFineTuneLib.scene.stored_case import CaseContent, read_case, show_case
 from LNSegFMLib.core.background import Task
 from LNSegFMLib.core.case_info import CaseInfo
+from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.models import ModelStore
+from LNSegFMLib.core.wording import explain
+from LNSegFMLib.phantom import make_case
+from LNSegFMLib.scene.packages import install_packages, missing_packages
 
 POLL_MS = 500
 TASK_MS = 50
@@ -85,7 +96,7 @@ class UseChoice:
         self._onChoice = onChoice
         self.comboBox = qt.QComboBox()
         self.comboBox.setToolTip(_("Training: learned from. Hold-out: only measured on. Left out: not used."))
-        fillComboBox(self.comboBox, wording.parameter_texts()["use"].items(), use)
+        fillComboBox(self.comboBox, wording.choices()["use"].items(), use)
         self.comboBox.connect("currentIndexChanged(int)", self._onIndexChanged)
 
     def _onIndexChanged(self, index: int) -> None:
@@ -102,6 +113,13 @@ def fillComboBox(comboBox: Any, items: Any, current: Any) -> None:
     comboBox.blockSignals(blocked)
 
 
+def fillRow(table: Any, row: int, texts: Sequence[str]) -> None:
+    for column, text in enumerate(texts):
+        item = qt.QTableWidgetItem(text)
+        item.setToolTip(text)
+        table.setItem(row, column, item)
+
+
 def widgetValue(widget: Any) -> Any:
     if isinstance(widget, qt.QComboBox):
         return widget.currentData
@@ -110,15 +128,13 @@ def widgetValue(widget: Any) -> Any:
 
 def setWidgetValue(widget: Any, value: Any) -> None:
     if isinstance(widget, qt.QComboBox):
+        # A choice this computer does not have, such as a model, leaves the one that is shown.
         index = widget.findData(value)
-        if index >= 0:
-            widget.setCurrentIndex(index)
+        widget.setCurrentIndex(index if index >= 0 else widget.currentIndex)
     elif isinstance(widget, qt.QLineEdit):
         widget.text = value
-    elif isinstance(widget, qt.QDoubleSpinBox):
-        widget.value = float(value)
     else:
-        widget.value = int(value)
+        widget.value = float(value) if isinstance(widget, qt.QDoubleSpinBox) else int(value)
 
 
 class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -128,15 +144,14 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic: LNSegFMFineTuneLogic | None = None
         self._parameterNode: Any = None
         self._showingParameters = False
+        self._tasks: list[tuple[Task, Callable[[Any], None], Callable[[UserError], None]]] = []
+        self._refreshing = self._stale = self._polling = self._acting = False
         self._stored = Stored()
         self._useChoices: list[UseChoice] = []
-        self._jobId = ""
-        self._view: JobView | None = None
-        self._curve: LossCurve | None = None
+        self._jobId, self._view, self._curve = "", None, None
         self._attach = True
-        self._refreshing = self._polling = self._acting = False
 
-    # Slicer's events
+    # Set-up and end
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -145,19 +160,49 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = LNSegFMFineTuneLogic()
-        self._background = Background()
-        self._pollTimer = qt.QTimer()
-        self._pollTimer.setInterval(POLL_MS)
-        self._setUpTables()
+        tables = (self.ui.casesTable, self.ui.resultTable)
+        for table, titles in zip(tables, (wording.case_titles(), wording.score_titles())):
+            table.setColumnCount(len(titles))
+            table.setHorizontalHeaderLabels(titles)
+            table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+            table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        self._connectParameters()
         self._connect()
-        self._pollTimer.start()
         self.initializeParameterNode()
+        self._pollTimer.start()
         self.refresh()
 
-    def cleanup(self) -> None:
-        self._pollTimer.stop()
-        self._background.forget()
-        self.removeObservers()
+    def _connectParameters(self) -> None:
+        for field, name in WIDGETS.items():
+            widget = getattr(self.ui, name)
+            if isinstance(widget, qt.QComboBox):
+                fillComboBox(widget, wording.choices().get(field, {}).items(), None)
+                slot = self.onPresetChosen if field == "preset" else self.onParameterEdited
+                widget.connect("currentIndexChanged(int)", slot)
+            elif isinstance(widget, qt.QLineEdit):
+                widget.connect("textChanged(QString)", self.onParameterEdited)
+            else:
+                kind = "double" if isinstance(widget, qt.QDoubleSpinBox) else "int"
+                widget.connect(f"valueChanged({kind})", self.onParameterEdited)
+
+    def _connect(self) -> None:
+        ui, scene = self.ui, slicer.mrmlScene
+        for button, slot in (
+            (ui.importButton, self.onImport), (ui.showCaseButton, self.onShowCase), (ui.startButton, self.onStart),
+            (ui.cancelButton, self.onCancel), (ui.resumeButton, self.onResume), (ui.curveButton, self.onShowCurve),
+            (ui.logButton, self.onShowLog), (ui.useModelButton, self.onUseModel),
+        ):  # fmt: skip
+            button.connect("clicked(bool)", slot)
+        ui.casesTable.connect("itemSelectionChanged()", self._updateButtons)
+        ui.jobComboBox.connect("currentIndexChanged(int)", self.onJobChosen)
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
+        self._pollTimer, self._taskTimer = qt.QTimer(), qt.QTimer()
+        self._pollTimer.setInterval(POLL_MS)
+        self._pollTimer.connect("timeout()", self._poll)
+        self._taskTimer.setInterval(TASK_MS)
+        self._taskTimer.connect("timeout()", self._collect)
 
     def enter(self) -> None:
         self.initializeParameterNode()
@@ -167,8 +212,12 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self) -> None:
         self.setParameterNode(None)
-        if self._view is None or not self._view.status.active:
-            self._pollTimer.stop()
+
+    def cleanup(self) -> None:
+        self._pollTimer.stop()
+        self._taskTimer.stop()
+        self._tasks = []
+        self.removeObservers()
 
     def onReload(self) -> None:
         # Slicer reloads the module file alone; the library has to come anew with it.
@@ -176,120 +225,102 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
+    # Work beside the user interface
+
+    def _run(self, then: Callable[[Any], None], failed: Callable[[UserError], None], function: Any, *args: Any) -> None:
+        self._tasks.append((Task(function, *args), then, failed))
+        self._taskTimer.start()
+
+    def _collect(self) -> None:
+        ended = [entry for entry in self._tasks if entry[0].done]
+        self._tasks = [entry for entry in self._tasks if entry not in ended]
+        if not self._tasks:
+            self._taskTimer.stop()
+        for task, then, failed in ended:
+            if task.error is not None:
+                failed(task.error)
+            else:
+                then(task.result())
+
+    def _act(self, then: Callable[[Any], None], function: Any, *args: Any) -> None:
+        """Change something, one thing at a time, so that no job starts on a choice that is still being stored."""
+        self._acting = True
+        self._updateButtons()
+        self._run(then, self._onActionFailed, function, *args)
+
+    def _endAction(self, _result: Any = None) -> None:
+        self._acting = False
+        self.refresh()
+        self._updateButtons()
+
+    def _onActionFailed(self, error: UserError) -> None:
+        self._stored = Stored()  # so that the table is filled again as it is on the disk
+        self.ui.importLabel.visible = False
+        self._endAction()
+        slicer.util.errorDisplay(explain(error))
+
+    # Parameters, saved with the scene
+
     def onSceneStartClose(self, caller: Any, event: str) -> None:
         self.setParameterNode(None)
 
     def onSceneChanged(self, caller: Any, event: str) -> None:
         self.initializeParameterNode()
 
-    def _setUpTables(self) -> None:
-        for table, columns in (
-            (self.ui.casesTable, (_("Case"), _("Date"), _("Nodes"), _("Versions"), _("Use"))),
-            (self.ui.resultTable, (_("Case"), _("DSC"), _("NSD at 1 mm"))),
-        ):
-            table.setColumnCount(len(columns))
-            table.setHorizontalHeaderLabels(columns)
-            table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-            table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-
-    def _connect(self) -> None:
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
-        self._pollTimer.connect("timeout()", self._poll)
-        texts = wording.parameter_texts()
-        for field, name in FIELD_WIDGETS.items():
-            widget = getattr(self.ui, name)
-            if field in texts:
-                fillComboBox(widget, texts[field].items(), DEFAULTS[field])
-            if isinstance(widget, qt.QComboBox):
-                slot = self.onPresetChosen if field == "preset" else self.onParameterEdited
-                widget.connect("currentIndexChanged(int)", slot)
-            elif isinstance(widget, qt.QLineEdit):
-                widget.connect("textChanged(QString)", self.onParameterEdited)
-            else:
-                kind = "double" if isinstance(widget, qt.QDoubleSpinBox) else "int"
-                widget.connect(f"valueChanged({kind})", self.onParameterEdited)
-        for button, slot in (
-            (self.ui.importButton, self.onImport), (self.ui.showCaseButton, self.onShowCase),
-            (self.ui.startButton, self.onStart), (self.ui.cancelButton, self.onCancel),
-            (self.ui.resumeButton, self.onResume), (self.ui.curveButton, self.onShowCurve),
-            (self.ui.logButton, self.onShowLog), (self.ui.useModelButton, self.onUseModel),
-        ):
-            button.connect("clicked(bool)", slot)
-        self.ui.casesTable.connect("itemSelectionChanged()", self._updateButtons)
-        self.ui.jobComboBox.connect("currentIndexChanged(int)", self.onJobChosen)
-
-    # Parameters, saved with the scene
-
     def initializeParameterNode(self) -> None:
-        if self.logic is None or slicer.mrmlScene.IsClosing():
-            return
-        node = self.logic.getParameterNode()
-        for field, value in DEFAULTS.items():
-            if not node.GetParameter(field):
-                node.SetParameter(field, str(value))
-        self.setParameterNode(node)
+        self.setParameterNode(self.logic.getParameterNode())
 
     def setParameterNode(self, node: Any) -> None:
-        if self._parameterNode is not None and self.hasObserver(self._parameterNode, MODIFIED, self._showParameters):
+        if self._parameterNode is not None:
             self.removeObserver(self._parameterNode, MODIFIED, self._showParameters)
         self._parameterNode = node
         if node is not None:
+            parameters.fill_defaults(node)
             self.addObserver(node, MODIFIED, self._showParameters)
             self._showParameters()
 
     def _showParameters(self, caller: Any = None, event: str = "") -> None:
-        self._showingParameters = True
-        try:
-            for field, name in FIELD_WIDGETS.items():
-                text = self._parameterNode.GetParameter(field)
-                if text or field == "name":
-                    setWidgetValue(getattr(self.ui, name), text)
-        finally:
-            self._showingParameters = False
+        node = self._parameterNode
+        self._setParameterWidgets({field: node.GetParameter(field) for field in WIDGETS})
         self._updateButtons()
+
+    def _setParameterWidgets(self, values: Mapping[str, Any]) -> None:
+        self._showingParameters = True
+        for field, value in values.items():
+            if field in WIDGETS and (value or field == "name"):
+                setWidgetValue(getattr(self.ui, WIDGETS[field]), value)
+        self._showingParameters = False
 
     def onPresetChosen(self) -> None:
-        if self._showingParameters:
-            return
-        self._showingParameters = True
-        for field, value in PRESETS.get(self.ui.presetComboBox.currentData, {}).items():
-            if field in FIELD_WIDGETS:
-                setWidgetValue(getattr(self.ui, FIELD_WIDGETS[field]), value)
-        self._showingParameters = False
-        self.onParameterEdited()
+        if not self._showingParameters:
+            self._setParameterWidgets(PRESETS.get(self.ui.presetComboBox.currentData, {}))
+            self.onParameterEdited()
 
     def onParameterEdited(self) -> None:
-        if self._showingParameters or self._parameterNode is None:
-            return
-        values = self.parameters()
-        preset = PRESETS.get(values["preset"], {})
-        if any(values.get(field, value) != value for field, value in preset.items()):
-            values["preset"] = OWN
-        modifying = self._parameterNode.StartModify()
-        for field, value in values.items():
-            self._parameterNode.SetParameter(field, "" if value is None else str(value))
-        self._parameterNode.EndModify(modifying)
-        self._updateButtons()
+        if not self._showingParameters and self._parameterNode is not None:
+            parameters.store(self._parameterNode, self.parameters())
 
     def parameters(self) -> dict[str, Any]:
-        return {field: widgetValue(getattr(self.ui, name)) for field, name in FIELD_WIDGETS.items()}
+        return {field: widgetValue(getattr(self.ui, name)) for field, name in WIDGETS.items()}
 
-    # What lies on the disk
+    # Cases, models and jobs on the disk
 
     def refresh(self) -> None:
         """Read cases, models and jobs again; the panel follows when that is done."""
+        self._stale = True
         if not self._refreshing:
-            self._refreshing = True
-            self._background.run(self._showStored, self._onRefreshFailed, self.logic.workbench.read_stored)
+            self._stale, self._refreshing = False, True
+            self._run(self._showStored, self._onRefreshFailed, self.logic.workbench.read_stored)
 
     def _onRefreshFailed(self, error: UserError) -> None:
         self._refreshing = False
-        self.ui.adviceLabel.text = wording.error_text(error)
+        self.ui.adviceLabel.text = explain(error)
 
     def _showStored(self, stored: Stored) -> None:
         self._refreshing = False
+        if self._stale:  # something changed while it was being read
+            self.refresh()
+            return
         if stored.cases != self._stored.cases:
             self._showCases(stored.cases)
         self._stored = stored
@@ -306,29 +337,22 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         row = table.currentRow()
         table.setRowCount(0)
         table.setRowCount(len(cases))
-        self._useChoices = []
+        self._useChoices = [UseChoice(case.id, case.use, self.onUseChosen) for case in cases]
         for index, case in enumerate(cases):
-            latest = case.versions[-1]
-            for column, text in enumerate((case.id, case.created[:10], str(latest.nodes), str(len(case.versions)))):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(_("{case}, label version {version}").format(case=case.id, version=latest.number))
-                table.setItem(index, column, item)
-            choice = UseChoice(case.id, case.use, self.onUseChosen)
-            table.setCellWidget(index, 4, choice.comboBox)
-            self._useChoices.append(choice)
+            fillRow(table, index, wording.case_cells(case))
+            table.setCellWidget(index, table.columnCount - 1, self._useChoices[index].comboBox)
         if 0 <= row < len(cases):
             table.selectRow(row)
 
     def _showJobs(self, jobs: Sequence[tuple[str, str]]) -> None:
-        active = [job for job, state in jobs if state in ACTIVE]
-        chosen = active[0] if active and self._attach else self._jobId
+        running = [job for job, state in jobs if state in ACTIVE]
         texts = [(job, f"{job} ({wording.job_state(state)})") for job, state in jobs]
-        fillComboBox(self.ui.jobComboBox, texts, chosen)
+        fillComboBox(self.ui.jobComboBox, texts, running[0] if running and self._attach else self._jobId)
         self._attach = False
         self.watch(self.ui.jobComboBox.currentData or "")
 
     def onUseChosen(self, caseId: str, use: str) -> None:
-        self._act(self._onStoredChanged, self.logic.workbench.set_use, caseId, use)
+        self._act(self._endAction, self.logic.workbench.set_use, caseId, use)
 
     def onImport(self) -> None:
         folder = qt.QFileDialog.getExistingDirectory(self.parent, _("Folder with imagesTr and labelsTr"), "")
@@ -338,54 +362,44 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._act(self._onImported, self.logic.workbench.import_folder, folder)
 
     def _onImported(self, report: Any) -> None:
-        self.ui.importLabel.text = wording.import_text(len(report.imported), list(report.skipped))
-        self._onStoredChanged()
-
-    def _onStoredChanged(self, _result: Any = None) -> None:
+        self.ui.importLabel.text = wording.import_text(len(report.imported), report.skipped)
         self._endAction()
-        self.refresh()
 
     def onShowCase(self) -> None:
         self._act(self._onCaseRead, read_case, self._stored.cases[self.ui.casesTable.currentRow()])
 
-    def _onCaseRead(self, content: Any) -> None:
+    def _onCaseRead(self, content: CaseContent) -> None:
         self._endAction()
         show_case(content)
 
-    # What changes something: one at a time, so that a job never starts on a choice that is still being stored
-
-    def _act(self, then: Callable[[Any], None], function: Any, *args: Any) -> None:
-        self._acting = True
-        self._updateButtons()
-        self._background.run(then, self._onActionFailed, function, *args)
-
-    def _endAction(self) -> None:
-        self._acting = False
-        self._updateButtons()
-
-    def _onActionFailed(self, error: UserError) -> None:
-        self._endAction()
-        self.ui.importLabel.visible = False
-        self._stored = Stored()  # shows the table again as it is on the disk
-        self.refresh()
-        slicer.util.errorDisplay(wording.error_text(error))
+    # The chosen job
 
     def onStart(self) -> None:
-        fields = self.parameters()
-        del fields["preset"]
-        self._act(self._onJobChanged, self.logic.workbench.start_job, fields.pop("base_model"), fields)
+        if self._packagesReady():
+            fields = self.parameters()
+            del fields["preset"]
+            self._act(self._onJobChanged, self.logic.workbench.start_job, fields.pop("base_model"), fields)
+
+    def onResume(self) -> None:
+        if self._packagesReady():
+            self._act(self._onJobChanged, self.logic.workbench.resume_job, self._jobId)
 
     def onCancel(self) -> None:
         self._act(self._onJobChanged, self.logic.workbench.cancel_job, self._jobId)
 
-    def onResume(self) -> None:
-        self._act(self._onJobChanged, self.logic.workbench.resume_job, self._jobId)
-
     def _onJobChanged(self, jobId: str) -> None:
         self.watch(jobId)
-        self._onStoredChanged()
+        self._endAction()
 
-    # The chosen job
+    def _packagesReady(self) -> bool:
+        missing = missing_packages()
+        if missing and slicer.util.confirmOkCancelDisplay(wording.install_question(missing)):
+            try:
+                install_packages()
+                missing = []
+            except UserError as error:
+                slicer.util.errorDisplay(explain(error))
+        return not missing
 
     def onJobChosen(self, index: int) -> None:
         self.watch(self.ui.jobComboBox.itemData(index) or "")
@@ -395,20 +409,19 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if jobId != self._jobId:
             self._jobId, self._view = jobId, None
             self._curve = LossCurve(jobId) if jobId else None
-        self._pollTimer.start()
         self._poll()
 
     def _poll(self) -> None:
         if self._jobId and not self._polling:
             self._polling = True
             read, withLog = self.logic.workbench.read_job, self.ui.logButton.checked
-            self._background.run(self._showJob, self._onJobLost, read, self._jobId, withLog)
+            self._run(self._showJob, self._onJobLost, read, self._jobId, withLog)
 
     def _onJobLost(self, error: UserError) -> None:
         self._polling = False
         self._jobId, self._view = "", None
         self.refresh()
-        self.ui.stateLabel.text = wording.error_text(error)
+        self.ui.stateLabel.text = explain(error)
 
     def _showJob(self, view: JobView) -> None:
         self._polling = False
@@ -422,26 +435,25 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.figuresLabel.text = wording.job_figures(status)
         self.ui.progressBar.maximum = max(status.iterations, 1)
         self.ui.progressBar.value = status.iteration
-        if self.ui.logButton.checked:
-            self._showLog(view.log)
+        if self.ui.logButton.checked and view.log != self.ui.logText.plainText:
+            self.ui.logText.plainText = view.log
+            self.ui.logText.moveCursor(qt.QTextCursor.End)
         if not slicer.mrmlScene.IsClosing() and (status.active or self._curve.exists):
             self._curve.update(view.rows)
         if before is None or before.status.state != status.state:
             self._showResult(status)
-        if before is not None and before.status.state != status.state:
-            self.refresh()
-        if not status.active and self._parameterNode is None:
-            self._pollTimer.stop()
+            if before is not None:
+                self.refresh()
         self._updateButtons()
 
     def _showResult(self, status: JobStatus) -> None:
         evidence = Evidence.of(status.metrics if status.state == "done" else None)
         rows = [*evidence.rows, *([evidence.mean] if evidence.mean else [])]
+        self.ui.resultTable.visible = bool(rows)
         self.ui.resultTable.setRowCount(len(rows))
         for index, row in enumerate(rows):
-            for column, text in enumerate(wording.score_cells(row)):
-                self.ui.resultTable.setItem(index, column, qt.QTableWidgetItem(text))
-        self.ui.verdictLabel.text = wording.verdict(evidence) if status.state == "done" else ""
+            fillRow(self.ui.resultTable, index, wording.score_cells(row))
+        self.ui.verdictLabel.text = wording.verdict(evidence) if status.state == "done" else wording.no_result()
 
     def onShowCurve(self) -> None:
         self._curve.update(self._view.rows)
@@ -451,25 +463,91 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.logText.visible = self.ui.logButton.checked
         self._poll()
 
-    def _showLog(self, log: str) -> None:
-        if log != self.ui.logText.plainText:
-            self.ui.logText.plainText = log
-            self.ui.logText.moveCursor(qt.QTextCursor.End)
-
     def onUseModel(self) -> None:
         slicer.modules.lnsegfm.widgetRepresentation().self().useModel(self._view.status.model_id)
         slicer.util.selectModule("LNSegFM")
 
     def _updateButtons(self) -> None:
-        refusal = wording.start_refusal(Selection.of(self._stored.cases), self.ui.modelComboBox.currentData or "")
+        ui = self.ui
+        refusal = wording.start_refusal(Selection.of(self._stored.cases), ui.modelComboBox.currentData or "")
         state = self._view.status.state if self._view else ""
-        active = state in ACTIVE
         idle = not self._acting
-        self.ui.startButton.enabled = idle and not refusal
-        self.ui.startButton.toolTip = refusal or _("Start a fine-tuning job. It goes on when Slicer is closed.")
-        self.ui.cancelButton.enabled = idle and active
-        self.ui.resumeButton.enabled = idle and state in RESUMABLE
-        self.ui.importButton.enabled = idle
-        self.ui.showCaseButton.enabled = idle and self.ui.casesTable.currentRow() >= 0
-        self.ui.curveButton.enabled = self._view is not None and bool(self._view.rows)
-        self.ui.useModelButton.enabled = state == "done"
+        ui.startButton.enabled = idle and not refusal
+        ui.startButton.toolTip = refusal or _("Start a fine-tuning job. It goes on when Slicer is closed.")
+        ui.cancelButton.enabled = idle and state in ACTIVE
+        ui.resumeButton.enabled = idle and state in RESUMABLE
+        ui.importButton.enabled = idle
+        ui.showCaseButton.enabled = idle and ui.casesTable.currentRow() >= 0
+        ui.curveButton.enabled = self._view is not None and bool(self._view.rows)
+        ui.useModelButton.enabled = state == "done"
+
+
+class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
+    """Adapts the demonstration model to two phantom cases, from the stored cases to the model in use."""
+
+    def setUp(self) -> None:
+        missing = missing_packages()
+        if missing:
+            self.skipTest(f"not installed: {', '.join(missing)}")
+        slicer.mrmlScene.Clear()
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._home = os.environ.get("LNSEGFM_HOME")
+        os.environ["LNSEGFM_HOME"] = self._folder.name
+        slicer.util.selectModule("LNSegFMFineTune")
+        self.widget = slicer.modules.lnsegfmfinetune.widgetRepresentation().self()
+
+    def tearDown(self) -> None:
+        if self.widget.ui.cancelButton.enabled:
+            self.widget.ui.cancelButton.click()
+            self.waitUntil(lambda: self.widget.ui.resumeButton.enabled, 60, "the job to stop")
+        os.environ.pop("LNSEGFM_HOME")
+        if self._home is not None:
+            os.environ["LNSEGFM_HOME"] = self._home
+        self.widget.refresh()
+        self._folder.cleanup()
+
+    def runTest(self) -> None:
+        try:
+            self.setUp()
+        except unittest.SkipTest as reason:
+            self.delayDisplay(f"Skipped, {reason}")
+            return
+        try:
+            self.test_adaptation()
+        finally:
+            self.tearDown()
+
+    def waitUntil(self, condition: Callable[[], Any], seconds: float, what: str) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, f"Waited in vain for {what}: {self.widget.ui.stateLabel.text}")
+            slicer.app.processEvents()
+            time.sleep(0.02)
+
+    def test_adaptation(self) -> None:
+        store = CaseStore(Home.default().cases)
+        for seed in range(3):
+            phantom = make_case("hospital", seed, size=(48, 48, 24), spacing=(4.0, 4.0, 5.0))
+            case = store.accept(phantom.ct, phantom.labels)
+        store.set_use(case.id, "holdout")
+        ui = self.widget.ui
+        self.widget.refresh()
+        self.waitUntil(lambda: ui.casesTable.rowCount == 3 and ui.startButton.enabled, 30, "the cases")
+        self.delayDisplay("Three cases are stored")
+        ui.presetComboBox.setCurrentIndex(ui.presetComboBox.findData("short"))
+        ui.epochsSpinBox.value, ui.iterationsSpinBox.value = 1, 4
+        ui.startButton.click()
+        self.waitUntil(lambda: ui.cancelButton.enabled, 60, "the job to start")
+        self.waitUntil(lambda: not ui.cancelButton.enabled and ui.startButton.enabled, 600, "the job to end")
+        self.assertTrue(ui.useModelButton.enabled, ui.stateLabel.text)
+        self.assertEqual(ui.progressBar.value, 4)
+        self.assertEqual([ui.resultTable.item(row, 0).text() for row in range(2)], [case.id, _("Mean")])
+        self.assertTrue(ui.verdictLabel.text)
+        ui.curveButton.click()
+        tables = slicer.util.getNodesByClass("vtkMRMLTableNode")
+        self.assertIn(4, [table.GetTable().GetNumberOfRows() for table in tables])
+        adapted = ModelStore(Home.default().models).list()[-1]
+        self.assertEqual(adapted.card.kind, "adapted")
+        ui.useModelButton.click()
+        self.assertEqual(slicer.modules.lnsegfm.widgetRepresentation().self().modelId(), adapted.id)
+        self.delayDisplay("The adapted model is in use")

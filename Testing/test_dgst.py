@@ -416,7 +416,7 @@ def test_a_closure_is_evaluated_with_gradients_and_its_loss_returned() -> None:
         optimizer.zero_grad()
         loss = network(torch.ones(1, 1, 3, 3)).square().sum()
         loss.backward()
-        return float(loss)
+        return loss.item()
 
     before = closure()
     assert optimizer.step(closure) == pytest.approx(before)

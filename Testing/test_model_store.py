@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.core.files import sha256
+from LNSegFMLib.core.files import new_folder, read_json, sha256, write_atomic, write_json
 from LNSegFMLib.core.home import Home, free_id, slug
 from LNSegFMLib.core.models import CARD, ModelCard, ModelInfo, ModelStore
 
@@ -312,3 +313,51 @@ def test_the_home_is_the_chosen_folder_or_the_platforms(monkeypatch: pytest.Monk
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
         monkeypatch.setattr("sys.platform", "linux")
         assert Home.default().cases == tmp_path / "data" / "LNSegFM" / "cases"
+
+
+# Files
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "image.nii.gz"
+    write_atomic(path, lambda temporary: temporary.write_bytes(b"first"))
+
+    def fail(temporary: Path) -> None:
+        assert temporary.parent == path.parent
+        assert temporary.name.endswith("image.nii.gz")
+        temporary.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(path, fail)
+    assert path.read_bytes() == b"first"
+    write_atomic(path, lambda temporary: temporary.write_bytes(b"second"))
+    assert path.read_bytes() == b"second"
+    assert [item.name for item in path.parent.iterdir()] == ["image.nii.gz"]
+
+
+def test_json_survives_with_letters_of_any_language(tmp_path: Path) -> None:
+    value = {"name": "Läsion γ 淋巴结", "numbers": [1, 2.5, None, True]}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+    assert "γ" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_a_new_folder_appears_when_its_block_ends_and_not_when_it_fails(tmp_path: Path) -> None:
+    target = tmp_path / "store" / "one"
+    with new_folder(target) as staging:
+        (staging / "x").write_text("1")
+        assert not target.exists()
+    assert (target / "x").read_text() == "1"
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "store" / "two") as staging:
+        (staging / "x").write_text("1")
+        raise RuntimeError
+    with pytest.raises(FileExistsError), new_folder(target):
+        pass
+    assert [item.name for item in (tmp_path / "store").iterdir()] == ["one"]
+
+
+def test_the_sha256_of_a_large_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    content = os.urandom(3 * 2**20 + 17)
+    (tmp_path / "a").write_bytes(content)
+    assert sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()

@@ -91,7 +91,9 @@ def case_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(own_home: Home) -> Iterator[Home]:
+def home(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    # The runner is a script of ours; whether torch is installed does not matter here.
+    monkeypatch.setenv("LNSEGFM_PYTHON", sys.executable)
     own_home.jobs.mkdir(parents=True)
     yield own_home
     for job in JobStore(own_home.jobs).list():
@@ -404,6 +406,22 @@ def test_a_start_that_fails_is_explained(opened: Panel) -> None:
     kind, text = opened.app.dialogs[-1]
     assert kind == "error" and "is not installed" in text and "Install it" in text
     opened.until(lambda: "Install a model" in opened.ui.startButton.toolTip, "the refresh")
+
+
+def test_missing_packages_are_installed_only_when_the_user_agrees(
+    opened: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed: list[bool] = []
+    module = sys.modules["LNSegFMFineTune"]
+    monkeypatch.setattr(module, "missing_packages", lambda: ["torch"])
+    monkeypatch.setattr(module, "install_packages", lambda: installed.append(True))
+    opened.app.choose(opened.ui.presetComboBox, "Quick")
+    opened.app.answers.extend([False, True])
+    opened.click("startButton")
+    assert not installed and not JobStore(opened.home.jobs).list()
+    opened.click("startButton")
+    opened.until(lambda: opened.state == "done", "the job to end")
+    assert installed
 
 
 def test_an_import_tells_what_was_left_out(panel: Panel, tmp_path: Path) -> None:

@@ -57,9 +57,17 @@ def test_a_row_of_voxels_is_as_long_as_the_row_and_as_thick_as_a_voxel() -> None
     assert (node.long_axis_mm, node.short_axis_mm) == (pytest.approx(5.0), pytest.approx(0.5))
 
 
-def test_a_cross_is_measured_along_its_arms() -> None:
-    node = only(volume(slice_of("..#..", "..#..", "#####", "..#..", "..#.."), (1.0, 1.0, 1.0)))
-    assert (node.long_axis_mm, node.short_axis_mm) == (pytest.approx(5.0), pytest.approx(5.0))
+def test_a_block_with_a_point_at_both_ends_is_measured_along_and_across() -> None:
+    block = slice_of("...###...", "...###...", "#########", "...###...", "...###...")
+    node = only(volume(block, (1.0, 1.0, 1.0)))
+    assert (node.long_axis_mm, node.short_axis_mm) == (pytest.approx(9.0), pytest.approx(5.0))
+    node = only(volume(block.transpose(0, 2, 1), (0.5, 2.0, 1.0)))
+    assert (node.long_axis_mm, node.short_axis_mm) == (pytest.approx(18.0), pytest.approx(2.5))
+
+
+def test_a_spur_of_single_voxels_does_not_count_as_thickness() -> None:
+    spurred = slice_of("....#....", "....#....", "#########", "#########", "#########")
+    assert only(volume(spurred, (1.0, 1.0, 1.0))).short_axis_mm == pytest.approx(4, abs=0.7)
 
 
 def test_the_ends_of_the_axes_are_in_ras_and_as_far_apart_as_the_axes_are_long() -> None:
@@ -128,8 +136,8 @@ def test_axes_lie_in_the_axial_plane_when_slices_are_sagittal() -> None:
 )
 def test_size_classes_of_recist_hold_at_their_limits(voxels: int, expected: str) -> None:
     array = np.zeros((3, 24, 44))
-    array[1, 2 : 2 + voxels, 21] = 1
-    array[1, 2 + voxels // 2, 2:42] = 1  # a cross whose short arm is the short axis
+    array[1, 2 : 2 + voxels, 18:25] = 1
+    array[1, 2 + voxels // 2, 2:42] = 1  # points at both ends, so that the block's height is the short axis
     node = only(volume(array, (1.0, 1.0, 1.0)))
     assert node.short_axis_mm == pytest.approx(voxels)
     assert node.size_class == expected
@@ -260,7 +268,7 @@ def test_the_short_axis_of_ellipsoids_is_right_on_average() -> None:
     for seed in range(60):
         image, _, short_mm, _, voxel = ellipsoid(seed)
         errors.append((only(image).short_axis_mm - short_mm) / max(voxel))
-    assert abs(np.mean(errors)) < 0.4
+    assert abs(np.mean(errors)) < 0.25
 
 
 @given(st.integers(0, 2**31), st.sampled_from(ALL_48))

@@ -107,10 +107,9 @@ def test_ranges_for_users_and_pins_for_ci_agree() -> None:
     from packaging.requirements import Requirement
 
     ranges = [Requirement(line) for line in (RESOURCES / "requirements.txt").read_text().splitlines() if line[:1] not in "#"]
-    pins = dict(
-        line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().splitlines() if "==" in line
-    )
-    pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    pinned = [line.partition(";")[0].strip().split("==") for line in lines if "==" in line]
+    pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pinned}
     for requirement in ranges:
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
         assert pins[name].split("+")[0] in requirement.specifier, f"{name} {pins[name]}"

@@ -119,17 +119,20 @@ class ThreeDRenderer(_MRMLWindow):
         """Return the MRML camera node of the view."""
         return self.group.GetDisplayableManagerByClassName("vtkMRMLCameraDisplayableManager").GetCameraNode()
 
-    def look_at_contents(self) -> None:
-        """Show everything, from the front and a little from above."""
+    def look_at_contents(self) -> bool:
+        """Show everything, from the front and a little from above; return whether there is anything to see."""
         was = self._node.GetBoxVisible(), self._node.GetAxisLabelsVisible()
         self._show_box(0, 0)
         camera = self.renderer.GetActiveCamera()
         camera.SetFocalPoint(0, 0, 0)
-        camera.SetPosition(0.3, 1, 0.3)  # RAS: the patient's face looks to +A
+        camera.SetPosition(150, 500, 150)  # RAS: the patient's face looks to +A
         camera.SetViewUp(0, 0, 1)
-        self.renderer.ResetCamera()
+        filled = bool(vtk.vtkMath.AreBoundsInitialized(self.renderer.ComputeVisiblePropBounds()))
+        if filled:
+            self.renderer.ResetCamera()
         self._show_box(*was)
         self._node.InvokeEvent(slicer.vtkMRMLViewNode.ResetFocalPointRequestedEvent)
+        return filled
 
     def turn(self, right: float, down: float) -> None:
         """Turn the camera around the contents by a mouse movement in pixels."""

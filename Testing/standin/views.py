@@ -143,8 +143,8 @@ class ThreeDView(RenderedView):
 
     def draw(self) -> None:
         if self._reset_wanted:
-            self.renderer_pipeline().look_at_contents()
-            self._reset_wanted = False
+            # An empty view is centred when it gets its first contents.
+            self._reset_wanted = not self.renderer_pipeline().look_at_contents()
         super().draw()
 
     def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:

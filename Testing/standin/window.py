@@ -96,11 +96,13 @@ def _views(layout_manager: Any) -> QtWidgets.QWidget:
     grid.addWidget(layout_manager.sliceWidget("Yellow"), 1, 1)
     plot = layout_manager.plotWidget(0)
     grid.addWidget(plot, 2, 0, 1, 2)
-    for row, stretch in enumerate((3, 3, 2)):
-        grid.setRowStretch(row, stretch)
+    grid.setRowStretch(0, 3)
+    grid.setRowStretch(1, 3)
 
     def show_plot(*_: Any) -> None:
-        plot.setVisible(plot.mrmlPlotViewNode().GetPlotChartNodeID() is not None)
+        has_chart = plot.mrmlPlotViewNode().GetPlotChartNodeID() is not None
+        plot.setVisible(has_chart)
+        grid.setRowStretch(2, 2 if has_chart else 0)
 
     plot.mrmlPlotViewNode().AddObserver("ModifiedEvent", show_plot)
     show_plot()

@@ -9,6 +9,8 @@ import SimpleITK as sitk
 
 _LINES_PER_PIXEL = 8
 _MOST_LINES = 1200
+# Chosen on ellipsoids in oblique grids: with 1 the short axis is 0.22 pixels too long on average, with 1.5 it is 0.15.
+_STRIP_PIXELS = 1.5
 _TOUCHING = 1e-9
 
 Line = tuple[tuple[float, float], tuple[float, float]]
@@ -48,7 +50,8 @@ def diameters(region: np.ndarray, spacing: tuple[float, float]) -> Diameters:
     """Measure a region as RECIST does: the long axis, and the longest chord at right angles to it.
 
     Holes are filled first: a node with an unlabelled necrotic core is as thick as the whole node. The chord is the
-    mean over a strip one pixel wide, without which the corners of pixels would add to an oblique chord.
+    mean over a strip one and a half pixels wide, without which the corners of pixels would add to an oblique chord,
+    and a spur of single pixels would count as thickness.
 
     Args:
         region: bool array (rows, columns) with at least one pixel set.
@@ -63,7 +66,7 @@ def diameters(region: np.ndarray, spacing: tuple[float, float]) -> Diameters:
     count = min(int(np.ceil(length / width)) * _LINES_PER_PIXEL, _MOST_LINES)
     offsets = (np.arange(count) + 0.5) / count * length
     chords, middles = _longest_chords(region, spacing, start + offsets[:, None] * along, across)
-    strip = min(max(round(width / length * count), 1), count)
+    strip = min(max(round(_STRIP_PIXELS * width / length * count), 1), count)
     means = np.convolve(chords, np.full(strip, 1 / strip), mode="valid")
     # Of equally long chords the one in their middle.
     longest = np.flatnonzero(means > means.max() - _TOUCHING)

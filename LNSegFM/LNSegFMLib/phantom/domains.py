@@ -72,7 +72,7 @@ CATALOGUE: dict[str, Domain] = {
     ),
     "hospital": Domain(
         description=(
-            "Neck CT of another hospital: no contrast, vessels close to muscle and nodes a little darker, more and coarser "
+            "Neck CT of another hospital: no contrast, vessels close to muscle, nodes a little darker, more, coarser "
             "noise, another reconstruction kernel, other patient sizes, larger nodes, some confluent or necrotic."
         ),
         region="neck",

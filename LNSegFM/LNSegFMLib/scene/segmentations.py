@@ -175,11 +175,16 @@ def _oriented_image(labelmap: Labelmap, ijk_to_ras: np.ndarray) -> Any:
 
 
 def _put_beside(node: Any, volume_node: Any, scene: Any) -> None:
-    hierarchy = scene.GetSubjectHierarchyNode()
-    if hierarchy is None:
+    """Put a node into the folder (patient, study) of a volume node in the subject hierarchy."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    volume_item = hierarchy.GetItemByDataNode(volume_node)
+    if volume_item == slicer.vtkMRMLSubjectHierarchyNode.INVALID_ITEM_ID:
         return
-    parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume_node))
-    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), parent)
+    parent, item = hierarchy.GetItemParent(volume_item), hierarchy.GetItemByDataNode(node)
+    if item == slicer.vtkMRMLSubjectHierarchyNode.INVALID_ITEM_ID:
+        hierarchy.CreateItem(parent, node)
+    else:
+        hierarchy.SetItemParent(item, parent)
 
 
 def _to_volume(segmentation_node: Any, volume_node: Any) -> np.ndarray:

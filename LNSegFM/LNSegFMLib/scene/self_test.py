@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import SimpleITK as sitk
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
@@ -61,7 +62,7 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         segmentation_node = widget.ui.segmentationSelector.currentNode()
         labels = label_reader(segmentation_node, volume_node)()
         self.assertEqual(labels.GetSize(), image_reader(volume_node)().GetSize())
-        self.assertGreater(dice(labels, case.labels), 0.5)
+        self.assertGreater(dice(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(case.labels)), 0.5)
 
         self._check_table(widget, segmentation_node)
         self.delayDisplay("Accepting the case")

@@ -10,7 +10,9 @@ import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
 
-from LNSegFMLib.core.cases import CaseInfo
+from LNSegFMLib.core.case_info import CaseInfo
+from LNSegFMLib.scene.segmentations import Labelmap, add_segmentation, labelmap_of
+from LNSegFMLib.scene.volumes import vtk_matrix_of
 
 CASE_ATTRIBUTE = "LNSegFMFineTune.Case"
 VERSION_ATTRIBUTE = "LNSegFMFineTune.LabelVersion"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -93,9 +93,19 @@ def job_figures(status: JobStatus) -> str:
     return " · ".join(parts)
 
 
+def case_titles() -> list[str]:
+    """The titles of the case table's columns."""
+    return [_("Case"), _("Date"), _("Nodes"), _("Versions"), _("Use")]
+
+
 def case_cells(case: CaseInfo) -> tuple[str, ...]:
     """The cells of a row of the case table, all but the last."""
     return case.id, case.created[:10], str(case.latest.nodes), str(len(case.versions))
+
+
+def score_titles() -> list[str]:
+    """The titles of the before/after table's columns."""
+    return [_("Case"), _("DSC"), _("NSD at 1 mm")]
 
 
 def score_cells(row: Row) -> tuple[str, str, str]:
@@ -126,14 +136,27 @@ def verdict(evidence: Evidence) -> str:
     return text if count >= FEW_CASES else f"{text} " + _("So few cases prove little.")
 
 
-def import_text(imported: int, skipped: list[tuple[str, str]]) -> str:
+def no_result() -> str:
+    """What stands in place of the figures while there are none."""
+    return _("The figures come when the job is done.")
+
+
+def install_question(missing: Sequence[str]) -> str:
+    """Ask before anything is installed."""
+    return _(
+        "Fine-tuning needs Python packages that this Slicer does not have yet: {names}. Install them now? "
+        "This can take several minutes."
+    ).format(names=", ".join(missing))
+
+
+def import_text(imported: int, skipped: Sequence[tuple[str, str]]) -> str:
     """Say what came of an import."""
     lines = [_("{count} cases imported.").format(count=imported)]
     lines += [_("Left out {name}: {reason}").format(name=name, reason=reason) for name, reason in skipped]
     return "\n".join(lines)
 
 
-def parameter_texts() -> Mapping[str, Mapping[Any, str]]:
+def choices() -> Mapping[str, Mapping[Any, str]]:
     """The choices of the combo boxes: text by value, by field of `LNSegFMFineTuneLib.core.spec.JobSpec`."""
     return {
         "preset": {"short": _("Quick"), "paper": _("Paper"), "own": _("Own settings")},

@@ -1,0 +1,113 @@
+"""The headless command, on the real CT and on phantoms."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LNSegFMFineTuneLib.cli import main
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.images import Geometry, read_ct
+from LNSegFMLib.core.models import ModelStore
+from LNSegFMLib.phantom import make_case
+
+QUICK = ["--device", "cpu", "--no-mirroring", "--step-size", "1.0"]
+
+
+def phantom_pair(folder: Path, seed: int) -> tuple[Path, Path]:
+    case = make_case("hospital", seed, size=(64, 64, 24))
+    paths = folder / f"ct-{seed}.nrrd", folder / f"labels-{seed}.nrrd"
+    for image, path in zip((case.ct, case.labels), paths, strict=True):
+        sitk.WriteImage(image, str(path))
+    return paths
+
+
+def test_a_real_dicom_series_is_segmented_on_its_own_grid(own_home: Home, real_ct: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.nii.gz"
+    assert main(["segment", str(real_ct), "-o", str(output), *QUICK]) == 0
+    ct, labels = read_ct(real_ct), sitk.ReadImage(str(output))
+    # NIfTI keeps its affine as float32.
+    assert Geometry.of(labels).matches(Geometry.of(ct), tolerance_mm=1e-2)
+    assert set(np.unique(sitk.GetArrayFromImage(labels))) <= {0, 1}
+
+
+def test_segmenting_writes_labels_and_measurements(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = make_case("source", 11)
+    sitk.WriteImage(case.ct, str(tmp_path / "ct.nrrd"))
+    nodes = tmp_path / "nodes.csv"
+    assert main(["segment", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "l.nrrd"), "--nodes", str(nodes), *QUICK]) == 0
+    rows = list(csv.DictReader(nodes.open()))
+    assert f"{len(rows)} lymph nodes" in capsys.readouterr().out
+    assert rows
+    assert all(0 < float(row["short_axis_mm"]) <= float(row["long_axis_mm"]) for row in rows)
+    assert Geometry.of(sitk.ReadImage(str(tmp_path / "l.nrrd"))) == Geometry.of(case.ct)
+
+
+def test_a_model_travels_as_zip_folder_and_checkpoint(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "model.zip"
+    assert main(["models", "export", "phantom-demonstration", "-o", str(archive)]) == 0
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(tmp_path / "extracted")
+    checkpoint = next((tmp_path / "extracted").rglob("checkpoint_final.pth"))
+    bare = tmp_path / "checkpoint_best.pth"
+    bare.write_bytes(checkpoint.read_bytes())
+    for source in (archive, tmp_path / "extracted", bare):
+        assert main(["models", "install", str(source), "--name", f"from {source.name}"]) == 0
+    assert main(["models", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"from {name}" in listed for name in ("model.zip", "extracted", "checkpoint_best.pth"))
+    store = ModelStore(own_home.models)
+    for model in store.list():
+        assert main(["models", "verify", model.id]) == 0
+    assert main(["models", "remove", "from-model-zip"]) == 0
+    assert "from-model-zip" not in [model.id for model in store.list()]
+
+
+def test_a_removed_demonstration_model_stays_removed(own_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "remove", "phantom-demonstration"]) == 0
+    assert main(["models", "list"]) == 0
+    assert ModelStore(own_home.models).list() == []
+
+
+def test_cases_are_added_and_adapted_to_and_the_job_is_listed(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (1, 2):
+        ct, labels = phantom_pair(tmp_path, seed)
+        assert main(["cases", "add", str(ct), str(labels)]) == 0
+    assert main(["cases", "use", "case-0002", "holdout"]) == 0
+    command = ["adapt", "-m", "phantom-demonstration", "--preset", "short", "--device", "cpu", "--name", "Ours"]
+    assert main([*command, "--epochs", "1", "--iterations-per-epoch", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "Hold-out DSC" in printed
+    assert main(["jobs", "list"]) == 0
+    assert "done" in capsys.readouterr().out
+    assert "ours" in [model.id for model in ModelStore(own_home.models).list()]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["segment", "nowhere", "-o", "x.nrrd"], "nowhere"),
+        (["models", "install", "nowhere"], "nowhere"),
+        (["adapt", "-m", "unknown"], "unknown"),
+        (["adapt", "-m", "phantom-demonstration"], "cases"),
+        (["jobs", "watch", "job-9"], "job-9"),
+    ],
+)
+def test_bad_input_is_refused_with_its_name_and_no_traceback(
+    own_home: Home, command: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
