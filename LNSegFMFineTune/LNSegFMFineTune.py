@@ -549,5 +549,6 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
         adapted = ModelStore(Home.default().models).list()[-1]
         self.assertEqual(adapted.card.kind, "adapted")
         ui.useModelButton.click()
-        self.assertEqual(slicer.modules.lnsegfm.widgetRepresentation().self().modelId(), adapted.id)
+        segmenting = slicer.modules.lnsegfm.widgetRepresentation().self()
+        self.assertEqual(segmenting.ui.modelSelector.currentData, adapted.id)
         self.delayDisplay("The adapted model is in use")

@@ -42,7 +42,8 @@ def test_segmenting_writes_labels_and_measurements(
     case = make_case("source", 11)
     sitk.WriteImage(case.ct, str(tmp_path / "ct.nrrd"))
     nodes = tmp_path / "nodes.csv"
-    assert main(["segment", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "l.nrrd"), "--nodes", str(nodes), *QUICK]) == 0
+    command = ["segment", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "l.nrrd"), "--nodes", str(nodes)]
+    assert main([*command, *QUICK]) == 0
     rows = list(csv.DictReader(nodes.open()))
     assert f"{len(rows)} lymph nodes" in capsys.readouterr().out
     assert rows

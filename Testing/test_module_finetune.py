@@ -161,13 +161,14 @@ class Panel:
         self.app.choose(self.ui.presetComboBox, "Quick")
         self.click("startButton")
         if hold is None:
-            self.until(lambda: self.state == "done", "the job to end")
+            self.until_state("done")
         else:
             self.until(lambda: f"Iteration {hold} /" in self.ui.figuresLabel.text, f"iteration {hold}")
 
-    @property
-    def state(self) -> str:
-        return self.ui.jobComboBox.currentText.rpartition("(")[2].rstrip(")")
+    def until_state(self, state: str) -> None:
+        """Wait until list and buttons agree on a job that has ended."""
+        button = self.ui.useModelButton if state == "done" else self.ui.resumeButton
+        self.until(lambda: f"({state})" in self.ui.jobComboBox.currentText and button.enabled, f"the job to be {state}")
 
     def points(self, role: str = "loss") -> int:
         table = self.node("vtkMRMLTableNode", role)
@@ -241,7 +242,7 @@ def test_the_job_gets_the_chosen_parameters(opened: Panel) -> None:
     opened.app.choose(opened.ui.deviceComboBox, "CPU")
     assert opened.ui.presetComboBox.currentText == "Own settings"
     opened.click("startButton")
-    opened.until(lambda: opened.state == "done", "the job to end")
+    opened.until_state("done")
     spec = json.loads((opened.job.path / "job.json").read_text())["spec"]
     model = ModelStore(opened.home.models).get(spec["base_model"])
     assert spec["base_sha256"] == model.sha256
@@ -283,11 +284,11 @@ def test_a_cancelled_job_can_be_resumed(opened: Panel) -> None:
     opened.start(hold=10)
     assert not opened.ui.resumeButton.enabled
     opened.click("cancelButton")
-    opened.until(lambda: opened.state == "cancelled", "the job to stop")
+    opened.until_state("cancelled")
     assert "Resume continues" in opened.ui.stateLabel.text
     opened.hold(None)
     opened.click("resumeButton")
-    opened.until(lambda: opened.state == "done", "the job to end")
+    opened.until_state("done")
     assert opened.ui.progressBar.value == 120
     assert len(JobStore(opened.home.jobs).list()) == 1
 
@@ -295,12 +296,12 @@ def test_a_cancelled_job_can_be_resumed(opened: Panel) -> None:
 def test_a_killed_job_is_called_interrupted_and_resumed(opened: Panel) -> None:
     opened.start(hold=10)
     os.kill(opened.job.status().pid, signal.SIGKILL)
-    opened.until(lambda: opened.state == "interrupted", "the death to be noticed")
+    opened.until_state("interrupted")
     assert "ended unexpectedly" in opened.ui.stateLabel.text
     assert "last checkpoint" in opened.ui.stateLabel.text
     opened.hold(None)
     opened.click("resumeButton")
-    opened.until(lambda: opened.state == "done", "the job to end")
+    opened.until_state("done")
     assert [row["iteration"] for row in opened.job.progress()] == list(range(1, 121))
 
 
@@ -330,7 +331,7 @@ def test_closing_the_scene_leaves_the_job_running(opened: Panel) -> None:
     opened.hold(9)
     opened.until(lambda: opened.points() == 9, "the curve in the new scene")
     opened.hold(None)
-    opened.until(lambda: opened.state == "done", "the job to end")
+    opened.until_state("done")
 
 
 def test_parameters_are_saved_with_the_scene_and_the_curve_is_not(opened: Panel, tmp_path: Path) -> None:
@@ -342,7 +343,7 @@ def test_parameters_are_saved_with_the_scene_and_the_curve_is_not(opened: Panel,
     opened.app.close_scene()
     opened.until(lambda: opened.ui.gammaSpinBox.value == 1, "the defaults")
     (opened.job.path / "cancel").touch()
-    opened.until(lambda: opened.state == "cancelled", "the job to stop")
+    opened.until_state("cancelled")
     opened.app.load_scene(tmp_path / "scene.mrb")
     assert opened.ui.gammaSpinBox.value == 7
     assert opened.ui.nameLineEdit.text == "Saved"
@@ -391,7 +392,7 @@ def test_a_failed_job_shows_reason_and_log(opened: Panel) -> None:
     opened.fault = "memory"
     opened.app.choose(opened.ui.presetComboBox, "Quick")
     opened.click("startButton")
-    opened.until(lambda: opened.state == "failed", "the failure")
+    opened.until_state("failed")
     assert "Memory does not suffice" in opened.ui.stateLabel.text
     assert "batch size 1" in opened.ui.stateLabel.text
     assert opened.ui.logText.isHidden()
@@ -420,7 +421,7 @@ def test_missing_packages_are_installed_only_when_the_user_agrees(
     opened.click("startButton")
     assert not installed and not JobStore(opened.home.jobs).list()
     opened.click("startButton")
-    opened.until(lambda: opened.state == "done", "the job to end")
+    opened.until_state("done")
     assert installed
 
 

@@ -17,6 +17,7 @@ from LNSegFMLib.engine.networks import build_network, check_weights
 from LNSegFMLib.engine.plans import architecture_name, check_plans
 from tiny_models import CONFIGURATION, PLAIN, RESIDUAL, tiny_dataset, tiny_plans
 
+
 def edited(path: str, value: Any, *, legacy: bool = False) -> dict[str, Any]:
     """Plans with one value changed; ``path`` is relative to the configuration, or to the plans after a ``/``."""
     plans = tiny_plans(legacy=legacy)

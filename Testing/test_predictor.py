@@ -85,7 +85,8 @@ def test_the_same_oblique_scan_gives_the_same_labels_in_any_voxel_order(predicto
 
 @pytest.mark.parametrize("pixel", [sitk.sitkInt16, sitk.sitkFloat32, sitk.sitkFloat64])
 def test_any_scalar_type_gives_uint8_labels_on_the_scan_s_own_grid(predictor: Predictor, pixel: int) -> None:
-    ct = sitk.Cast(make_case("source", 907, size=(48, 48, 20), spacing=(2.5, 2.5, 5.0), origin=(-7.5, 3.25, 90.1)).ct, pixel)
+    case = make_case("source", 907, size=(48, 48, 20), spacing=(2.5, 2.5, 5.0), origin=(-7.5, 3.25, 90.1))
+    ct = sitk.Cast(case.ct, pixel)
     labels = predictor.segment(ct, FAST)
     assert labels.GetPixelID() == sitk.sitkUInt8
     assert Geometry.of(labels) == Geometry.of(ct)

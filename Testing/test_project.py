@@ -106,7 +106,8 @@ def test_the_catalogue_fits_its_schema_and_the_bundled_files() -> None:
 def test_ranges_for_users_and_pins_for_ci_agree() -> None:
     from packaging.requirements import Requirement
 
-    ranges = [Requirement(line) for line in (RESOURCES / "requirements.txt").read_text().splitlines() if line[:1] not in "#"]
+    wanted = (RESOURCES / "requirements.txt").read_text().splitlines()
+    ranges = [Requirement(line) for line in wanted if line[:1] not in "#"]
     lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
     pinned = [line.partition(";")[0].strip().split("==") for line in lines if "==" in line]
     pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pinned}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from bench.network import alternate, paper_network
 
+from bench.network import alternate, paper_network
 from LNSegFMFineTuneLib.core.spec import CaseRef, JobSpec
 from LNSegFMFineTuneLib.engine.methods import METHODS
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
@@ -18,8 +19,10 @@ from LNSegFMLib.core.processes import child_environment
 from LNSegFMLib.core.worker_client import WorkerClient
 from LNSegFMLib.phantom import make_case
 
+# What the command nnUNetv2_predict_from_modelfolder runs.
+STOCK = "from nnunetv2.inference import predict_from_raw_data as stock; stock.predict_entry_point_modelfolder()"
 # A neck CT of 1 mm in plane.
-GRID = {"size": (192, 192, 48), "spacing": (1.0, 1.0, 3.0)}
+GRID: dict[str, Any] = {"size": (192, 192, 48), "spacing": (1.0, 1.0, 3.0)}
 
 
 def print_table() -> None:
@@ -62,8 +65,7 @@ def _session(home: Home, model: ModelInfo, scans: list[Path], folder: Path) -> l
 def _stock(model: ModelInfo, scan: Path, folder: Path) -> tuple[float, Path]:
     started = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", "from nnunetv2.inference.predict_from_raw_data import predict_entry_point_modelfolder as "
-         "main; main()", "-i", str(scan.parent), "-o", str(folder / "stock"), "-m", str(model.path), "-f", "all",
+        [sys.executable, "-c", STOCK, "-i", str(scan.parent), "-o", str(folder / "stock"), "-m", str(model.path), "-f", "all",
          "-device", "cpu", "--disable_progress_bar"],
         check=True, capture_output=True,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from bench.network import alternate, paper_network
 from torch import nn
 
+from bench.network import alternate, paper_network
 from LNSegFMFineTuneLib.engine.dgst import DGST, kernels
 
 LEARNING_RATE = 1e-3

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.files import read_json
-from LNSegFMLib.core.images import read_ct
+from LNSegFMLib.core.images import read_ct, read_labels
 
 if TYPE_CHECKING:
     from LNSegFMLib.core.cases import CaseStore
@@ -84,7 +84,7 @@ def _import_pair(store: CaseStore, files: Mapping[str, Path], label: Path | None
         raise UserError(f"It has the channels {', '.join(sorted(files))}; a CT has only 0000.")
     if label is None:
         raise UserError("There is an image but no label.")
-    labels = _read_label(label)
+    labels = read_labels(label)
     if ignore is not None and np.any(sitk.GetArrayViewFromImage(labels) == ignore):
         raise UserError("It is annotated in part only: some voxels have the label 'ignore'.")
     info, is_new = store.accept_once(read_ct(files["0000"]), labels)
@@ -127,9 +127,3 @@ def _ignore_label(folder: Path) -> int | None:
         )
     return ignore if isinstance(ignore, int) else None
 
-
-def _read_label(path: Path) -> sitk.Image:
-    try:
-        return sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise UserError("Its label cannot be read as an image.", str(error).strip().splitlines()[-1]) from error

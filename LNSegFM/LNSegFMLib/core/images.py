@@ -93,6 +93,17 @@ def read_ct(path: Path, *, series: str = "", warnings: list[str] | None = None) 
     return _in_ct_type(image)
 
 
+def read_labels(path: Path) -> sitk.Image:
+    """Read a label image as it is stored.
+
+    Raises:
+        UserError: It is not there, not an image, or truncated.
+    """
+    if not Path(path).is_file():
+        raise UserError("The labels cannot be read.", f"{path} is not a file.", "Check the path.")
+    return _execute(sitk.ImageFileReader(), Path(path))
+
+
 def check_volume(image: sitk.Image) -> None:
     """Check that an image is one 3D volume with a single value per voxel and a grid with right angles.
 
@@ -231,8 +242,7 @@ def _is_nifti(path: Path) -> bool:
     return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
-def _read_file(path: Path, notes: list[str]) -> sitk.Image:
-    reader = sitk.ImageFileReader()
+def _execute(reader: sitk.ImageFileReader, path: Path) -> sitk.Image:
     reader.SetFileName(str(path))
     try:
         image = reader.Execute()
@@ -244,6 +254,12 @@ def _read_file(path: Path, notes: list[str]) -> sitk.Image:
         ) from error
     if _is_nifti(path):
         check_whole(path)
+    return image
+
+
+def _read_file(path: Path, notes: list[str]) -> sitk.Image:
+    reader = sitk.ImageFileReader()
+    image = _execute(reader, path)
     tags = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
     check_grey_scale(tags.get("0028|0004", ""))
     modality = tags.get("0008|0060", "CT")

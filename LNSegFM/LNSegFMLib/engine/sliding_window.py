@@ -75,7 +75,7 @@ class SlidingWindow:
 
         Raises:
             Cancelled: The user cancelled.
-            UserError: The GPU's memory does not even hold one tile.
+            UserError: The GPU's memory does not even hold one tile, or the network's output is not finite.
         """
         padded, slicer = pad_nd_image(data, self.patch_size, "constant", {"value": 0}, True, None)
         homes = [device] if device.type == "cpu" else [device, torch.device("cpu")]
@@ -101,18 +101,25 @@ class SlidingWindow:
         progress: TileProgress,
     ) -> torch.Tensor:
         data = data.to(home)
+        # In half precision, as nnU-Net sums: in single precision some 1 % of the voxels are not labelled as it does.
         weight = compute_gaussian(
-            self.patch_size, sigma_scale=1.0 / 8, value_scaling_factor=10, dtype=torch.float32, device=home
+            self.patch_size, sigma_scale=1.0 / 8, value_scaling_factor=10, dtype=torch.half, device=home
         )
-        logits = torch.zeros((self.heads, *data.shape[1:]), device=home)
-        weights = torch.zeros(data.shape[1:], device=home)
+        logits = torch.zeros((self.heads, *data.shape[1:]), dtype=torch.half, device=home)
+        weights = torch.zeros(data.shape[1:], dtype=torch.half, device=home)
         steps = compute_steps_for_sliding_window(tuple(data.shape[1:]), self.patch_size, self.step)
         for corner in itertools.product(*steps):
             tile: Slices = tuple(slice(low, low + size) for low, size in zip(corner, self.patch_size))
             prediction = self._mirrored(network, data[(slice(None), *tile)][None].to(device), progress)
             logits[(slice(None), *tile)] += prediction[0].to(home) * weight
             weights[tile] += weight
-        return logits / weights
+        logits /= weights
+        if not torch.isfinite(logits).all():
+            raise UserError(
+                "The model gave no usable result for this scan.", "Its output is not finite.",
+                "Check that the image is a CT in HU; if it is, use another model.",
+            )
+        return logits
 
     def _mirrored(self, network: torch.nn.Module, tile: torch.Tensor, progress: TileProgress) -> torch.Tensor:
         total: torch.Tensor | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.home import Home
-from LNSegFMLib.core.images import read_ct
+from LNSegFMLib.core.images import read_ct, read_labels
 
 
 def add_to(commands: Any) -> None:
@@ -42,9 +42,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _add(options: argparse.Namespace) -> None:
-    import SimpleITK as sitk
-
-    case = _store().accept(read_ct(options.ct), sitk.ReadImage(str(options.labels)), no_nodes=options.no_nodes)
+    case = _store().accept(read_ct(options.ct), read_labels(options.labels), no_nodes=options.no_nodes)
     print(f"Stored as {case.id}, label version {case.versions[-1].number}")
 
 
