@@ -18,6 +18,7 @@ from slicer.util import VTKObservationMixin
 from LNSegFMLib.core.agenda import Agenda
 from LNSegFMLib.core.catalogue import download_page
 from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.failures import as_user_error
 from LNSegFMLib.core.segment_run import SegmentOptions
 from LNSegFMLib.core.wording import duration, explain
 from LNSegFMLib.scene.node_table import columns, summary
@@ -411,11 +412,14 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 @contextmanager
 def errorsShown():
-    """Show a UserError of the block in a dialog."""
+    """Show an error of the block in a dialog; one that nobody foresaw goes on to the Python console as well."""
     try:
         yield
     except UserError as error:
         slicer.util.errorDisplay(explain(error))
+    except Exception as error:
+        slicer.util.errorDisplay(explain(as_user_error(error)))
+        raise
 
 
 class LNSegFMLogic(ScriptedLoadableModuleLogic):

@@ -148,6 +148,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._refreshing = self._stale = self._polling = self._acting = False
         self._stored = Stored()
         self._useChoices: list[UseChoice] = []
+        self._importing: Task | None = None
         self._jobId, self._view, self._curve = "", None, None
         self._attach = True
 
@@ -212,6 +213,8 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self) -> None:
         self.setParameterNode(None)
+        if self._view is None or not self._view.status.active:
+            self._pollTimer.stop()
 
     def cleanup(self) -> None:
         self._pollTimer.stop()
@@ -227,29 +230,33 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     # Work beside the user interface
 
-    def _run(self, then: Callable[[Any], None], failed: Callable[[UserError], None], function: Any, *args: Any) -> None:
-        self._tasks.append((Task(function, *args), then, failed))
+    def _run(self, then: Callable[[Any], None], failed: Callable[[UserError], None], function: Any, *args: Any) -> Task:
+        task = Task(function, *args)
+        self._tasks.append((task, then, failed))
         self._taskTimer.start()
+        return task
 
     def _collect(self) -> None:
         ended = [entry for entry in self._tasks if entry[0].done]
         self._tasks = [entry for entry in self._tasks if entry not in ended]
         if not self._tasks:
             self._taskTimer.stop()
+        if self._importing is not None:
+            self.ui.importLabel.text = wording.importing(self._importing.progress.message)
         for task, then, failed in ended:
             if task.error is not None:
                 failed(task.error)
             else:
                 then(task.result())
 
-    def _act(self, then: Callable[[Any], None], function: Any, *args: Any) -> None:
+    def _act(self, then: Callable[[Any], None], function: Any, *args: Any) -> Task:
         """Change something, one thing at a time, so that no job starts on a choice that is still being stored."""
         self._acting = True
         self._updateButtons()
-        self._run(then, self._onActionFailed, function, *args)
+        return self._run(then, self._onActionFailed, function, *args)
 
     def _endAction(self, _result: Any = None) -> None:
-        self._acting = False
+        self._acting, self._importing = False, None
         self.refresh()
         self._updateButtons()
 
@@ -357,13 +364,12 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onImport(self) -> None:
         folder = qt.QFileDialog.getExistingDirectory(self.parent, _("Folder with imagesTr and labelsTr"), "")
         if folder:
-            self.ui.importLabel.text = _("Importing ...")
             self.ui.importLabel.visible = True
-            self._act(self._onImported, self.logic.workbench.import_folder, folder)
+            self._importing = self._act(self._onImported, self.logic.workbench.import_folder, folder)
 
     def _onImported(self, report: Any) -> None:
-        self.ui.importLabel.text = wording.import_text(len(report.imported), report.skipped)
         self._endAction()
+        self.ui.importLabel.text = wording.import_text(len(report.imported), report.skipped)
 
     def onShowCase(self) -> None:
         self._act(self._onCaseRead, read_case, self._stored.cases[self.ui.casesTable.currentRow()])
@@ -375,6 +381,9 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # The chosen job
 
     def onStart(self) -> None:
+        running = [job for job, state in self._stored.jobs if state in ACTIVE]
+        if running and not slicer.util.confirmOkCancelDisplay(wording.second_job_question(running)):
+            return
         if self._packagesReady():
             fields = self.parameters()
             del fields["preset"]
@@ -444,6 +453,8 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._showResult(status)
             if before is not None:
                 self.refresh()
+        if self._parameterNode is None and not status.active:
+            self._pollTimer.stop()
         self._updateButtons()
 
     def _showResult(self, status: JobStatus) -> None:

@@ -14,8 +14,10 @@ from nnunetv2.inference.export_prediction import convert_predicted_logits_to_seg
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from skimage.transform import resize
 
+from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.engine import export
 from LNSegFMLib.engine.export import labels_from_logits, positive_after_resampling
+from LNSegFMLib.engine.sliding_window import SlidingWindow, TileProgress
 from tiny_models import CONFIGURATION, tiny_dataset, tiny_plans
 
 shapes = st.tuples(*[st.integers(1, 12)] * 3)
@@ -172,3 +174,37 @@ def test_cropping_of_one_axis_only_puts_labels_where_they_belong() -> None:
         logits, manager, manager.get_configuration(CONFIGURATION), manager.get_label_manager(tiny_dataset()), properties
     )
     assert np.argwhere(labels).tolist() == [[2, 0, 0]]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e6])
+def test_logits_that_are_not_finite_are_told_and_not_taken_for_background(value: float) -> None:
+    """1e6 is more than the half precision of the sums holds."""
+
+    class Network(torch.nn.Module):
+        def forward(self, tile: torch.Tensor) -> torch.Tensor:
+            return torch.full((1, 2, *tile.shape[2:]), value)
+
+    window = SlidingWindow((8, 8, 8), 0.5, (), 2)
+    progress = TileProgress(lambda share: None, lambda: False)
+    with pytest.raises(UserError, match="not finite") as caught:
+        window.predict(Network(), torch.zeros(1, 10, 10, 10), torch.device("cpu"), progress)
+    assert caught.value.todo
+
+
+def test_overlapping_tiles_of_a_scan_smaller_and_larger_than_a_tile_average_to_what_the_network_says() -> None:
+    class Network(torch.nn.Module):
+        def forward(self, tile: torch.Tensor) -> torch.Tensor:
+            return torch.cat([tile, -tile], 1)
+
+    data = torch.randn(1, 5, 13, 20, generator=torch.Generator().manual_seed(0))
+    shares: list[float] = []
+    window = SlidingWindow((8, 8, 8), 0.5, (0, 2), 2)
+    progress = TileProgress(shares.append, lambda: False, window.passes(data.shape[1:]))
+    logits = window.predict(Network(), data, torch.device("cpu"), progress)
+    assert logits.shape == (2, 5, 13, 20)
+    difference = (logits - torch.cat([data, -data])).abs()
+    # In the volume's corners nnU-Net's weights are at the end of what half precision holds.
+    assert difference.max() < 0.3
+    assert (difference > 0.01).float().mean() < 0.01
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0

@@ -137,6 +137,6 @@ class Predictor:
             if len(self._folds) > 1:
                 self._network.load_state_dict(weights)
             logits = window.predict(self._network, data, self.device, progress)
-            total = logits if total is None else total.add_(logits)
+            total = logits if total is None else total + logits
         assert total is not None
         return total / len(self._folds) if len(self._folds) > 1 else total

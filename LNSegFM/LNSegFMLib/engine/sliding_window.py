@@ -101,7 +101,7 @@ class SlidingWindow:
         progress: TileProgress,
     ) -> torch.Tensor:
         data = data.to(home)
-        # In half precision, as nnU-Net sums: in single precision some 1 % of the voxels are not labelled as it does.
+        # In half precision, as nnU-Net sums: in single precision voxels at the decision's edge are labelled otherwise.
         weight = compute_gaussian(
             self.patch_size, sigma_scale=1.0 / 8, value_scaling_factor=10, dtype=torch.half, device=home
         )

@@ -178,10 +178,10 @@ def _put_beside(node: Any, volume_node: Any, scene: Any) -> None:
     """Put a node into the folder (patient, study) of a volume node in the subject hierarchy."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     volume_item = hierarchy.GetItemByDataNode(volume_node)
-    if volume_item == slicer.vtkMRMLSubjectHierarchyNode.INVALID_ITEM_ID:
+    if volume_item == slicer.vtkMRMLSubjectHierarchyNode.GetInvalidItemID():
         return
     parent, item = hierarchy.GetItemParent(volume_item), hierarchy.GetItemByDataNode(node)
-    if item == slicer.vtkMRMLSubjectHierarchyNode.INVALID_ITEM_ID:
+    if item == slicer.vtkMRMLSubjectHierarchyNode.GetInvalidItemID():
         hierarchy.CreateItem(parent, node)
     else:
         hierarchy.SetItemParent(item, parent)

@@ -21,7 +21,7 @@ from LNSegFMLib.scene.segmentations import label_reader
 from LNSegFMLib.scene.volumes import add_volume, image_reader
 
 _MODEL = "phantom-demonstration"
-_TIMEOUT_S = 600.0
+_TIMEOUT_S = 300.0
 
 
 class LNSegFMTest(ScriptedLoadableModuleTest):
@@ -58,8 +58,9 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
 
         self.delayDisplay("Segmenting")
         widget.ui.segmentButton.click()
-        self._wait(lambda: widget.ui.segmentationSelector.currentNode() is not None, "the segmentation")
+        self._wait(lambda: widget.ui.cancelButton.isHidden(), "the segmentation")
         segmentation_node = widget.ui.segmentationSelector.currentNode()
+        self.assertIsNotNone(segmentation_node, widget.ui.statusLabel.text)
         labels = label_reader(segmentation_node, volume_node)()
         self.assertEqual(labels.GetSize(), image_reader(volume_node)().GetSize())
         self.assertGreater(dice(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(case.labels)), 0.5)

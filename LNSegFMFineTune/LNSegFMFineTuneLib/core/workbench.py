@@ -117,9 +117,17 @@ class Workbench:
         """Put a case to another use."""
         CaseStore(Home.default().cases).set_use(case_id, use)
 
-    def import_folder(self, folder: str) -> ImportReport:
-        """Import the pairs of a folder in nnU-Net's raw layout."""
-        return CaseStore(Home.default().cases).import_folder(Path(folder))
+    def import_folder(self, folder: str, progress: Callable[[float, str], None] | None = None) -> ImportReport:
+        """Import the pairs of a folder in nnU-Net's raw layout.
+
+        Args:
+            folder: The folder with ``imagesTr`` and ``labelsTr``.
+            progress: Called with the share done and a text.
+
+        Raises:
+            UserError: It is not such a folder.
+        """
+        return CaseStore(Home.default().cases).import_folder(Path(folder), progress=progress)
 
     def _jobs(self) -> JobStore:
         return JobStore(Home.default().jobs)

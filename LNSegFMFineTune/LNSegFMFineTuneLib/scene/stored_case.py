@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
 
 from LNSegFMLib.core.case_info import CaseInfo
 from LNSegFMLib.scene.segmentations import Labelmap, add_segmentation, labelmap_of
-from LNSegFMLib.scene.volumes import vtk_matrix_of
+from LNSegFMLib.scene.volumes import add_volume
 
 CASE_ATTRIBUTE = "LNSegFMFineTune.Case"
 VERSION_ATTRIBUTE = "LNSegFMFineTune.LabelVersion"
@@ -47,23 +46,13 @@ def show_case(content: CaseContent) -> tuple[Any, Any]:
     """
     volume = _find("vtkMRMLScalarVolumeNode", content.id, "")
     if volume is None:
-        volume = _add_volume(content)
+        volume = add_volume(content.image, content.id)
+        volume.SetAttribute(CASE_ATTRIBUTE, content.id)
     segmentation = _find("vtkMRMLSegmentationNode", content.id, str(content.version))
     if segmentation is None:
         segmentation = _add_segmentation(content, volume)
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
     return volume, segmentation
-
-
-def _add_volume(content: CaseContent) -> Any:
-    volume = slicer.mrmlScene.AddNewNodeByClass(
-        "vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(content.id)
-    )
-    volume.SetAttribute(CASE_ATTRIBUTE, content.id)
-    slicer.util.updateVolumeFromArray(volume, sitk.GetArrayFromImage(content.image))
-    volume.SetIJKToRASMatrix(vtk_matrix_of(_ijk_to_ras(content.image)))
-    volume.CreateDefaultDisplayNodes()
-    return volume
 
 
 def _add_segmentation(content: CaseContent, volume: Any) -> Any:
@@ -85,10 +74,3 @@ def _find(class_name: str, case: str, version: str) -> Any:
         if same and (node.GetAttribute(VERSION_ATTRIBUTE) or "") == version:
             return node
     return None
-
-
-def _ijk_to_ras(image: sitk.Image) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) @ np.diag(image.GetSpacing())
-    matrix[:3, 3] = image.GetOrigin()
-    return np.diag((-1.0, -1.0, 1.0, 1.0)) @ matrix

@@ -149,9 +149,21 @@ def install_question(missing: Sequence[str]) -> str:
     ).format(names=", ".join(missing))
 
 
+def second_job_question(running: Sequence[str]) -> str:
+    """Ask before a second job makes both slow, or runs out of memory."""
+    return _("{jobs} is still running, and both would share this computer. Start another one?").format(
+        jobs=", ".join(running)
+    )
+
+
+def importing(message: str) -> str:
+    """Say how far an import is."""
+    return _("Importing {message} ...").format(message=message) if message else _("Importing ...")
+
+
 def import_text(imported: int, skipped: Sequence[tuple[str, str]]) -> str:
     """Say what came of an import."""
-    lines = [_("{count} cases imported.").format(count=imported)]
+    lines = [_("Cases imported: {count}").format(count=imported)]
     lines += [_("Left out {name}: {reason}").format(name=name, reason=reason) for name, reason in skipped]
     return "\n".join(lines)
 
