@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from LNSegFMFineTuneLib.core.spec import CaseRef, JobSpec
-from LNSegFMFineTuneLib.engine.dgst import DGST, clipping_factor, kernels, shifts_and_scales, top_gradients
+from LNSegFMFineTuneLib.engine.dgst import DGST, clipping_factor, top_gradients
+from LNSegFMFineTuneLib.engine.kernels import kernels, shifts_and_scales
 from LNSegFMFineTuneLib.engine.methods import get_method
 from LNSegFMLib.core.errors import UserError
 

@@ -419,3 +419,11 @@ def test_stock_nnunet_installs_our_export_and_we_install_it_again(tmp_path: Path
     again = install_model(store, packed)
     assert again.files["plans.json"] == model.files["plans.json"]
     assert_same(again.checkpoint("0"), model.checkpoint("0"))
+
+
+def test_what_a_strangers_dataset_json_tells_of_cases_is_not_kept(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "results")
+    description = json.loads((model / "dataset.json").read_text())
+    (model / "dataset.json").write_text(json.dumps({**description, "training": ["Jane_Doe_1970.nii.gz"]}))
+    installed = install_model(ModelStore(tmp_path / "models"), model)
+    assert all(b"Jane_Doe" not in path.read_bytes() for path in installed.path.rglob("*") if path.is_file())

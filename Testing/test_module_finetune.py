@@ -308,8 +308,14 @@ def test_a_killed_job_is_called_interrupted_and_resumed(opened: Panel) -> None:
 
 def test_a_new_panel_attaches_to_the_running_job(opened: Panel) -> None:
     opened.start(hold=5)
+    running = opened.job.id
+    opened.fault = "memory"
+    opened.click("startButton")
+    opened.until_state("failed")
+    assert opened.job.id != running
     opened.close()
     opened.open()
+    opened.until(lambda: opened.ui.jobComboBox.currentData == running, "the running job, not the newest one")
     opened.until(lambda: "Iteration 5 /" in opened.ui.figuresLabel.text, "the running job")
     opened.hold(8)
     opened.until(lambda: "Iteration 8 /" in opened.ui.figuresLabel.text, "its progress")

@@ -65,8 +65,8 @@ def _session(home: Home, model: ModelInfo, scans: list[Path], folder: Path) -> l
 def _stock(model: ModelInfo, scan: Path, folder: Path) -> tuple[float, Path]:
     started = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", STOCK, "-i", str(scan.parent), "-o", str(folder / "stock"), "-m", str(model.path), "-f", "all",
-         "-device", "cpu", "--disable_progress_bar"],
+        [sys.executable, "-c", STOCK, "-i", str(scan.parent), "-o", str(folder / "stock"), "-m", str(model.path),
+         "-f", "all", "-device", "cpu", "--disable_progress_bar"],
         check=True, capture_output=True,
     )
     return time.perf_counter() - started, folder / "stock" / "scan.nrrd"

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from bench.network import alternate, paper_network
-from LNSegFMFineTuneLib.engine.dgst import DGST, kernels
+from LNSegFMFineTuneLib.engine.dgst import DGST
+from LNSegFMFineTuneLib.engine.kernels import kernels
 
 LEARNING_RATE = 1e-3
 CLIP_NORM = 12.0

@@ -25,6 +25,9 @@ _AXES = (0, 1, 2)
 _FOLD = re.compile(r"fold_(\d+|all)")
 
 
+DATASET_KEYS = ("channel_names", "modality", "labels", "regions_class_order", "numTraining", "file_ending")
+
+
 @dataclass(frozen=True)
 class _Source:
     """What was found: one checkpoint file per fold, and plans and dataset where they lie beside them.
@@ -157,6 +160,8 @@ def _stage(found: _Source, staging: Path, name: str, kind: str) -> ModelCard:
         configuration = configuration or str(arguments.get("configuration") or found.configuration)
         trainer = trainer or str(checkpoint.get("trainer_name", ""))
         resolved = check_plans(plans, configuration, dataset)
+        # Anything else in a stranger's dataset.json, such as lists of case files, may name patients.
+        dataset = {key: dataset[key] for key in DATASET_KEYS if key in dataset}
         architecture = architecture_name(resolved)
         weights = network_weights(checkpoint, path.name)
         check_weights(weights, plans, configuration, dataset, path.name)

@@ -21,6 +21,8 @@ from LNSegFMLib.scene.volumes import geometry_of, geometry_of_volume, ijk_to_ras
 _DRAFT_MODEL = "LNSegFM.DraftModel"
 _DRAFT_SHA256 = "LNSegFM.DraftModelSha256"
 _BINARY = "Binary labelmap"
+# A result with more is no anatomy, and Slicer would take minutes to list its segments.
+MOST_SEGMENTS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class Labelmap:
     """The box of a label image that holds all labels, ready to become a segmentation node.
 
     Args:
-        array: Labels, shape (z, y, x) of the box.
+        array: Labels, uint8, shape (z, y, x) of the box.
         first: IJK of the box's first voxel.
         labels: The labels in it, ascending.
     """
@@ -43,16 +45,17 @@ def labelmap_of(instances: sitk.Image, *, segment_per_node: bool) -> Labelmap:
 
     Args:
         instances: Number of the lymph node by voxel, 0 is background.
-        segment_per_node: Keep the numbers; otherwise all become 1.
+        segment_per_node: Keep the numbers; otherwise, and where there are more than `MOST_SEGMENTS`, all become 1.
     """
     array = sitk.GetArrayViewFromImage(instances)
     if not array.any():
         return Labelmap(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), ())
     occupied = [np.flatnonzero(array.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
     box = tuple(slice(int(each[0]), int(each[-1]) + 1) for each in occupied)
-    cut = array[box] if segment_per_node else array[box] != 0
-    highest = int(cut.max())
-    cut = np.ascontiguousarray(cut, dtype=np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16)
+    cut = array[box]
+    if not segment_per_node or cut.max() > MOST_SEGMENTS:
+        cut = cut != 0
+    cut = np.ascontiguousarray(cut, dtype=np.uint8)
     first = (box[2].start, box[1].start, box[0].start)
     return Labelmap(cut, first, tuple(int(label) for label in np.unique(cut) if label))
 

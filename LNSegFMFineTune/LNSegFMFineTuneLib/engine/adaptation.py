@@ -67,7 +67,7 @@ class Adaptation:
             before = self._score("before", None)
             trainer = self._prepared()
             self._train(trainer)
-            weights = trainer.weights()
+            weights = finite(trainer.weights())
             del trainer
             metrics = compare(before, self._score("after", weights))
             finished = self._store(weights, metrics)
@@ -85,7 +85,8 @@ class Adaptation:
 
     def _already_stored(self) -> ModelInfo | None:
         """A job that was killed after its model was stored must not store it twice."""
-        return next((model for model in self._models.list() if model.card.lineage.get("job") == self._folder.name), None)
+        job = self._folder.name
+        return next((model for model in self._models.list() if model.card.lineage.get("job") == job), None)
 
     def _stage(self, text: str, message: str = "") -> None:
         if self._writer.cancelled():
@@ -198,6 +199,21 @@ class Adaptation:
             scores[case.id] = score_case(labels, sitk.ReadImage(str(files.label)))
         write_json(known, scores)
         return scores
+
+
+def finite(weights: Weights) -> Weights:
+    """Return ``weights``.
+
+    Raises:
+        UserError: One holds NaN or infinite values: the last update diverged after its loss was computed.
+    """
+    for name, value in weights.items():
+        if not value.isfinite().all():
+            raise UserError(
+                "The training diverged.", f"The weight '{name}' holds NaN or infinite values.",
+                "Start again with a smaller learning rate.",
+            )
+    return weights
 
 
 def compare(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]) -> dict[str, Any]:

@@ -1,0 +1,445 @@
+"""The panel of the module LN-Seg-FM, driven as a user does, with a worker that needs no torch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import standin
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.images import write_image
+from LNSegFMLib.core.models import ModelCard, ModelStore
+
+MODULE = Path(__file__).resolve().parents[1] / "LNSegFM" / "LNSegFM.py"
+
+# Finds whatever is brighter than 500 HU. The model's id says how it behaves.
+WORKER = '''
+import json, os, sys, time
+import SimpleITK as sitk
+
+def send(**message):
+    print(json.dumps(message), flush=True)
+
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["op"] == "cancel":
+        continue
+    number, arguments = request["id"], request["arguments"]
+    if request["op"] == "install":
+        send(id=number, event="result", value={"model": "fine"})
+        continue
+    if arguments["model"] == "crash":
+        print("the very last words", file=sys.stderr, flush=True)
+        os._exit(3)
+    if arguments["model"] == "refuse":
+        send(id=number, event="error", error={"what": "It failed.", "why": "For a reason.", "todo": "Do this."})
+        continue
+    image = sitk.ReadImage(arguments["image"])
+    sitk.WriteImage(sitk.Cast(image > 500, sitk.sitkUInt8), arguments["output"])
+    if arguments["model"] == "slow":
+        send(id=number, event="progress", fraction=0.3, message="Segmenting", remaining_s=80.0)
+        time.sleep(float(os.environ.get("SLOW_S", "60")))
+    send(id=number, event="result", value={
+        "output": arguments["output"], "model": arguments["model"], "model_sha256": "5a" * 32, "device": "cpu",
+        "device_reason": "CPU: as the test wants it", "seconds": 2.0, "nodes": []})
+'''
+
+OBLIQUE = sitk.VersorTransform((0.3, -0.2, 0.9), 0.7).GetMatrix()
+BOXES = ((slice(1, 5), slice(2, 8), slice(3, 12)), (slice(6, 8), slice(10, 13), slice(14, 16)))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("LNSEGFM_HOME", str(tmp_path / "home"))
+    for name in ("fine", "slow", "crash", "refuse"):
+        add_model(name)
+    return Home.default()
+
+
+def add_model(name: str) -> str:
+    """Put a model into the store that only the test's worker can use."""
+
+    def fill(folder: Path) -> ModelCard:
+        for file in ("plans.json", "dataset.json", "fold_all/checkpoint_final.pth"):
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_text("{}")
+        return ModelCard(name, "foundation", "PlainConvUNet", "3d_fullres", ("all",))
+
+    return ModelStore(Home.default().models).add(name, fill).id
+
+
+@pytest.fixture
+def app(home: Home) -> Iterator[Any]:
+    app = standin.start()
+    app.close_scene()
+    app.dialogs.clear()
+    app.answers.clear()
+    yield app
+    app.close_scene()
+    app.check()
+
+
+@pytest.fixture
+def widget(app: Any, tmp_path: Path) -> Iterator[Any]:
+    import slicer
+
+    if hasattr(slicer.modules, "lnsegfm"):
+        app.select_module("LNSegFM")
+        widget = slicer.util.getModuleWidget("LNSegFM")
+    else:
+        widget = app.load_module(MODULE)
+    use_fake_worker(widget, tmp_path)
+    app.wait_until(lambda: not widget._agenda, 10, "the set-up")
+    widget.refreshModels()
+    yield widget
+    current = slicer.util.getModuleWidget("LNSegFM")
+    current.logic.bench.close()
+
+
+def use_fake_worker(widget: Any, tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    widget.logic.bench.close()
+    widget.logic.bench.worker_command = [sys.executable, str(script)]
+
+
+def add_ct(name: str = "CT", *, direction: tuple[float, ...] = OBLIQUE, transform: bool = False) -> Any:
+    import slicer
+    import vtk
+    from LNSegFMLib.scene.volumes import add_volume
+
+    array = np.full((10, 16, 20), -100, np.int16)
+    for box in BOXES:
+        array[box] = 800
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((1.5, 2.0, 3.0))
+    image.SetOrigin((-40.0, 25.0, 310.5))
+    image.SetDirection(direction)
+    node = add_volume(image, name)
+    if transform:
+        matrix = vtk.vtkMatrix4x4()
+        matrix.SetElement(0, 3, 17.0)
+        matrix.SetElement(1, 1, 0.0)
+        matrix.SetElement(1, 2, -1.0)
+        matrix.SetElement(2, 1, 1.0)
+        matrix.SetElement(2, 2, 0.0)
+        parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        parent.SetMatrixTransformToParent(matrix)
+        node.SetAndObserveTransformNodeID(parent.GetID())
+    return node
+
+
+def bright(volume_node: Any) -> np.ndarray:
+    import slicer
+
+    return slicer.util.arrayFromVolume(volume_node) > 500
+
+
+def segmentations() -> list[Any]:
+    import slicer
+
+    return list(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))
+
+
+def exported(segmentation_node: Any, volume_node: Any) -> np.ndarray:
+    """The segments as Slicer's own logic sees them on the volume's grid."""
+    import slicer
+
+    labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
+    ids = list(segmentation_node.GetSegmentation().GetSegmentIDs())
+    logic = slicer.modules.segmentations.logic()
+    assert logic.ExportSegmentsToLabelmapNode(segmentation_node, ids, labelmap, volume_node)
+    array = slicer.util.arrayFromVolume(labelmap).copy()
+    slicer.mrmlScene.RemoveNode(labelmap)
+    return array
+
+
+def segment(app: Any, widget: Any, model: str = "fine") -> Any:
+    app.choose(widget.ui.modelSelector, model)
+    before = segmentations()
+    app.click(widget.ui.segmentButton)
+    app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 20, "the segmentation")
+    made = [node for node in segmentations() if node not in before]
+    return made[0] if made else None
+
+
+def run_slowly(app: Any, widget: Any) -> None:
+    app.choose(widget.ui.modelSelector, "slow")
+    app.click(widget.ui.segmentButton)
+    app.wait_until(lambda: "left" in widget.ui.statusLabel.text, 20, "the progress")
+
+
+@pytest.mark.parametrize("direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), (0, 0, -1, 1, 0, 0, 0, -1, 0), OBLIQUE])
+@pytest.mark.parametrize("transform", [False, True])
+def test_result_lies_exactly_on_the_volume(app: Any, widget: Any, direction: Any, transform: bool) -> None:
+    volume = add_ct(direction=direction, transform=transform)
+    node = segment(app, widget)
+    np.testing.assert_array_equal(exported(node, volume) > 0, bright(volume))
+    assert node.GetTransformNodeID() == volume.GetTransformNodeID()
+    assert node.GetNodeReference("referenceImageGeometryRef") is volume
+
+
+def test_result_is_named_coded_and_one_segment_per_lymph_node(app: Any, widget: Any) -> None:
+    import vtk
+
+    volume = add_ct("Neck")
+    node = segment(app, widget)
+    segmentation = node.GetSegmentation()
+    segments = [segmentation.GetNthSegment(index) for index in range(segmentation.GetNumberOfSegments())]
+    assert node.GetName() == "Neck lymph nodes"
+    assert [each.GetName() for each in segments] == ["Lymph node 1", "Lymph node 2"]
+    for each in segments:
+        code = vtk.reference("")
+        each.GetTag(each.GetTerminologyEntryTagName(), code)
+        assert "~SCT^59441001^Lymph node~" in str(code)
+    assert np.unique(exported(node, volume)).tolist() == [0, 1, 2]
+    assert widget.ui.nodeTable.rowCount == 2
+    assert "CPU: as the test wants it" in widget.ui.statusLabel.text
+    assert "fine" in widget.ui.statusLabel.text
+
+
+def test_all_lymph_nodes_become_one_segment_on_request(app: Any, widget: Any) -> None:
+    volume = add_ct()
+    app.click(widget.ui.optionsCollapsibleButton)
+    app.choose(widget.ui.segmentsSelector, "One for all lymph nodes")
+    node = segment(app, widget)
+    assert [node.GetSegmentation().GetNthSegment(0).GetName()] == ["Lymph nodes"]
+    assert node.GetSegmentation().GetNumberOfSegments() == 1
+    np.testing.assert_array_equal(exported(node, volume) > 0, bright(volume))
+    assert widget.ui.nodeTable.rowCount == 2
+    app.choose(widget.ui.segmentsSelector, "One for each lymph node")
+    app.click(widget.ui.optionsCollapsibleButton)
+
+
+def test_segment_needs_a_volume_and_says_so(app: Any, widget: Any) -> None:
+    assert not widget.ui.segmentButton.enabled
+    assert "CT" in widget.ui.segmentButton.toolTip
+    add_ct()
+    app.process_events()
+    assert widget.ui.segmentButton.enabled
+
+
+def test_progress_tells_the_time_left_and_cancel_leaves_nothing(app: Any, widget: Any) -> None:
+    volume = add_ct()
+    run_slowly(app, widget)
+    assert widget.ui.statusLabel.text == "Segmenting, about 1 min 20 s left"
+    assert widget.ui.progressBar.value == 30
+    assert widget.ui.segmentButton.isHidden()
+    started = time.monotonic()
+    app.click(widget.ui.cancelButton)
+    app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 10, "the end")
+    assert time.monotonic() - started < 2.5
+    assert widget.ui.statusLabel.text == "Cancelled."
+    assert (segmentations(), app.dialogs) == ([], [])
+    assert segment(app, widget) is not None and volume is widget.ui.volumeSelector.currentNode()
+
+
+def test_error_is_shown_with_reason_and_remedy(app: Any, widget: Any) -> None:
+    add_ct()
+    assert segment(app, widget, "refuse") is None
+    assert app.dialogs == [("error", "It failed.\n\nFor a reason.\n\nDo this.")]
+    assert segmentations() == []
+    assert widget.ui.segmentButton.isVisible()
+
+
+def test_crash_shows_the_last_words_and_the_next_run_works(app: Any, widget: Any) -> None:
+    add_ct()
+    assert segment(app, widget, "crash") is None
+    assert "the very last words" in app.dialogs[0][1]
+    assert segment(app, widget) is not None
+
+
+def test_volume_that_cannot_be_segmented_is_refused(app: Any, widget: Any) -> None:
+    import slicer
+
+    volume = add_ct()
+    slicer.util.arrayFromVolume(volume)[:] = 7
+    assert segment(app, widget) is None
+    assert "empty" in app.dialogs[0][1]
+
+
+def test_scene_closed_during_a_run_drops_the_result(app: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLOW_S", "0.5")
+    add_ct()
+    run_slowly(app, widget)
+    app.close_scene()
+    add_ct("Next patient")
+    app.process_events(1.0)
+    assert (segmentations(), app.dialogs) == ([], [])
+    assert segment(app, widget).GetName() == "Next patient lymph nodes"
+
+
+def test_volume_removed_during_a_run_leaves_nothing(app: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import slicer
+
+    monkeypatch.setenv("SLOW_S", "0.5")
+    volume = add_ct()
+    run_slowly(app, widget)
+    slicer.mrmlScene.RemoveNode(volume)
+    app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 10, "the end")
+    assert "removed" in app.dialogs[0][1]
+    assert segmentations() == []
+
+
+def test_second_segmentation_keeps_the_first(app: Any, widget: Any) -> None:
+    add_ct()
+    first, second = segment(app, widget), segment(app, widget)
+    assert first.GetName() != second.GetName()
+    assert widget.ui.segmentationSelector.currentNode() is second
+
+
+@pytest.mark.parametrize("transform", [False, True])
+def test_click_on_a_row_centres_the_slice_views(app: Any, widget: Any, transform: bool) -> None:
+    import slicer
+
+    volume = add_ct(transform=transform)
+    segment(app, widget)
+    app.select_row(widget.ui.nodeTable, 1)
+    (z, y, x) = (np.argwhere(bright(volume)[BOXES[1]]).mean(axis=0) + [part.start for part in BOXES[1]]).tolist()
+    world = [0.0] * 4
+    matrix = slicer.vtkMRMLSliceNode().GetXYToRAS()
+    volume.GetIJKToRASMatrix(matrix)
+    local = matrix.MultiplyPoint((x, y, z, 1.0))[:3]
+    world = [0.0] * 3
+    volume.TransformPointToWorld(local, world)
+    for name in ("Red", "Yellow", "Green"):
+        to_ras = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode().GetSliceToRAS()
+        assert [to_ras.GetElement(axis, 3) for axis in range(3)] == pytest.approx(world, abs=0.01)
+
+
+def test_measure_again_sees_the_edits(app: Any, widget: Any) -> None:
+    import slicer
+
+    volume = add_ct()
+    node = segment(app, widget)
+    node.GetSegmentation().RemoveSegment("LymphNode_1")
+    app.click(widget.ui.measureButton)
+    app.wait_until(lambda: widget.ui.nodeTable.rowCount == 1, 5, "the new table")
+    voxel = float(np.prod(volume.GetSpacing()))
+    assert widget.ui.nodeTable.item(0, 3).data(slicer.app and 0) == pytest.approx(12 * voxel / 1000, abs=0.005)
+
+
+def test_edit_opens_the_segment_editor_with_the_pair(app: Any, widget: Any) -> None:
+    import slicer
+
+    volume = add_ct()
+    node = segment(app, widget)
+    app.click(widget.ui.editButton)
+    editor = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+    assert (editor.GetSegmentationNode(), editor.GetSourceVolumeNode()) == (node, volume)
+    assert slicer.util.selectedModule() == "SegmentEditor"
+
+
+def test_accept_stores_versions_with_their_draft_model(app: Any, widget: Any) -> None:
+    volume = add_ct(transform=True)
+    segment(app, widget)
+    for version in (1, 2):
+        app.click(widget.ui.acceptButton)
+        app.wait_until(lambda version=version: f"version {version}" in widget.ui.caseLabel.text, 10, "the case")
+    (case,) = widget.logic.bench.cases.list()
+    assert "case-0001" in widget.ui.caseLabel.text
+    assert (case.draft_model, len(case.versions), case.latest.nodes) == ("fine", 2, 2)
+    stored = sitk.GetArrayFromImage(sitk.ReadImage(str(case.label_path())))
+    np.testing.assert_array_equal(stored > 0, bright(volume))
+
+
+def test_accept_without_lymph_nodes_needs_the_statement(app: Any, widget: Any) -> None:
+    add_ct()
+    app.process_events()
+    assert not widget.ui.acceptButton.enabled
+    app.click(widget.ui.noNodesCheckBox)
+    app.click(widget.ui.acceptButton)
+    app.wait_until(lambda: "version 1" in widget.ui.caseLabel.text, 10, "the case")
+    assert widget.logic.bench.cases.list()[0].latest.no_nodes
+    segment(app, widget)
+    app.click(widget.ui.noNodesCheckBox)
+    app.click(widget.ui.acceptButton)
+    app.wait_until(lambda: app.dialogs, 10, "the refusal")
+    assert "no lymph nodes" in app.dialogs[0][1]
+    app.click(widget.ui.noNodesCheckBox)
+
+
+def test_choices_come_back_with_the_scene(app: Any, widget: Any, tmp_path: Path) -> None:
+    add_ct("A")
+    app.process_events()
+    volume = add_ct("B")
+    app.choose(widget.ui.volumeSelector, "B")
+    segment(app, widget)
+    app.click(widget.ui.optionsCollapsibleButton)
+    app.choose(widget.ui.deviceSelector, "CPU")
+    app.click(widget.ui.mirroringCheckBox)
+    app.click(widget.ui.optionsCollapsibleButton)
+    app.save_scene(tmp_path / "scene.mrb")
+    app.close_scene()
+    assert volume.GetScene() is None
+    app.load_scene(tmp_path / "scene.mrb")
+    ui = widget.ui
+    assert ui.volumeSelector.currentNode().GetName() == "B"
+    assert ui.segmentationSelector.currentNode().GetName() == "B lymph nodes"
+    assert (ui.modelSelector.currentText, ui.deviceSelector.currentText) == ("fine", "CPU")
+    assert not ui.mirroringCheckBox.checked
+    app.click(ui.acceptButton)
+    app.wait_until(lambda: "version 1" in ui.caseLabel.text, 10, "the case")
+    assert widget.logic.bench.cases.list()[0].draft_model == "fine"
+
+
+def test_reload_ends_the_worker_and_the_new_panel_works(app: Any, widget: Any, tmp_path: Path) -> None:
+    add_ct()
+    run_slowly(app, widget)
+    worker = widget.logic.bench._worker
+    fresh = app.reload_module("LNSegFM")
+    assert fresh is not widget
+    assert not worker.running
+    use_fake_worker(fresh, tmp_path)
+    app.wait_until(lambda: fresh.ui.modelSelector.count >= 4, 5, "the models")
+    assert segment(app, fresh) is not None
+    assert segmentations()[0].GetName() == "CT lymph nodes"
+
+
+def test_adapted_model_can_be_used_at_once(app: Any, widget: Any) -> None:
+    app.close_scene()
+    widget.useModel(add_model("Adapted"))
+    assert widget.ui.modelSelector.currentText == "Adapted"
+    widget.refreshModels()
+    assert widget.ui.modelSelector.currentText == "Adapted"
+
+
+def test_model_is_installed_from_a_file(app: Any, widget: Any) -> None:
+    app.choose(widget.ui.modelSelector, "slow")
+    app.answers.append("/somewhere/model.zip")
+    widget.ui.installModelButton.menu().actions()[0].trigger()
+    app.wait_until(lambda: widget.ui.modelSelector.currentText == "fine", 10, "the model")
+    assert widget.ui.statusLabel.text == "The model is installed."
+
+
+def test_nothing_else_in_the_scene_changes(app: Any, widget: Any) -> None:
+    import slicer
+
+    volume = add_ct()
+    other = add_ct("Other")
+    state = [(node.GetID(), node.GetMTime()) for node in (volume, other, volume.GetDisplayNode())]
+    segment(app, widget)
+    assert state == [(node.GetID(), node.GetMTime()) for node in (volume, other, volume.GetDisplayNode())]
+    assert slicer.util.arrayFromVolume(other).max() == 800
+
+
+def test_panel_fits_a_narrow_column(app: Any, widget: Any) -> None:
+    add_ct()
+    segment(app, widget)
+    assert widget.parent.minimumSizeHint.width() <= 350
+
+
+def test_read_back_image_is_the_volume(app: Any, widget: Any, tmp_path: Path) -> None:
+    from LNSegFMLib.scene.volumes import image_reader
+
+    volume = add_ct()
+    image = image_reader(volume)()
+    write_image(image, tmp_path / "ct.nrrd")
+    assert image.GetDirection() == pytest.approx(OBLIQUE)
+    assert image.GetOrigin() == pytest.approx((-40.0, 25.0, 310.5))
