@@ -76,8 +76,9 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._connectWidgets()
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent, scene.EndBatchProcessEvent):
+            self.addObserver(scene, event, self.onSceneEnd)
         self.initializeParameterNode()
         self._start("bundled", self.logic.bench.install_bundled(), self.onBundledInstalled)
 
@@ -152,8 +153,14 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._agenda.drop("segment", "measure")
         self._setParameterNode(None)
 
+    def onSceneStartImport(self, caller, event):
+        # The node selectors choose some volume as soon as one arrives; the saved choice must win.
+        self._setParameterNode(None)
+
     def onSceneEnd(self, caller, event):
-        self.initializeParameterNode()
+        # Until a batch ends, the node selectors do not know the new nodes.
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self.initializeParameterNode()
 
     def initializeParameterNode(self):
         self._setParameterNode(self.logic.getParameterNode())
@@ -211,7 +218,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             selector.setCurrentIndex(max(selector.findData(chosen), 0 if models else -1))
         finally:
             self._updatingGUI = False
-        self.updateParameterNodeFromGUI()
+        if self._parameterNode is not None:
+            self._parameterNode.SetParameter("Model", selector.itemData(selector.currentIndex) or "")
         self.updateGUIFromParameterNode()
 
     def useModel(self, model_id):

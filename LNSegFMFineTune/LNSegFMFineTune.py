@@ -282,7 +282,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.removeObserver(self._parameterNode, MODIFIED, self._showParameters)
         self._parameterNode = node
         if node is not None:
-            pass
+            parameters.fill_defaults(node)
             self.addObserver(node, MODIFIED, self._showParameters)
             self._showParameters()
 
