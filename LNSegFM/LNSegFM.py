@@ -159,7 +159,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEnd(self, caller, event):
         # Until a batch ends, the node selectors do not know the new nodes.
-        if not slicer.mrmlScene.IsBatchProcessing():
+        if self._parameterNode is None and not slicer.mrmlScene.IsBatchProcessing():
             self.initializeParameterNode()
 
     def initializeParameterNode(self):

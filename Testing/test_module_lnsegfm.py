@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 import standin
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import write_image
@@ -112,6 +113,7 @@ def use_fake_worker(widget: Any, tmp_path: Path) -> None:
 def add_ct(name: str = "CT", *, direction: tuple[float, ...] = OBLIQUE, transform: bool = False) -> Any:
     import slicer
     import vtk
+
     from LNSegFMLib.scene.volumes import add_volume
 
     array = np.full((10, 16, 20), -100, np.int16)

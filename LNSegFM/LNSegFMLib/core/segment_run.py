@@ -85,9 +85,9 @@ class SegmentRun(Task):
 
     @property
     def progress(self) -> Progress:
-        """The worker's progress once it works."""
+        """The worker's progress once it works; its start may take seconds, in which it says nothing."""
         request = self._request
-        return super().progress if request is None else request.progress
+        return request.progress if request is not None and request.progress.message else super().progress
 
     def _work(self) -> Any:
         self._report(Progress(None, "Preparing the CT"))
@@ -117,6 +117,7 @@ class SegmentRun(Task):
         )
 
     def _ask(self, source: Path, target: Path) -> dict[str, Any]:
+        self._report(Progress(None, "Starting"))
         request = self._request = self._worker.request(
             "segment",
             model=self._options.model,

@@ -29,7 +29,7 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
 
     def setUp(self) -> None:
         """Start with an empty scene and an empty home folder."""
-        slicer.mrmlScene.Clear()
+        slicer.mrmlScene.Clear(0)
 
     def runTest(self) -> None:
         """Run the whole story."""
