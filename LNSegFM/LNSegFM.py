@@ -100,7 +100,11 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             item = qt.QTableWidgetItem(column.title)
             item.setToolTip(column.tooltip)
             table.setHorizontalHeaderItem(index, item)
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        header = table.horizontalHeader()
+        header.setSectionResizeMode(qt.QHeaderView.Stretch)
+        for narrow in (0, len(self._columns) - 1):
+            header.setSectionResizeMode(narrow, qt.QHeaderView.ResizeToContents)
+        header.setHighlightSections(False)
         table.verticalHeader().setVisible(False)
 
     def _connectWidgets(self):
@@ -123,8 +127,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             button.connect("clicked(bool)", slot)
         ui.nodeTable.connect("cellClicked(int,int)", self.onNodeChosen)
         ui.nodeTable.connect("currentCellChanged(int,int,int,int)", self.onNodeChosen)
-        for selector in (ui.volumeSelector, ui.segmentationSelector):
-            selector.connect("currentNodeChanged(vtkMRMLNode*)", self.updateParameterNodeFromGUI)
+        ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.updateParameterNodeFromGUI)
+        ui.segmentationSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onSegmentationChosen)
         for selector in self._choices.values():
             selector.connect("currentIndexChanged(int)", self.updateParameterNodeFromGUI)
         ui.mirroringCheckBox.connect("toggled(bool)", self.updateParameterNodeFromGUI)
@@ -303,6 +307,15 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.SetNodeReferenceID("Segmentation", segmentationNode.GetID())
 
     # --- Lymph nodes
+
+    def onSegmentationChosen(self, segmentationNode):
+        """Choose the volume that the segmentation was drawn on as well; they are measured and accepted together."""
+        if segmentationNode is not None and not self._updatingGUI:
+            role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+            volumeNode = segmentationNode.GetNodeReference(role)
+            if volumeNode is not None and volumeNode.GetClassName() == "vtkMRMLScalarVolumeNode":
+                self.ui.volumeSelector.setCurrentNode(volumeNode)
+        self.updateParameterNodeFromGUI()
 
     def onMeasure(self):
         with errorsShown():

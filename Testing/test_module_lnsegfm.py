@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,19 @@ def test_second_segmentation_keeps_the_first(app: Any, widget: Any) -> None:
     assert widget.ui.segmentationSelector.currentNode() is second
 
 
+def test_chosen_segmentation_brings_its_volume(app: Any, widget: Any) -> None:
+    first = add_ct("First")
+    node = segment(app, widget)
+    add_ct("Second")
+    app.process_events()
+    app.choose(widget.ui.volumeSelector, "Second")
+    assert segment(app, widget) is not node
+    assert widget.ui.nodeTable.rowCount == 2
+    app.choose(widget.ui.segmentationSelector, node.GetName())
+    assert widget.ui.volumeSelector.currentNode() is first
+    assert widget.ui.nodeTable.rowCount == 0
+
+
 @pytest.mark.parametrize("transform", [False, True])
 def test_click_on_a_row_centres_the_slice_views(app: Any, widget: Any, transform: bool) -> None:
     import slicer
@@ -391,6 +405,17 @@ def test_choices_come_back_with_the_scene(app: Any, widget: Any, tmp_path: Path)
     assert widget.logic.bench.cases.list()[0].draft_model == "fine"
 
 
+@pytest.fixture
+def same_library_afterwards() -> Iterator[None]:
+    """A reload brings new classes; the other tests of this process go on with the ones they have imported."""
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "LNSegFMLib"}
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "LNSegFMLib"]:
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+@pytest.mark.usefixtures("same_library_afterwards")
 def test_reload_ends_the_worker_and_the_new_panel_works(app: Any, widget: Any, tmp_path: Path) -> None:
     add_ct()
     run_slowly(app, widget)
@@ -445,3 +470,11 @@ def test_read_back_image_is_the_volume(app: Any, widget: Any, tmp_path: Path) ->
     write_image(image, tmp_path / "ct.nrrd")
     assert image.GetDirection() == pytest.approx(OBLIQUE)
     assert image.GetOrigin() == pytest.approx((-40.0, 25.0, 310.5))
+
+
+@pytest.mark.skipif(find_spec("torch") is None or find_spec("nnunetv2") is None, reason="torch or nnunetv2 is missing")
+def test_self_test_passes_with_the_real_worker(app: Any, widget: Any) -> None:
+    widget.logic.bench.close()
+    widget.logic.bench.worker_command = None
+    app.run_self_test("LNSegFM")
+    assert app.dialogs == []

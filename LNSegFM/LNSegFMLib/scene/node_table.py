@@ -33,14 +33,14 @@ def columns() -> list[Column]:
         "normal": _("normal"),
     }
     return [
-        Column(_("Node"), _("Number of the lymph node; 1 is the largest."), lambda node: node.number),
+        Column(_("No."), _("Number of the lymph node; 1 is the largest."), lambda node: node.number),
         Column(
-            _("Short, mm"),
+            _("Short mm"),
             _("Short axis: the longest diameter perpendicular to the long axis, in the same axial slice."),
             lambda node: round(node.short_axis_mm, 1),
         ),
         Column(
-            _("Long, mm"),
+            _("Long mm"),
             _("Long axis: the longest diameter in any axial slice."),
             lambda node: round(node.long_axis_mm, 1),
         ),

@@ -51,6 +51,7 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         widget = _widget()
         case = make_case("source", seed=7)
         volume_node = add_volume(case.ct, "Phantom")
+        slicer.util.setSliceViewerLayers(background=volume_node, fit=True)
         self._choose_model(widget)
         widget.ui.volumeSelector.setCurrentNode(volume_node)
         widget.ui.segmentsSelector.setCurrentIndex(0)
