@@ -182,7 +182,7 @@ def test_logits_that_are_not_finite_are_told_and_not_taken_for_background(value:
 
     class Network(torch.nn.Module):
         def forward(self, tile: torch.Tensor) -> torch.Tensor:
-            return torch.full((1, 2, *tile.shape[2:]), value)
+            return torch.full((len(tile), 2, *tile.shape[2:]), value)
 
     window = SlidingWindow((8, 8, 8), 0.5, (), 2)
     progress = TileProgress(lambda share: None, lambda: False)

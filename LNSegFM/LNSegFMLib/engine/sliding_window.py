@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,9 @@ from nnunetv2.utilities.helpers import empty_cache
 from LNSegFMLib.core.errors import Cancelled, UserError
 
 Slices = tuple[slice, ...]
+# On CPUs PyTorch's 3D convolution of a single item takes another path, which is five times slower for networks of few
+# channels and no faster for large ones. Fixed, not measured, so that labels do not depend on how busy a computer is.
+IN_FLIGHT = 2
 
 
 @dataclass
@@ -70,19 +73,21 @@ class SlidingWindow:
     ) -> torch.Tensor:
         """Return the logits ``[heads, z, y, x]`` (float32, CPU) of ``data`` ``[1, z, y, x]``.
 
-        When the GPU has no memory for the whole result, the sums are kept in main memory; the network stays on the
-        GPU.
+        When the GPU has too little memory, tiles go one by one, then the sums are kept in main memory as well; the
+        network stays on the GPU.
 
         Raises:
             Cancelled: The user cancelled.
             UserError: The GPU's memory does not even hold one tile, or the network's output is not finite.
         """
         padded, slicer = pad_nd_image(data, self.patch_size, "constant", {"value": 0}, True, None)
-        homes = [device] if device.type == "cpu" else [device, torch.device("cpu")]
+        plans = [(device, IN_FLIGHT)]
+        if device.type != "cpu":
+            plans += [(device, 1), (torch.device("cpu"), 1)]
         done = progress.done
-        for home in homes:
+        for home, in_flight in plans:
             try:
-                logits = self._sum_tiles(network, padded, device, home, progress)
+                logits = self._sum_tiles(network, padded, device, home, in_flight, progress)
                 return logits[(slice(None), *slicer[1:])].float().cpu()
             except torch.OutOfMemoryError as error:
                 progress.done, reason = done, str(error).splitlines()[0]
@@ -98,6 +103,7 @@ class SlidingWindow:
         data: torch.Tensor,
         device: torch.device,
         home: torch.device,
+        in_flight: int,
         progress: TileProgress,
     ) -> torch.Tensor:
         data = data.to(home)
@@ -108,10 +114,10 @@ class SlidingWindow:
         logits = torch.zeros((self.heads, *data.shape[1:]), dtype=torch.half, device=home)
         weights = torch.zeros(data.shape[1:], dtype=torch.half, device=home)
         steps = compute_steps_for_sliding_window(tuple(data.shape[1:]), self.patch_size, self.step)
-        for corner in itertools.product(*steps):
-            tile: Slices = tuple(slice(low, low + size) for low, size in zip(corner, self.patch_size))
-            prediction = self._mirrored(network, data[(slice(None), *tile)][None].to(device), progress)
-            logits[(slice(None), *tile)] += prediction[0].to(home) * weight
+        corners = itertools.product(*steps)
+        tiles = [tuple(slice(low, low + size) for low, size in zip(corner, self.patch_size)) for corner in corners]
+        for tile, prediction in self._predictions(network, data, tiles, device, in_flight, progress):
+            logits[(slice(None), *tile)] += prediction.to(home) * weight
             weights[tile] += weight
         logits /= weights
         if not torch.isfinite(logits).all():
@@ -121,18 +127,35 @@ class SlidingWindow:
             )
         return logits
 
-    def _mirrored(self, network: torch.nn.Module, tile: torch.Tensor, progress: TileProgress) -> torch.Tensor:
-        total: torch.Tensor | None = None
+    def _predictions(
+        self,
+        network: torch.nn.Module,
+        data: torch.Tensor,
+        tiles: list[Slices],
+        device: torch.device,
+        in_flight: int,
+        progress: TileProgress,
+    ) -> Iterator[tuple[Slices, torch.Tensor]]:
+        """Yield each tile with its logits ``[heads, z, y, x]``, averaged over the flips."""
         flips = self._flips()
-        for axes in flips:
+        work = [(tile, axes) for tile in tiles for axes in flips]
+        total: torch.Tensor | None = None
+        for start in range(0, len(work), in_flight):
+            chunk = work[start : start + in_flight]
             progress.check()
-            with torch.autocast(tile.device.type, enabled=tile.device.type == "cuda"):
-                prediction = torch.flip(network(torch.flip(tile, axes)), axes).float()
-            total = prediction if total is None else total + prediction
-            progress.step()
-        assert total is not None
-        return total / len(flips)
+            batch = [torch.flip(data[(slice(None), *tile)].to(device), axes) for tile, axes in chunk]
+            # A last tile that is left alone is doubled: one convolution of a batch of one takes as long as five.
+            batch += batch[-1:] * (in_flight - len(batch))
+            with torch.autocast(device.type, enabled=device.type == "cuda"):
+                predictions = network(torch.stack(batch)).float()
+            for number, (tile, axes) in enumerate(chunk, start + 1):
+                prediction = torch.flip(predictions[number - start - 1], axes)
+                total = prediction if total is None else total + prediction
+                if number % len(flips) == 0:
+                    yield tile, total / len(flips)
+                    total = None
+                progress.step()
 
     def _flips(self) -> list[tuple[int, ...]]:
-        axes = [axis + 2 for axis in self.mirror_axes]
+        axes = [axis + 1 for axis in self.mirror_axes]
         return [chosen for count in range(len(axes) + 1) for chosen in itertools.combinations(axes, count)]

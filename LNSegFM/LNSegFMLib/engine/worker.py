@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.failures import as_user_error
 
 Arguments = dict[str, Any]
 Report = Callable[[float, str], None]
@@ -70,12 +71,10 @@ class Worker:
             self._send(id=number, event="result", value=value)
         except Cancelled:
             self._send(id=number, event="cancelled")
-        except UserError as error:
-            self._send(id=number, event="error", error=error.to_json())
         except Exception as error:  # the boundary of the process: whatever went wrong becomes the parent's error
-            traceback.print_exc()
-            reason = UserError(f"{name} failed.", f"{type(error).__name__}: {error}", "The log holds the details.")
-            self._send(id=number, event="error", error=reason.to_json())
+            if not isinstance(error, UserError):
+                traceback.print_exc()
+            self._send(id=number, event="error", error=as_user_error(error, f"{name} failed.").to_json())
 
     def _send(self, **message: Any) -> None:
         with self._lock:
