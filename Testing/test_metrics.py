@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -108,3 +110,10 @@ def test_masks_of_different_shapes_are_refused() -> None:
         dice(np.zeros((2, 2, 2)), np.zeros((2, 2, 3)))
     with pytest.raises(ValueError, match="cannot be compared"):
         nsd(np.zeros((2, 2, 2)), np.zeros((1, 2, 2)), ISOTROPIC)
+
+
+def test_without_the_library_for_surface_distances_the_dice_is_still_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "surface_distance", None)
+    image = sitk.Image(4, 4, 4, sitk.sitkUInt8)
+    image[1, 1, 1] = 1
+    assert score_case(image, image) == {"dsc": 1.0, "nsd": None}

@@ -525,3 +525,8 @@ def test_what_comes_after_the_panel_is_closed_is_dropped(opened: Panel) -> None:
     opened.close()
     opened.app.process_events(0.3)
     assert advice.text == "closed"
+
+
+def test_an_unknown_surface_score_leaves_the_verdict_to_the_dice() -> None:
+    mean = {"before": {"dsc": 0.5, "nsd": None}, "after": {"dsc": 0.6, "nsd": None}}
+    assert Evidence.of({"cases": {"c": mean}, "mean": mean}).verdict == "better"

@@ -49,9 +49,14 @@ def test_in_an_application_that_embeds_python_slicers_own_is_taken(
 ) -> None:
     monkeypatch.delenv("LNSEGFM_PYTHON", raising=False)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "SlicerApp-real"))
+    monkeypatch.setattr(sys, "exec_prefix", str(tmp_path / "lib"))
     monkeypatch.setenv("SLICER_HOME", str(tmp_path))
     with pytest.raises(UserError, match="LNSEGFM_PYTHON"):
         python_executable()
+    inside = tmp_path / "lib" / "bin" / "python-real"
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    assert python_executable() == str(inside)
     python = tmp_path / "bin" / ("PythonSlicer.exe" if os.name == "nt" else "PythonSlicer")
     python.parent.mkdir()
     python.touch()

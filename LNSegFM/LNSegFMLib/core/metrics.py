@@ -46,11 +46,15 @@ def nsd(
     return float(surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm))
 
 
-def score_case(pred: sitk.Image, truth: sitk.Image) -> dict[str, float]:
+Scores = dict[str, float | None]
+
+
+def score_case(pred: sitk.Image, truth: sitk.Image) -> Scores:
     """Compare two label images on the same grid; every voxel that is not 0 counts as lymph node.
 
     Returns:
-        ``dsc`` (Dice) and ``nsd`` (normalised surface Dice at 1 mm).
+        ``dsc`` (Dice) and ``nsd`` (normalised surface Dice at 1 mm; None where the library for it is not installed, so
+        that a long job does not fail for want of a figure).
 
     Raises:
         UserError: Not 3D label images, or their grids differ.
@@ -64,7 +68,11 @@ def score_case(pred: sitk.Image, truth: sitk.Image) -> dict[str, float]:
             "Resample one to the grid of the other first.",
         )
     found, wanted = (sitk.GetArrayViewFromImage(image) != 0 for image in (pred, truth))
-    return {"dsc": dice(found, wanted), "nsd": nsd(found, wanted, truth.GetSpacing()[::-1])}
+    try:
+        surface: float | None = nsd(found, wanted, truth.GetSpacing()[::-1])
+    except ImportError:
+        surface = None
+    return {"dsc": dice(found, wanted), "nsd": surface}
 
 
 def _masks(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ _OF_SLICERS_PYTHON = ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRA
 
 
 def python_executable() -> str:
-    """Return the Python to run workers with: ``LNSEGFM_PYTHON``, this one, or Slicer's.
+    """Return the Python to run workers with: ``LNSEGFM_PYTHON``, this one, Slicer's, or the one inside.
 
     Raises:
         UserError: None of them exists.
@@ -38,8 +38,11 @@ def python_executable() -> str:
         return str(own)
     home = os.environ.get("SLICER_HOME", "")
     slicers = Path(home) / "bin" / ("PythonSlicer.exe" if os.name == "nt" else "PythonSlicer")
-    if home and slicers.is_file():
-        return str(slicers)
+    # The last ones are what an application with a Python inside has where it does not come with Slicer's launcher.
+    inside = [Path(sys.exec_prefix) / name for name in ("bin/python3", "bin/python-real", "python.exe", "bin/python.exe")]
+    for candidate in ([slicers] if home else []) + inside:
+        if candidate.is_file():
+            return str(candidate)
     raise UserError(
         "No Python was found to run the computation.",
         f"Neither '{sys.executable}' is a Python nor is there '{slicers}'.",

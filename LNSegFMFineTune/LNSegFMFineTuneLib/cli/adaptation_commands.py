@@ -83,7 +83,8 @@ def follow(job: Job) -> None:
     if status.metrics:
         before, after = status.metrics["mean"]["before"], status.metrics["mean"]["after"]
         for metric, name in (("dsc", "DSC"), ("nsd", "NSD@1mm")):
-            print(f"Hold-out {name}: {before[metric]:.3f} -> {after[metric]:.3f}")
+            if before[metric] is not None and after[metric] is not None:
+                print(f"Hold-out {name}: {before[metric]:.3f} -> {after[metric]:.3f}")
 
 
 def _show(bar: Any, status: Any) -> None:

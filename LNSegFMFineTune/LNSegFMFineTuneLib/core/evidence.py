@@ -12,13 +12,13 @@ NOTICEABLE = 0.005
 
 @dataclass(frozen=True)
 class Row:
-    """Scores of one hold-out case, or the mean of all: DSC and NSD at 1 mm, 0 to 1."""
+    """Scores of one hold-out case, or the mean of all: DSC and NSD at 1 mm, 0 to 1; None is an unknown NSD."""
 
     case: str
     dsc_before: float
     dsc_after: float
-    nsd_before: float
-    nsd_after: float
+    nsd_before: float | None
+    nsd_after: float | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class Evidence:
         """``better``, ``worse``, ``same``, ``mixed`` (one score rose, the other fell), or ``unmeasured``."""
         if self.mean is None:
             return "unmeasured"
-        gains = (self.mean.dsc_after - self.mean.dsc_before, self.mean.nsd_after - self.mean.nsd_before)
+        gains = [self.mean.dsc_after - self.mean.dsc_before]
+        if self.mean.nsd_before is not None and self.mean.nsd_after is not None:
+            gains.append(self.mean.nsd_after - self.mean.nsd_before)
         rose, fell = any(gain >= NOTICEABLE for gain in gains), any(gain <= -NOTICEABLE for gain in gains)
         if rose and fell:
             return "mixed"
@@ -60,6 +62,6 @@ class Evidence:
         return sum(row.dsc_after > row.dsc_before for row in self.rows)
 
 
-def _row(case: str, scores: Mapping[str, Mapping[str, float]]) -> Row:
+def _row(case: str, scores: Mapping[str, Mapping[str, Any]]) -> Row:
     before, after = scores["before"], scores["after"]
     return Row(case, before["dsc"], after["dsc"], before["nsd"], after["nsd"])

@@ -24,7 +24,7 @@ from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.files import read_json, write_json
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import write_image
-from LNSegFMLib.core.metrics import score_case
+from LNSegFMLib.core.metrics import Scores, score_case
 from LNSegFMLib.core.models import ModelCard, ModelInfo, ModelStore
 from LNSegFMLib.engine.checkpoints import load_checkpoint, network_weights, save_checkpoint
 from LNSegFMLib.engine.devices import choose_device
@@ -177,7 +177,7 @@ class Adaptation:
             },
         }
 
-    def _score(self, when: str, weights: Weights | None) -> dict[str, dict[str, float]]:
+    def _score(self, when: str, weights: Weights | None) -> dict[str, Scores]:
         """Segment the hold-out cases, keep labels and scores in ``result/``, and return the scores.
 
         Args:
@@ -216,13 +216,17 @@ def finite(weights: Weights) -> Weights:
     return weights
 
 
-def compare(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]) -> dict[str, Any]:
+def compare(before: dict[str, Scores], after: dict[str, Scores]) -> dict[str, Any]:
     """Return hold-out scores per case and their means: ``{"cases": {id: {"before", "after"}}, "mean": {...}}``."""
     if not after:
         return {}
 
-    def mean(scores: dict[str, dict[str, float]]) -> dict[str, float]:
-        return {name: sum(case[name] for case in scores.values()) / len(scores) for name in ("dsc", "nsd")}
+    def mean(scores: dict[str, Scores]) -> Scores:
+        means: Scores = {}
+        for name in ("dsc", "nsd"):
+            known = [value for case in scores.values() if (value := case[name]) is not None]
+            means[name] = sum(known) / len(known) if len(known) == len(scores) else None
+        return means
 
     return {
         "cases": {case: {"before": before[case], "after": after[case]} for case in after},

@@ -108,12 +108,16 @@ def score_titles() -> list[str]:
     return [_("Case"), _("DSC"), _("NSD at 1 mm")]
 
 
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
 def score_cells(row: Row) -> tuple[str, str, str]:
     """The cells of a row of the before/after table."""
     return (
         row.case or _("Mean"),
-        f"{row.dsc_before:.3f} → {row.dsc_after:.3f}",
-        f"{row.nsd_before:.3f} → {row.nsd_after:.3f}",
+        f"{_score(row.dsc_before)} → {_score(row.dsc_after)}",
+        f"{_score(row.nsd_before)} → {_score(row.nsd_after)}",
     )
 
 
