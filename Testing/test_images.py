@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import struct
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -250,14 +249,6 @@ def test_what_is_no_ct_is_refused_from_a_file_too(tmp_path: Path, name: str) -> 
     sitk.WriteImage(make(), str(tmp_path / "scan.nrrd"))
     with pytest.raises(UserError, match=text):
         read_ct(tmp_path / "scan.nrrd")
-
-
-def test_a_large_volume_is_checked_in_well_under_a_second() -> None:
-    image = sitk.GetImageFromArray(np.zeros((150, 512, 512), np.float32))
-    image[0, 0, 0] = 1
-    started = time.process_time()
-    check_ct(image)
-    assert time.process_time() - started < 0.5
 
 
 # DICOM

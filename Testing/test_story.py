@@ -39,3 +39,14 @@ def test_clicks_lead_from_a_volume_to_the_adapted_model_in_use(home: Home) -> No
     assert set(outcome.scores) == {"phantom-demonstration", adapted.id}
     assert outcome.geometry_kept
     assert steps == ["start", "segmented", "lymph-node", "accepted", "cases", "training", "result", "adapted"]
+
+
+def test_the_self_test_of_the_fine_tuning_module_passes(home: Home) -> None:
+    import standin
+    from preview.walk import REPOSITORY
+
+    app = standin.start()
+    for module in ("LNSegFM", "LNSegFMFineTune"):
+        app.load_module(REPOSITORY / module / f"{module}.py")
+    app.run_self_test("LNSegFMFineTune")
+    assert not app.dialogs

@@ -39,7 +39,8 @@ def python_executable() -> str:
     home = os.environ.get("SLICER_HOME", "")
     slicers = Path(home) / "bin" / ("PythonSlicer.exe" if os.name == "nt" else "PythonSlicer")
     # The last ones are what an application with a Python inside has where it does not come with Slicer's launcher.
-    inside = [Path(sys.exec_prefix) / name for name in ("bin/python3", "bin/python-real", "python.exe", "bin/python.exe")]
+    names = ("bin/python3", "bin/python-real", "python.exe", "bin/python.exe")
+    inside = [Path(sys.exec_prefix) / name for name in names]
     for candidate in ([slicers] if home else []) + inside:
         if candidate.is_file():
             return str(candidate)
