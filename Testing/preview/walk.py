@@ -16,6 +16,8 @@ from LNSegFMLib.phantom import PhantomCase, make_case
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOMAIN = "hospital"
 WAIT_S = 600.0
+# Window and level in HU.
+SOFT_TISSUE = (400, 40)
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Settings:
     """
 
     size: tuple[int, int, int] = (96, 96, 40)
-    training_seeds: tuple[int, ...] = (301, 302)
-    holdout_seed: int = 401
+    training_seeds: tuple[int, ...] = (101, 102)
+    holdout_seed: int = 203
     epochs: int = 6
     iterations: int = 20
     mirroring: bool = True
@@ -80,21 +82,29 @@ class Walk:
         cases = [make_case(DOMAIN, seed, size=self._settings.size) for seed in seeds]
         volumes = [self._correct(segment, case, f"Scan {number}") for number, case in enumerate(cases, 1)]
         self._adapt(tune, len(cases))
-        self._segment(segment, volumes[-1], cases[-1])
+        self._show_3d(self._segment(segment, volumes[-1], cases[-1]))
+        self._app.select_row(segment.ui.nodeTable, 0)
         self._step("adapted")
         return self._outcome
 
     def _step(self, name: str) -> None:
-        self._app.process_events()
+        # Longer than the panels' timers, so that the picture shows what a user would see.
+        self._app.process_events(1.0)
         self._on_step(name)
 
     def _correct(self, widget: Any, case: PhantomCase, name: str) -> Any:
+        import slicer
+
         from LNSegFMLib.scene.volumes import add_volume
 
         ui, first = widget.ui, not self._outcome.rows
         volume = add_volume(case.ct, name)
+        volume.GetDisplayNode().AutoWindowLevelOff()
+        volume.GetDisplayNode().SetWindowLevel(*SOFT_TISSUE)
+        slicer.util.setSliceViewerLayers(background=volume, fit=True)
         segmentation = self._segment(widget, volume, case)
         if first:
+            self._show_3d(segmentation)
             self._step("segmented")
             self._app.select_row(ui.nodeTable, 0)
             self._step("lymph-node")
@@ -105,6 +115,8 @@ class Walk:
         self._app.wait_until(lambda: "version" in ui.caseLabel.text, WAIT_S, "the stored case")
         if first:
             self._step("accepted")
+        # The phantoms lie on top of each other.
+        segmentation.GetDisplayNode().SetVisibility(False)
         return volume
 
     def _segment(self, widget: Any, volume: Any, case: PhantomCase) -> Any:
@@ -135,6 +147,15 @@ class Walk:
         # The last scan that a model segments is the held-out one.
         self._outcome.scores[model] = dice(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(case.labels))
         return segmentation
+
+    @staticmethod
+    def _show_3d(segmentation: Any) -> None:
+        import slicer
+
+        segmentation.CreateClosedSurfaceRepresentation()
+        view = slicer.app.layoutManager().threeDWidget(0).threeDView()
+        view.resetFocalPoint()
+        view.renderWindow().GetRenderers().GetFirstRenderer().ResetCamera()
 
     @staticmethod
     def _edit(segmentation: Any, case: PhantomCase) -> None:

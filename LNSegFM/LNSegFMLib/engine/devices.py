@@ -33,7 +33,8 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     if wish == "mps" or (wish == "auto" and mps):
         return torch.device("mps"), "Apple GPU (MPS)"
     reason = "as chosen" if wish == "cpu" else _why_no_cuda()
-    return torch.device("cpu"), f"CPU with {torch.get_num_threads()} threads: {reason}"
+    count = torch.get_num_threads()
+    return torch.device("cpu"), f"CPU with {count} thread{'s' * (count > 1)}: {reason}"
 
 
 def _why_no_cuda() -> str:

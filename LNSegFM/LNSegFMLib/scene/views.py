@@ -9,7 +9,7 @@ import slicer
 
 
 def centre_on(position_ras: Sequence[float], volume_node: Any) -> tuple[float, float, float]:
-    """Centre all slice views on a position.
+    """Centre all slice views on a position of a volume, which is shown where it is not yet.
 
     Args:
         position_ras: Position in mm, in the volume's own RAS.
@@ -18,6 +18,9 @@ def centre_on(position_ras: Sequence[float], volume_node: Any) -> tuple[float, f
     Returns:
         The position in world coordinates, RAS, mm.
     """
+    layers = slicer.app.layoutManager().sliceWidget("Red").sliceLogic().GetSliceCompositeNode()
+    if volume_node.GetID() not in (layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID()):
+        slicer.util.setSliceViewerLayers(background=volume_node)
     world = [0.0, 0.0, 0.0]
     volume_node.TransformPointToWorld(list(position_ras), world)
     right, anterior, superior = world
