@@ -4,6 +4,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing
+# As the workers have it, see child_environment in LNSegFMLib/core/processes.py.
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: demo test preview lint bench phantom-model system clean
 

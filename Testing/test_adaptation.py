@@ -17,11 +17,14 @@ import torch
 
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMFineTuneLib.core.selection import make_spec
+from LNSegFMFineTuneLib.core.spec import METHODS as spec_methods
 from LNSegFMFineTuneLib.core.spec import PRESETS
+from LNSegFMFineTuneLib.engine import methods as engine_methods
 from LNSegFMFineTuneLib.engine import runner
 from LNSegFMFineTuneLib.engine.trainer import Trainer
 from LNSegFMLib.core.cases import CaseStore
-from LNSegFMLib.core.files import read_json
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.files import read_json, write_json
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.metrics import dice
 from LNSegFMLib.core.models import ModelInfo, ModelStore
@@ -192,8 +195,6 @@ def test_a_job_killed_after_its_model_was_stored_does_not_store_it_twice(
     assert run_here(job, monkeypatch) == 0
     count = len(ModelStore(home.models).list())
     status = read_json(job.path / "status.json")
-    from LNSegFMLib.core.files import write_json
-
     write_json(job.path / "status.json", {**status, "state": "running", "model_id": ""})
     assert run_here(job, monkeypatch) == 0
     assert job.status().model_id == status["model_id"]
@@ -246,10 +247,28 @@ def test_a_diverging_training_is_reported(own_home: Home, monkeypatch: pytest.Mo
     assert "learning rate" in job.status().error["todo"]
 
 
-def test_an_unknown_method_is_refused(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = new_job(with_cases(own_home, holdout=0), method="magic")
-    assert run_here(job, monkeypatch) == 1
-    assert "dgst" in job.status().error["why"]
+def test_an_unknown_method_is_refused_before_a_job_exists(own_home: Home) -> None:
+    with pytest.raises(UserError, match="dgst"):
+        new_job(with_cases(own_home, holdout=0), method="magic")
+
+
+def test_the_engine_has_a_rule_for_every_method_that_a_job_may_name() -> None:
+    assert tuple(engine_methods.METHODS) == spec_methods
+
+
+def test_a_stored_model_finishes_its_job_even_when_the_base_has_gone(
+    own_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = with_cases(own_home, holdout=0)
+    job = new_job(home)
+    assert run_here(job, monkeypatch) == 0
+    status = read_json(job.path / "status.json")
+    write_json(job.path / "status.json", {**status, "state": "running", "model_id": ""})
+    (job.path / "checkpoint.pth").touch()
+    ModelStore(home.models).remove(job.spec.base_model)
+    assert run_here(job, monkeypatch) == 0
+    assert job.status().model_id == status["model_id"]
+    assert not (job.path / "checkpoint.pth").exists()
 
 
 def test_a_hostile_checkpoint_in_a_job_folder_is_not_executed(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

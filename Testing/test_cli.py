@@ -112,3 +112,33 @@ def test_bad_input_is_refused_with_its_name_and_no_traceback(
     error = capsys.readouterr().err
     assert said in error
     assert "Traceback" not in error
+
+
+def test_jobs_alone_lists_them(own_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["jobs"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_without_any_model_segmenting_says_how_to_get_one(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "remove", "phantom-demonstration"]) == 0
+    assert main(["segment", str(tmp_path), "-o", str(tmp_path / "o.nrrd")]) == 1
+    assert "models install" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["segment", str(tmp_path / "no.nrrd"), "-o", str(tmp_path / "file" / "o.nrrd")]) == 1
+    assert "o.nrrd cannot be written" in capsys.readouterr().err
+
+
+def test_a_removed_case_comes_back_and_a_deleted_one_leaves_nothing(own_home: Home, tmp_path: Path) -> None:
+    assert main(["cases", "add", *map(str, phantom_pair(tmp_path, 1))]) == 0
+    assert main(["cases", "remove", "case-0001"]) == 0
+    assert main(["cases", "restore", "case-0001"]) == 0
+    assert main(["cases", "remove", "case-0001", "--forever"]) == 0
+    assert not list(own_home.cases.rglob("image.nrrd"))
+    assert main(["cases", "restore", "case-0001"]) == 1

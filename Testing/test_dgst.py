@@ -15,8 +15,7 @@ from torch import nn
 from LNSegFMFineTuneLib.core.spec import CaseRef, JobSpec
 from LNSegFMFineTuneLib.engine.dgst import DGST, clipping_factor, top_gradients
 from LNSegFMFineTuneLib.engine.kernels import kernels, shifts_and_scales
-from LNSegFMFineTuneLib.engine.methods import get_method
-from LNSegFMLib.core.errors import UserError
+from LNSegFMFineTuneLib.engine.methods import METHODS
 
 LR = 0.1
 
@@ -478,7 +477,7 @@ def spec(**changes: object) -> JobSpec:
 def test_the_method_dgst_takes_its_options_from_the_job(step_rule: str, granularity: str) -> None:
     network, reference = conv_net(3), conv_net(3)
     job = spec(method="dgst", gamma=2, granularity=granularity, step_rule=step_rule, clip_norm=3.0)
-    ours = get_method("dgst").prepare(network, job)
+    ours = METHODS["dgst"].prepare(network, job)
     momentum, decay = (0.9, 0.01) if step_rule == "momentum" else (0.0, 0.0)
     expected = DGST(
         reference, LR, gamma=2, granularity=granularity, momentum=momentum, weight_decay=decay, clip_norm=3.0
@@ -495,9 +494,9 @@ def test_the_method_dgst_takes_its_options_from_the_job(step_rule: str, granular
 @pytest.mark.parametrize("step_rule", ["plain", "momentum"])
 def test_the_method_full_is_nnunets_sgd_after_clipping(step_rule: str) -> None:
     network, reference = conv_net(3), conv_net(3)
-    ours = get_method("full").prepare(network, spec(method="full", step_rule=step_rule))
-    momentum = 0.9 if step_rule == "momentum" else 0.0
-    theirs = torch.optim.SGD(reference.parameters(), LR, momentum=momentum, nesterov=momentum > 0, weight_decay=0.01)
+    ours = METHODS["full"].prepare(network, spec(method="full", step_rule=step_rule))
+    momentum, decay = (0.9, 0.01) if step_rule == "momentum" else (0.0, 0.0)
+    theirs = torch.optim.SGD(reference.parameters(), LR, momentum=momentum, nesterov=momentum > 0, weight_decay=decay)
     for iteration in range(4):
         set_gradients(network, seed=iteration)
         set_gradients(reference, seed=iteration)
@@ -510,7 +509,7 @@ def test_the_method_full_is_nnunets_sgd_after_clipping(step_rule: str) -> None:
 
 def test_the_method_full_clips_the_gradient_of_a_closure() -> None:
     network = nn.Conv2d(1, 1, 3)
-    optimizer = get_method("full").prepare(network, spec(method="full", step_rule="plain", weight_decay=0.0))
+    optimizer = METHODS["full"].prepare(network, spec(method="full", step_rule="plain", weight_decay=0.0))
     before = network.bias.detach().clone()
 
     def closure() -> float:
@@ -519,8 +518,3 @@ def test_the_method_full_clips_the_gradient_of_a_closure() -> None:
 
     assert optimizer.step(closure) == 7.0
     torch.testing.assert_close(network.bias.detach(), before - LR * 12.0)
-
-
-def test_an_unknown_method_is_told_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"Unknown method 'magic'.*dgst"):
-        get_method("magic")

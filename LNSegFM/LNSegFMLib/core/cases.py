@@ -134,12 +134,19 @@ class CaseStore:
             write_json(info.path / CASE, info.to_json())
         return info
 
-    def remove(self, case_id: str) -> None:
-        """Move a case into the trash, from which `restore` brings it back."""
+    def remove(self, case_id: str, *, forever: bool = False) -> None:
+        """Move a case into the trash, from which `restore` brings it back.
+
+        Args:
+            case_id: The case.
+            forever: Delete its CT and labels from the disk instead.
+        """
         self.get(case_id)
         with self._locked(case_id):
             self._trash.mkdir(parents=True, exist_ok=True)
             move(self.get(case_id).path, self._trash / case_id)
+            if forever:
+                shutil.rmtree(self._trash / case_id)
 
     def restore(self, case_id: str) -> CaseInfo:
         """Bring a removed case back.

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from LNSegFMLib.core.errors import UserError
+
 _REPLACE_ATTEMPTS = 40
 
 
@@ -59,6 +61,19 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a UTF-8 JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def check_writable(path: Path) -> None:
+    """Find out before long work whether its result can be written to ``path``.
+
+    Raises:
+        UserError: The folder cannot be made or written to.
+    """
+    try:
+        write_atomic(path.with_name(f".try-{path.name}"), Path.touch)
+        path.with_name(f".try-{path.name}").unlink()
+    except OSError as error:
+        raise UserError(f"{path.name} cannot be written.", f"{error}.", "Choose another folder.") from error
 
 
 def sha256(path: Path) -> str:

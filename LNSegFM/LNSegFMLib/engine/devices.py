@@ -21,11 +21,15 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     name, _, index = wish.partition(":")
     if name not in CHOICES or (index and (name != "cuda" or not index.isdigit())):
         raise UserError(f"Unknown device '{wish}'.", f"Known are {', '.join(CHOICES)}.", "Choose one of these.")
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    cuda, mps = torch.cuda.is_available(), _mps_is_enough()
     if name == "cuda" and (not cuda or int(index or 0) >= torch.cuda.device_count()):
         raise UserError("No CUDA GPU can be used.", _why_no_cuda(), "Choose 'auto' or 'cpu', or repair the driver.")
     if wish == "mps" and not mps:
-        raise UserError("Apple's GPU (MPS) can not be used.", "PyTorch finds none.", "Choose 'auto' or 'cpu'.")
+        raise UserError(
+            "Apple's GPU (MPS) can not be used.",
+            "PyTorch finds none, or is older than 2.8, which brought 3D transposed convolutions.",
+            "Choose 'auto' or 'cpu'.",
+        )
     if name == "cuda" or (wish == "auto" and cuda):
         device = torch.device("cuda", int(index or 0))
         free, total = torch.cuda.mem_get_info(device)
@@ -35,6 +39,16 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     reason = "as chosen" if wish == "cpu" else _why_no_cuda()
     count = torch.get_num_threads()
     return torch.device("cpu"), f"CPU with {count} thread{'s' * (count > 1)}: {reason}"
+
+
+def _mps_is_enough() -> bool:
+    if not torch.backends.mps.is_available():
+        return False
+    try:
+        torch.conv_transpose3d(torch.zeros(1, 1, 2, 2, 2, device="mps"), torch.zeros(1, 1, 2, 2, 2, device="mps"))
+    except (RuntimeError, NotImplementedError):
+        return False
+    return True
 
 
 def _why_no_cuda() -> str:

@@ -34,7 +34,8 @@ class Operations:
         """Segment the CT in the file ``image`` with ``model`` and write labels and measurements.
 
         Args:
-            arguments: ``model`` (id), ``image`` and ``output`` (paths), ``device``, ``mirroring``, ``step_size``.
+            arguments: ``model`` (id), ``image`` and ``output`` (paths), ``device``, ``mirroring``, ``step_size``,
+                ``series``.
             report: Called with the share done and what is being done.
             is_cancelled: Asked often.
         """
@@ -43,7 +44,8 @@ class Operations:
         device, reason = choose_device(arguments.get("device", "auto"))
         predictor = self._predictor(arguments["model"], device)
         report(0.0, "Reading the CT")
-        image = read_ct(Path(arguments["image"]))
+        warnings: list[str] = []
+        image = read_ct(Path(arguments["image"]), series=arguments.get("series", ""), warnings=warnings)
         quality = Quality(bool(arguments.get("mirroring", True)), float(arguments.get("step_size", 0.5)))
         labels = predictor.segment(
             image, quality, report=lambda share: report(share, "Segmenting"), is_cancelled=is_cancelled
@@ -57,6 +59,7 @@ class Operations:
             "model_sha256": predictor.model.sha256,
             "device": device.type,
             "device_reason": reason,
+            "warnings": warnings,
             "seconds": time.monotonic() - started,
             "nodes": [node.to_json() for node in nodes],
         }

@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.utilities.helpers import empty_cache
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from LNSegFMLib.core.errors import UserError
@@ -127,7 +128,11 @@ class Predictor:
             self._labels.num_segmentation_heads,
         )
         progress = TileProgress(report, is_cancelled, window.passes(data.shape[1:]) * len(self._folds))
-        logits = self._ensemble(window, torch.from_numpy(data), progress)
+        try:
+            logits = self._ensemble(window, torch.from_numpy(data), progress)
+        finally:
+            # The worker lives as long as Slicer: a fine-tuning job on the same GPU needs what it does not use.
+            empty_cache(self.device)
         labels = labels_from_logits(logits, self._plans, self._configuration, self._labels, properties)
         return labels_on(image, axes.invert(labels))
 

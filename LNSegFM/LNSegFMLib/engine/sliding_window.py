@@ -89,9 +89,13 @@ class SlidingWindow:
             try:
                 logits = self._sum_tiles(network, padded, device, home, in_flight, progress)
                 return logits[(slice(None), *slicer[1:])].float().cpu()
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                # MPS raises a plain RuntimeError where CUDA has a class of its own.
+                if "out of memory" not in str(error).lower():
+                    raise
                 progress.done, reason = done, str(error).splitlines()[0]
-                empty_cache(device)
+            # Only here: inside the except block the traceback still holds the tensors.
+            empty_cache(device)
         raise UserError(
             "The GPU has too little memory for this model.", reason,
             "Close other programs that use the GPU, or choose the device 'cpu' (slow).",

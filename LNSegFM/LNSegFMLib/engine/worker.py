@@ -37,13 +37,15 @@ class Worker:
 
     def read(self, requests: TextIO) -> None:
         """Take requests until the parent closes the pipe, then end the process even in the middle of work."""
-        for line in requests:
-            message = json.loads(line)
-            if message["op"] == "cancel":
-                self._cancelled.add(message["id"])
-            else:
-                self._requests.put(message)
-        os._exit(0)
+        try:
+            for line in requests:
+                message = json.loads(line)
+                if message["op"] == "cancel":
+                    self._cancelled.add(message["id"])
+                else:
+                    self._requests.put(message)
+        finally:
+            os._exit(0)
 
     def run(self) -> None:
         """Work on requests one after the other."""

@@ -8,6 +8,7 @@ import sys
 
 from LNSegFMFineTuneLib.cli import adaptation_commands, case_commands, model_commands, segment_command
 from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.failures import as_user_error
 
 NOTICE = "Research software, not a medical device."
 
@@ -27,10 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["LNSEGFM_HOME"] = options.home
     try:
         options.run(options)
-    except UserError as error:
-        print(f"lnsegfm: {error}", file=sys.stderr)
-        return 1
     except (Cancelled, KeyboardInterrupt):
         print("lnsegfm: cancelled", file=sys.stderr)
         return 130
+    except (UserError, OSError, RuntimeError, MemoryError) as error:
+        print(f"lnsegfm: {as_user_error(error)}", file=sys.stderr)
+        return 1
     return 0

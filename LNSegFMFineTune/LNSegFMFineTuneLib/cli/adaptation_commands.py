@@ -34,9 +34,11 @@ def add_to(commands: Any) -> None:
             adapt.add_argument(f"--{entry.name.replace('_', '-')}", type=kind, help=f"paper: {entry.default}")
     adapt.set_defaults(run=_adapt)
     jobs = commands.add_parser("jobs", help="list, watch, cancel and resume jobs")
-    actions = jobs.add_subparsers(metavar="ACTION", required=True)
+    jobs.set_defaults(run=_list)
+    actions = jobs.add_subparsers(metavar="ACTION")
     actions.add_parser("list", help="all jobs").set_defaults(run=_list)
-    for name, action in (("watch", _watch), ("cancel", _cancel), ("resume", _resume), ("log", _log)):
+    named = {"watch": _watch, "cancel": _cancel, "resume": _resume, "log": _log, "remove": _remove}
+    for name, action in named.items():
         parser = actions.add_parser(name)
         parser.add_argument("job", help="job id")
         parser.set_defaults(run=action)
@@ -115,6 +117,11 @@ def _resume(options: argparse.Namespace) -> None:
     job = _store().get(options.job)
     job.resume()
     follow(job)
+
+
+def _remove(options: argparse.Namespace) -> None:
+    _store().get(options.job).remove()
+    print(f"Removed {options.job}; the model it made stays")
 
 
 def _log(options: argparse.Namespace) -> None:

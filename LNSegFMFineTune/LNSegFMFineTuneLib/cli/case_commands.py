@@ -28,6 +28,12 @@ def add_to(commands: Any) -> None:
     use.add_argument("case")
     use.add_argument("use", choices=("train", "holdout", "excluded"))
     use.set_defaults(run=_use)
+    for name, action in (("remove", _remove), ("restore", _restore)):
+        parser = actions.add_parser(name)
+        parser.add_argument("case")
+        parser.set_defaults(run=action)
+        if name == "remove":
+            parser.add_argument("--forever", action="store_true", help="delete the CT and its labels from the disk")
 
 
 def _store() -> CaseStore:
@@ -51,6 +57,15 @@ def _import(options: argparse.Namespace) -> None:
     print(f"Imported {len(report.imported)} cases: {', '.join(report.imported)}")
     for name, reason in report.skipped:
         print(f"Left out {name}: {reason}")
+
+
+def _remove(options: argparse.Namespace) -> None:
+    _store().remove(options.case, forever=options.forever)
+    print(f"Deleted {options.case}" if options.forever else f"Removed {options.case}; 'restore' brings it back")
+
+
+def _restore(options: argparse.Namespace) -> None:
+    print(f"{_store().restore(options.case).id} is back")
 
 
 def _use(options: argparse.Namespace) -> None:

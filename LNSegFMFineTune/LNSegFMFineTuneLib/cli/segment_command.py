@@ -10,6 +10,8 @@ from typing import Any
 from tqdm import tqdm
 
 from LNSegFMLib.core.catalogue import install_bundled
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.files import check_writable
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelStore
 
@@ -20,6 +22,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("ct", type=Path, help="DICOM folder, NIfTI, NRRD or MetaImage file")
     parser.add_argument("-o", "--output", type=Path, required=True, help="labels on the CT's own grid")
     parser.add_argument("-m", "--model", default="", help="model id (default: the newest installed one)")
+    parser.add_argument("--series", default="", help="Series Instance UID, where a folder holds several series")
     parser.add_argument("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"))
     parser.add_argument("--no-mirroring", action="store_true", help="eight times faster, less accurate")
     parser.add_argument("--step-size", type=float, default=0.5, help="tile step, 0 to 1 (default 0.5)")
@@ -34,7 +37,12 @@ def run(options: argparse.Namespace) -> None:
     home = Home.default()
     store = ModelStore(home.models)
     install_bundled(store)
-    model = options.model or store.list()[-1].id
+    installed = store.list()
+    if not installed:
+        raise UserError("No model is installed.", "", "Type: lnsegfm models install FOLDER_OR_ZIP_OR_PTH")
+    for path in filter(None, (options.output, options.nodes)):
+        check_writable(path)
+    model = options.model or installed[-1].id
     with tqdm(total=1.0, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:
 
         def report(share: float, text: str) -> None:
@@ -44,11 +52,13 @@ def run(options: argparse.Namespace) -> None:
         result = Operations(home).segment(
             {
                 "model": model, "image": str(options.ct), "output": str(options.output), "device": options.device,
-                "mirroring": not options.no_mirroring, "step_size": options.step_size,
+                "mirroring": not options.no_mirroring, "step_size": options.step_size, "series": options.series,
             },
             report,
             lambda: False,
         )
+    for warning in result["warnings"]:
+        print(f"Warning: {warning}")
     nodes = result["nodes"]
     print(f"Model {result['model']} on {result['device']} ({result['device_reason']}), {result['seconds']:.1f} s")
     print(f"{len(nodes)} lymph nodes -> {options.output}")

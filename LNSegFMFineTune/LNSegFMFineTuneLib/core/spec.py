@@ -10,6 +10,8 @@ from typing import Any
 
 from LNSegFMLib.core.errors import UserError
 
+# The engine has one rule for each; a test holds the two against each other.
+METHODS = ("dgst", "full")
 GRANULARITIES = ("kernel", "filter")
 STEP_RULES = ("plain", "momentum")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -37,13 +39,13 @@ class JobSpec:
         base_sha256: `LNSegFMLib.core.models.ModelInfo.sha256` of it when the job was made.
         cases: What to train on.
         holdout: What to measure on, before and after; never trained on.
-        method: Name of the fine-tuning method.
+        method: Name of the fine-tuning method, one of `METHODS`.
         epochs: Number of epochs; the learning rate changes between them.
         iterations_per_epoch: Iterations (batches) of one epoch.
         batch_size: Patches of one iteration.
         learning_rate: Learning rate of the first epoch.
         momentum: Momentum; used when ``step_rule`` is ``momentum``.
-        weight_decay: L2 penalty.
+        weight_decay: L2 penalty; used when ``step_rule`` is ``momentum``.
         poly_exponent: Exponent of the polynomial decay of the learning rate.
         gamma: DGST: number of weights that move in each kernel.
         granularity: DGST: what a kernel is, one of `GRANULARITIES`.
@@ -175,7 +177,7 @@ def _check_ranges(spec: JobSpec) -> None:
             raise _refusal(name, f"must not be negative, but is {getattr(spec, name)}")
     if not 0 <= spec.momentum < 1:
         raise _refusal("momentum", f"must be at least 0 and less than 1, not {spec.momentum}")
-    for name, choices in (("granularity", GRANULARITIES), ("step_rule", STEP_RULES)):
+    for name, choices in (("method", METHODS), ("granularity", GRANULARITIES), ("step_rule", STEP_RULES)):
         if getattr(spec, name) not in choices:
             raise _refusal(name, f"must be one of {', '.join(choices)}, not '{getattr(spec, name)}'")
     if not _DEVICE.fullmatch(spec.device):

@@ -56,14 +56,14 @@ class Adaptation:
         self._spec = Job(folder).spec
         self._cases = CaseStore(home.cases)
         self._models = ModelStore(home.models)
-        self._device, reason = choose_device(self._spec.device)
-        writer.status(device=f"{self._device.type}: {reason}", iterations=self._spec.steps)
-        self._base = self._verified_base()
 
     def run(self) -> None:
         """Do what is left to do and finish the job."""
         finished = self._already_stored()
         if finished is None:
+            self._device, reason = choose_device(self._spec.device)
+            self._writer.status(device=f"{self._device.type}: {reason}", iterations=self._spec.steps)
+            self._base = self._verified_base()
             before = self._score("before", None)
             trainer = self._prepared()
             self._train(trainer)
@@ -71,6 +71,7 @@ class Adaptation:
             del trainer
             metrics = compare(before, self._score("after", weights))
             finished = self._store(weights, metrics)
+        (self._folder / CHECKPOINT).unlink(missing_ok=True)
         self._writer.done(finished.id, finished.card.metrics)
 
     def _verified_base(self) -> ModelInfo:
@@ -122,19 +123,20 @@ class Adaptation:
         self._stage("Training")
         saved, durations = time.monotonic(), deque[float](maxlen=50)
         while trainer.iteration < spec.steps:
-            started = time.monotonic()
+            started, learning_rate = time.monotonic(), trainer.learning_rate
             loss = trainer.step()
             durations.append(time.monotonic() - started)
             ended = trainer.iteration % spec.iterations_per_epoch == 0
             row = {
-                "iteration": trainer.iteration, "loss": loss, "lr": trainer.learning_rate, "seconds": durations[-1]
+                "iteration": trainer.iteration, "loss": loss, "lr": learning_rate, "seconds": durations[-1]
             }
             if ended and spec.holdout:
                 row["pseudo_dice"] = trainer.pseudo_dice()
             left = (spec.steps - trainer.iteration) * sum(durations) / len(durations)
             writer.append(row)
             known = {"pseudo_dice": row["pseudo_dice"]} if "pseudo_dice" in row else {}
-            writer.status(iteration=trainer.iteration, epoch=trainer.epoch, loss=loss, eta_s=left, **known)
+            epoch = min(trainer.epoch, spec.epochs - 1)
+            writer.status(iteration=trainer.iteration, epoch=epoch, loss=loss, eta_s=left, **known)
             cancelled = writer.cancelled()
             if ended or cancelled or time.monotonic() - saved > spec.checkpoint_seconds:
                 trainer.save(self._folder / CHECKPOINT)
@@ -162,15 +164,15 @@ class Adaptation:
                 parent=base.id, parent_sha256=base.sha256, lineage=self._lineage(), metrics=metrics,
             )
 
-        model = self._models.add(spec.name or f"{base.id}-{spec.method}", fill)
-        (self._folder / CHECKPOINT).unlink(missing_ok=True)
-        return model
+        return self._models.add(spec.name or f"{base.id}-{spec.method}", fill)
 
     def _lineage(self) -> dict[str, Any]:
         packages = ("torch", "nnunetv2", "numpy", "SimpleITK")
         return {
             "job": self._folder.name,
             **self._spec.to_json(),
+            # An ensemble is adapted from its first member.
+            "fold": self._base.card.folds[0],
             "device": self._device.type,
             "packages": {
                 "python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}

@@ -52,13 +52,15 @@ def kernels(module: nn.Module, granularity: str = "kernel") -> list[Kernel]:
             3x3x3 convolution. ``"filter"``: all weights of one output channel, whatever axis it lies on.
 
     Raises:
-        ValueError: Unknown granularity.
+        ValueError: Unknown granularity, or a convolution whose weight is computed from other parameters.
     """
     if granularity not in GRANULARITIES:
         raise ValueError(f"granularity is '{granularity}'; known are {', '.join(GRANULARITIES)}")
     found = {}
     for layer in module.modules():
         if isinstance(layer, CONVOLUTIONS + TRANSPOSED):
+            if not layer.weight.is_leaf:
+                raise ValueError(f"{layer} computes its weight from others (weight_norm?); DGST cannot select in it")
             by_filter = granularity == "filter"
             groups = layer.groups if by_filter and isinstance(layer, TRANSPOSED) else 0
             found[id(layer.weight)] = Kernel(layer.weight, groups, 1 if by_filter else 2)

@@ -10,7 +10,6 @@ from torch import nn
 
 from LNSegFMFineTuneLib.core.spec import JobSpec
 from LNSegFMFineTuneLib.engine.dgst import DGST, clipping_factor
-from LNSegFMLib.core.errors import UserError
 
 Trainable = Callable[[nn.Module, str], bool]
 
@@ -38,9 +37,9 @@ class ClippedSGD(torch.optim.SGD):
     """nnU-Net's SGD (Nesterov momentum, weight decay) behind its clipping of the gradient's norm."""
 
     def __init__(self, parameters: list[nn.Parameter], spec: JobSpec) -> None:
-        momentum = _momentum(spec)
+        momentum, weight_decay = _inertia(spec)
         super().__init__(
-            parameters, spec.learning_rate, momentum=momentum, nesterov=momentum > 0, weight_decay=spec.weight_decay
+            parameters, spec.learning_rate, momentum=momentum, nesterov=momentum > 0, weight_decay=weight_decay
         )
         self._clip_norm = spec.clip_norm
 
@@ -59,8 +58,9 @@ class ClippedSGD(torch.optim.SGD):
         return loss
 
 
-def _momentum(spec: JobSpec) -> float:
-    return spec.momentum if spec.step_rule == "momentum" else 0.0
+def _inertia(spec: JobSpec) -> tuple[float, float]:
+    """Momentum and weight decay; the plain rule is Eq. 5 of the paper, which has neither."""
+    return (spec.momentum, spec.weight_decay) if spec.step_rule == "momentum" else (0.0, 0.0)
 
 
 def _sgd(network: nn.Module, spec: JobSpec) -> torch.optim.Optimizer:
@@ -68,9 +68,10 @@ def _sgd(network: nn.Module, spec: JobSpec) -> torch.optim.Optimizer:
 
 
 def _dgst(network: nn.Module, spec: JobSpec) -> torch.optim.Optimizer:
+    momentum, weight_decay = _inertia(spec)
     return DGST(
-        network, spec.learning_rate, gamma=spec.gamma, granularity=spec.granularity, momentum=_momentum(spec),
-        weight_decay=spec.weight_decay if spec.step_rule == "momentum" else 0.0, clip_norm=spec.clip_norm,
+        network, spec.learning_rate, gamma=spec.gamma, granularity=spec.granularity, momentum=momentum,
+        weight_decay=weight_decay, clip_norm=spec.clip_norm,
     )
 
 
@@ -83,14 +84,3 @@ METHODS: dict[str, Method] = {
     "dgst": Method(_all, _dgst),
     "full": Method(_all, _sgd),
 }
-
-
-def get_method(name: str) -> Method:
-    """Return the method of this name.
-
-    Raises:
-        UserError: There is none.
-    """
-    if name not in METHODS:
-        raise UserError(f"Unknown method '{name}'.", f"Known are {', '.join(METHODS)}.", "Choose one of these.")
-    return METHODS[name]

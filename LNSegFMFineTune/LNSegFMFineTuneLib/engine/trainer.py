@@ -14,7 +14,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from LNSegFMFineTuneLib.core.spec import JobSpec
-from LNSegFMFineTuneLib.engine.methods import get_method
+from LNSegFMFineTuneLib.engine.methods import METHODS
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import write_atomic
 from LNSegFMLib.engine.checkpoints import read_tensors, write_tensors
@@ -73,7 +73,7 @@ class Trainer(nnUNetTrainer):
         trainer.network = build_network(plans, configuration, dataset, deep_supervision=True)
         trainer.network.load_state_dict(weights)
         trainer.network.to(trainer.device)
-        trainer.optimizer = get_method(spec.method).prepare(trainer.network, spec)
+        trainer.optimizer = METHODS[spec.method].prepare(trainer.network, spec)
         trainer.loss = trainer._build_loss()
         trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
         return trainer
