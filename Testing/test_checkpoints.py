@@ -210,3 +210,9 @@ def test_shared_tensors_are_saved_once(tmp_path: Path) -> None:
         mirroring_axes=None,
     )  # fmt: skip
     assert path.stat().st_size < 500_000
+
+
+def test_a_pytorch_that_cannot_read_safely_reads_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
+    with pytest.raises(UserError, match=r"PyTorch 2\.5"):
+        load_checkpoint(tmp_path / "any.pth")

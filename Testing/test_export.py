@@ -208,3 +208,31 @@ def test_overlapping_tiles_of_a_scan_smaller_and_larger_than_a_tile_average_to_w
     assert (difference > 0.01).float().mean() < 0.01
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+def test_too_little_gpu_memory_means_fewer_tiles_then_sums_in_main_memory_then_a_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[tuple[str, str, int]] = []
+
+    def no_room(window: SlidingWindow, network: Any, data: Any, device: Any, home: Any, in_flight: int, _: Any) -> Any:
+        tried.append((device.type, home.type, in_flight))
+        raise RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)")
+
+    monkeypatch.setattr(SlidingWindow, "_sum_tiles", no_room)
+    progress = TileProgress(lambda share: None, lambda: False)
+    with pytest.raises(UserError, match="too little memory"):
+        SlidingWindow((8, 8, 8), 0.5, (), 2).predict(
+            torch.nn.Identity(), torch.zeros(1, 9, 9, 9), torch.device("cuda"), progress
+        )
+    assert tried == [("cuda", "cuda", 2), ("cuda", "cuda", 1), ("cuda", "cpu", 1)]
+
+
+def test_other_errors_of_the_network_are_not_taken_for_a_lack_of_memory() -> None:
+    class Network(torch.nn.Module):
+        def forward(self, tile: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("a broken driver")
+
+    progress = TileProgress(lambda share: None, lambda: False)
+    with pytest.raises(RuntimeError, match="broken driver"):
+        SlidingWindow((8, 8, 8), 0.5, (), 2).predict(Network(), torch.zeros(1, 9, 9, 9), torch.device("cpu"), progress)

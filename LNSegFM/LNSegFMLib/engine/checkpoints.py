@@ -44,6 +44,12 @@ def read_tensors(path: Path) -> Any:
     Raises:
         UserError: Not a checkpoint, or it needs a global outside the allow-list; the message names file and global.
     """
+    if tuple(int(number) for number in torch.__version__.split("+")[0].split(".")[:2]) < (2, 6):
+        raise UserError(
+            f"PyTorch {torch.__version__} is too old to read model files safely.",
+            "Before 2.6 a checkpoint can run code even when only its weights are read (CVE-2025-32434).",
+            "Install PyTorch 2.6 or later.",
+        )
     try:
         with torch.serialization.safe_globals(_allowed_globals()):
             return torch.load(path, map_location="cpu", weights_only=True)
