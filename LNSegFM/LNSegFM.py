@@ -16,6 +16,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from LNSegFMLib.core.agenda import Agenda
+from LNSegFMLib.core.background import let_threads_run
 from LNSegFMLib.core.catalogue import download_page
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.failures import as_user_error
@@ -27,7 +28,7 @@ from LNSegFMLib.scene.self_test import LNSegFMTest  # noqa: F401 - Slicer looks 
 from LNSegFMLib.scene.views import centre_on, open_segment_editor
 from LNSegFMLib.scene.workbench import Workbench
 
-POLL_MS = 100
+POLL_MS = 25
 
 
 class LNSegFM(ScriptedLoadableModule):
@@ -155,6 +156,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         # What is segmented or measured belongs to the scene that goes away. A case that is being stored does not.
         self._agenda.drop("segment", "measure")
+        self._segmentedVolume = None
         self._setParameterNode(None)
 
     def onSceneStartImport(self, caller, event):
@@ -324,7 +326,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showNodes(self, nodes):
         self._nodes = {node.number: node for node in nodes}
-        self._shownPair = self._chosenPair() if self._nodes else None
+        self._shownPair = self._chosenPair()
         table = self.ui.nodeTable
         wasBlocked = table.blockSignals(True)
         table.setSortingEnabled(False)
@@ -338,7 +340,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 table.setItem(row, index, item)
         table.setSortingEnabled(True)
         table.blockSignals(wasBlocked)
-        self.ui.summaryLabel.text = summary(nodes) if self._chosenPair() else ""
+        self.ui.summaryLabel.text = summary(nodes)
 
     def _chosenNodes(self):
         return self.ui.segmentationSelector.currentNode(), self.ui.volumeSelector.currentNode()
@@ -377,12 +379,13 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._updateControls()
 
     def onTimer(self):
+        let_threads_run()
         for work in self._agenda.take_done():
             self._updateControls()
             self._finish(work)
         if "segment" in self._agenda:
             self._showProgress(self._agenda["segment"])
-        if not self._agenda:
+        if not self._agenda and not self.logic.bench.busy:
             self._timer.stop()
 
     def _finish(self, work):
@@ -429,6 +432,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.acceptButton.enabled = bool(volume and labelled) and "accept" not in agenda
         if self._shownPair is not None and self._shownPair != self._chosenPair():
             self._showNodes([])
+            # Nobody has measured the pair that is chosen now.
+            self._shownPair, self.ui.summaryLabel.text = None, ""
 
 
 @contextmanager

@@ -33,14 +33,15 @@ from LNSegFMFineTuneLib.scene import parameters, wording
 from LNSegFMFineTuneLib.scene.curves import LossCurve
 from LNSegFMFineTuneLib.scene.self_test import LNSegFMFineTuneTest  # noqa: F401 - Slicer looks for it here
 from LNSegFMFineTuneLib.scene.stored_case import CaseContent, read_case, show_case
-from LNSegFMLib.core.background import Task
+from LNSegFMLib.core.background import Task, let_threads_run
 from LNSegFMLib.core.case_info import CaseInfo
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.wording import explain
 from LNSegFMLib.scene.packages import install_packages, missing_packages
+from LNSegFMLib.scene.views import show_module
 
 POLL_MS = 500
-TASK_MS = 50
+TASK_MS = 25
 RESUMABLE = ("failed", "cancelled", "interrupted")
 MODIFIED = vtk.vtkCommand.ModifiedEvent
 # What the user sets of a job, with its widget.
@@ -235,6 +236,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return task
 
     def _collect(self) -> None:
+        let_threads_run()
         ended = [entry for entry in self._tasks if entry[0].done]
         self._tasks = [entry for entry in self._tasks if entry not in ended]
         if not self._tasks:
@@ -474,7 +476,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onUseModel(self) -> None:
         slicer.modules.lnsegfm.widgetRepresentation().self().useModel(self._view.status.model_id)
-        slicer.util.selectModule("LNSegFM")
+        show_module("LNSegFM")
 
     def _updateButtons(self) -> None:
         ui = self.ui

@@ -144,7 +144,7 @@ class Panel:
         return JobStore(self.home.jobs).list()[-1]
 
     def until(self, condition: Callable[[], Any], what: str) -> None:
-        self.app.wait_until(condition, 15, what)
+        self.app.wait_until(condition, 60, what)
 
     def click(self, name: str) -> None:
         button = getattr(self.ui, name)

@@ -97,7 +97,7 @@ def widget(app: Any, tmp_path: Path) -> Iterator[Any]:
     else:
         widget = app.load_module(MODULE)
     use_fake_worker(widget, tmp_path)
-    app.wait_until(lambda: not widget._agenda, 10, "the set-up")
+    app.wait_until(lambda: not widget._agenda, 60, "the set-up")
     widget.refreshModels()
     yield widget
     current = slicer.util.getModuleWidget("LNSegFM")
@@ -167,7 +167,7 @@ def segment(app: Any, widget: Any, model: str = "fine") -> Any:
     app.choose(widget.ui.modelSelector, model)
     before = segmentations()
     app.click(widget.ui.segmentButton)
-    app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 20, "the segmentation")
+    app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 60, "the segmentation")
     made = [node for node in segmentations() if node not in before]
     return made[0] if made else None
 
@@ -175,7 +175,7 @@ def segment(app: Any, widget: Any, model: str = "fine") -> Any:
 def run_slowly(app: Any, widget: Any) -> None:
     app.choose(widget.ui.modelSelector, "slow")
     app.click(widget.ui.segmentButton)
-    app.wait_until(lambda: "left" in widget.ui.statusLabel.text, 20, "the progress")
+    app.wait_until(lambda: "left" in widget.ui.statusLabel.text, 60, "the progress")
 
 
 @pytest.mark.parametrize("direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), (0, 0, -1, 1, 0, 0, 0, -1, 0), OBLIQUE])
@@ -236,7 +236,7 @@ def test_progress_tells_the_time_left_and_cancel_leaves_nothing(app: Any, widget
     assert widget.ui.segmentButton.isHidden()
     started = time.monotonic()
     app.click(widget.ui.cancelButton)
-    app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 10, "the end")
+    app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 60, "the end")
     assert time.monotonic() - started < 2.5
     assert widget.ui.statusLabel.text == "Cancelled."
     assert (segmentations(), app.dialogs) == ([], [])
@@ -285,7 +285,7 @@ def test_volume_removed_during_a_run_leaves_nothing(app: Any, widget: Any, monke
     volume = add_ct()
     run_slowly(app, widget)
     slicer.mrmlScene.RemoveNode(volume)
-    app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 10, "the end")
+    app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 60, "the end")
     assert "removed" in app.dialogs[0][1]
     assert segmentations() == []
 
@@ -371,12 +371,12 @@ def test_accept_without_lymph_nodes_needs_the_statement(app: Any, widget: Any) -
     assert not widget.ui.acceptButton.enabled
     app.click(widget.ui.noNodesCheckBox)
     app.click(widget.ui.acceptButton)
-    app.wait_until(lambda: "version 1" in widget.ui.caseLabel.text, 10, "the case")
+    app.wait_until(lambda: "version 1" in widget.ui.caseLabel.text, 60, "the case")
     assert widget.logic.bench.cases.list()[0].latest.no_nodes
     segment(app, widget)
     app.click(widget.ui.noNodesCheckBox)
     app.click(widget.ui.acceptButton)
-    app.wait_until(lambda: app.dialogs, 10, "the refusal")
+    app.wait_until(lambda: app.dialogs, 60, "the refusal")
     assert "no lymph nodes" in app.dialogs[0][1]
     app.click(widget.ui.noNodesCheckBox)
 
@@ -401,7 +401,7 @@ def test_choices_come_back_with_the_scene(app: Any, widget: Any, tmp_path: Path)
     assert (ui.modelSelector.currentText, ui.deviceSelector.currentText) == ("fine", "CPU")
     assert not ui.mirroringCheckBox.checked
     app.click(ui.acceptButton)
-    app.wait_until(lambda: "version 1" in ui.caseLabel.text, 10, "the case")
+    app.wait_until(lambda: "version 1" in ui.caseLabel.text, 60, "the case")
     assert widget.logic.bench.cases.list()[0].draft_model == "fine"
 
 
@@ -441,7 +441,7 @@ def test_model_is_installed_from_a_file(app: Any, widget: Any) -> None:
     app.choose(widget.ui.modelSelector, "slow")
     app.answers.append("/somewhere/model.zip")
     widget.ui.installModelButton.menu().actions()[0].trigger()
-    app.wait_until(lambda: widget.ui.modelSelector.currentText == "fine", 10, "the model")
+    app.wait_until(lambda: widget.ui.modelSelector.currentText == "fine", 60, "the model")
     assert widget.ui.statusLabel.text == "The model is installed."
 
 

@@ -29,6 +29,14 @@ class Progress:
     remaining_s: float | None = None
 
 
+def let_threads_run() -> None:
+    """Give the interpreter to the other threads for a moment; for a timer of the user interface while work goes on.
+
+    Slicer's event loop keeps Python's lock: other threads run only while Python code on the main thread waits.
+    """
+    time.sleep(0.015)
+
+
 class Pending:
     """The outcome of work that may still be going on. All members may be used from any thread."""
 

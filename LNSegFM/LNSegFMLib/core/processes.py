@@ -35,7 +35,9 @@ def python_executable() -> str:
         return chosen
     own = Path(sys.executable) if sys.executable else None
     if own is not None and own.stem.lower().startswith("python") and own.is_file():
-        return str(own)
+        # Under Windows Slicer's launcher does not hand its standard input on, over which the worker gets its requests.
+        real = own.with_name("python-real.exe")
+        return str(real if os.name == "nt" and real.is_file() else own)
     home = os.environ.get("SLICER_HOME", "")
     slicers = Path(home) / "bin" / ("PythonSlicer.exe" if os.name == "nt" else "PythonSlicer")
     # The last ones are what an application with a Python inside has where it does not come with Slicer's launcher.

@@ -101,6 +101,11 @@ class WorkerClient:
         process = self._process
         return process is not None and process.alive
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being worked on or cancelled."""
+        return self._serving
+
     def request(self, op: str, **arguments: Any) -> WorkerRequest:
         """Send a request and return at once.
 

@@ -8,6 +8,12 @@ from typing import Any
 import slicer
 
 
+def show_module(name: str) -> None:
+    """Switch to a module; without a main window there is nothing to switch."""
+    if slicer.util.mainWindow() is not None:
+        slicer.util.selectModule(name)
+
+
 def centre_on(position_ras: Sequence[float], volume_node: Any) -> tuple[float, float, float]:
     """Centre all slice views on a position of a volume, which is shown where it is not yet.
 
@@ -18,9 +24,13 @@ def centre_on(position_ras: Sequence[float], volume_node: Any) -> tuple[float, f
     Returns:
         The position in world coordinates, RAS, mm.
     """
-    layers = slicer.app.layoutManager().sliceWidget("Red").sliceLogic().GetSliceCompositeNode()
-    if volume_node.GetID() not in (layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID()):
-        slicer.util.setSliceViewerLayers(background=volume_node)
+    # Neither is there without a main window, nor the red view in every layout.
+    manager = slicer.app.layoutManager()
+    red = manager.sliceWidget("Red") if manager is not None else None
+    if red is not None:
+        layers = red.sliceLogic().GetSliceCompositeNode()
+        if volume_node.GetID() not in (layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID()):
+            slicer.util.setSliceViewerLayers(background=volume_node)
     world = [0.0, 0.0, 0.0]
     volume_node.TransformPointToWorld(list(position_ras), world)
     right, anterior, superior = world
@@ -42,4 +52,4 @@ def open_segment_editor(segmentation_node: Any, volume_node: Any) -> None:
         parameters = slicer.mrmlScene.AddNode(parameters)
     parameters.SetAndObserveSegmentationNode(segmentation_node)
     parameters.SetAndObserveSourceVolumeNode(volume_node)
-    slicer.util.selectModule("SegmentEditor")
+    show_module("SegmentEditor")

@@ -47,6 +47,11 @@ class Workbench:
         """The corrected cases."""
         return CaseStore(Home.default().cases)
 
+    @property
+    def busy(self) -> bool:
+        """Whether the worker process is at work, be it on something that nobody waits for any more."""
+        return self._worker is not None and self._worker.busy
+
     def close(self) -> None:
         """End the worker process; the next request starts another."""
         if self._worker is not None:

@@ -16,8 +16,8 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelStore
-from LNSegFMLib.phantom import make_case
 from LNSegFMLib.scene.packages import missing_packages
+from LNSegFMLib.scene.views import show_module
 
 
 class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
@@ -32,7 +32,7 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._home = os.environ.get("LNSEGFM_HOME")
         os.environ["LNSEGFM_HOME"] = self._folder.name
-        slicer.util.selectModule("LNSegFMFineTune")
+        show_module("LNSegFMFineTune")
         self.widget = slicer.modules.lnsegfmfinetune.widgetRepresentation().self()
 
     def tearDown(self) -> None:
@@ -68,6 +68,10 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
 
     def test_adaptation(self) -> None:
         """Adapt to two cases, measure on a third, use the model."""
+        from LNSegFMLib.phantom import (
+            make_case,  # here, because it needs scipy, and Slicer imports this file at its start
+        )
+
         store = CaseStore(Home.default().cases)
         for seed in range(3):
             phantom = make_case("hospital", seed, size=(48, 48, 24), spacing=(4.0, 4.0, 5.0))
