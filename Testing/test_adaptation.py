@@ -187,18 +187,23 @@ def test_a_cancelled_job_keeps_its_checkpoint_and_can_be_resumed(
     assert [row["iteration"] for row in job.progress()] == list(range(1, 7))
 
 
+def killed_after_storing(home: Home, monkeypatch: pytest.MonkeyPatch) -> tuple[Job, str]:
+    """Return a job whose model is in the store but whose status does not say so yet, and the model's id."""
+    job = new_job(with_cases(home, holdout=0))
+    assert run_here(job, monkeypatch) == 0
+    status = read_json(job.path / "status.json")
+    write_json(job.path / "status.json", {**status, "state": "running", "model_id": ""})
+    return job, status["model_id"]
+
+
 def test_a_job_killed_after_its_model_was_stored_does_not_store_it_twice(
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = with_cases(own_home, holdout=0)
-    job = new_job(home)
+    job, model_id = killed_after_storing(own_home, monkeypatch)
+    count = len(ModelStore(own_home.models).list())
     assert run_here(job, monkeypatch) == 0
-    count = len(ModelStore(home.models).list())
-    status = read_json(job.path / "status.json")
-    write_json(job.path / "status.json", {**status, "state": "running", "model_id": ""})
-    assert run_here(job, monkeypatch) == 0
-    assert job.status().model_id == status["model_id"]
-    assert len(ModelStore(home.models).list()) == count
+    assert job.status().model_id == model_id
+    assert len(ModelStore(own_home.models).list()) == count
 
 
 @pytest.mark.parametrize(
@@ -259,15 +264,11 @@ def test_the_engine_has_a_rule_for_every_method_that_a_job_may_name() -> None:
 def test_a_stored_model_finishes_its_job_even_when_the_base_has_gone(
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = with_cases(own_home, holdout=0)
-    job = new_job(home)
-    assert run_here(job, monkeypatch) == 0
-    status = read_json(job.path / "status.json")
-    write_json(job.path / "status.json", {**status, "state": "running", "model_id": ""})
+    job, model_id = killed_after_storing(own_home, monkeypatch)
     (job.path / "checkpoint.pth").touch()
-    ModelStore(home.models).remove(job.spec.base_model)
+    ModelStore(own_home.models).remove(job.spec.base_model)
     assert run_here(job, monkeypatch) == 0
-    assert job.status().model_id == status["model_id"]
+    assert job.status().model_id == model_id
     assert not (job.path / "checkpoint.pth").exists()
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMFineTuneLib.core.selection import make_spec
 from LNSegFMFineTuneLib.core.spec import PRESETS, JobSpec
+from LNSegFMFineTuneLib.core.status import ENDED
 from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.home import Home
@@ -19,7 +20,7 @@ from LNSegFMLib.core.models import ModelStore
 
 # Fields of a job that `lnsegfm adapt` fills in itself.
 _COMPUTED = ("base_model", "base_sha256", "cases", "holdout")
-ENDED = ("done", "failed", "cancelled", "interrupted")
+NOT_WORKED_ON = (*ENDED, "interrupted")
 
 
 def add_to(commands: Any) -> None:
@@ -68,7 +69,7 @@ def follow(job: Job) -> None:
         Cancelled: Somebody cancelled it.
     """
     with tqdm(total=job.spec.steps, unit="it") as bar:
-        while (status := job.status()).state not in ENDED:
+        while (status := job.status()).state not in NOT_WORKED_ON:
             _show(bar, status)
             time.sleep(0.3)
         _show(bar, status)
