@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import multiprocessing
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -128,28 +129,28 @@ def test_a_file_holds_nothing_of_the_patient(tmp_path: Path) -> None:
     assert image.GetMetaData("0010|0010") == "Doe^Jane"
 
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """A real failure to write, by a limit of the operating system on the size of a file."""
-    resource = pytest.importorskip("resource", reason="only POSIX limits the size of files")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_full_disk_is_reported_and_leaves_the_old_file(
-    tmp_path: Path, suffix: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_full_disk_is_reported_and_leaves_the_old_file(tmp_path: Path, suffix: str) -> None:
+    """A real failure to write, by the operating system's limit on the size of files."""
+    pytest.importorskip("resource", reason="only POSIX limits the size of files")
     path = tmp_path / f"scan{suffix}"
     write_image(ct(), path)
     before = path.read_bytes()
-    request.getfixturevalue("full_disk")
-    with pytest.raises(UserError, match="could not be written"):
-        write_image(ct(size=(40, 40, 40)), path)
+    # In a process of its own: the limit would hold for the test run's own output file as well.
+    writer = multiprocessing.get_context("spawn").Process(target=_write_with_little_room, args=(path,))
+    writer.start()
+    writer.join()
+    assert writer.exitcode == 0
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def _write_with_little_room(path: Path) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    with pytest.raises(UserError, match="could not be written"):
+        write_image(ct(size=(40, 40, 40)), path)
 
 
 @pytest.mark.parametrize("name", ["scan.nhdr", "scan.mhd", "scan.png", "scan"])
