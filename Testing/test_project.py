@@ -22,6 +22,8 @@ FORBIDDEN = {
     "engine": QT | SLICER,
     "core": QT | SLICER | TORCH,
     "phantom": QT | SLICER | TORCH,
+    "datasets": QT | SLICER | TORCH,
+    "experiments": QT | SLICER | TORCH,
     "scene": QT | TORCH,
     "cli": QT | SLICER,
 }
@@ -30,8 +32,10 @@ LOWER = {
     "engine": {"engine", "core", "phantom"},
     "core": {"core", "phantom"},
     "phantom": {"phantom", "core"},
+    "datasets": {"datasets", "core", "phantom"},
+    "experiments": {"experiments", "datasets", "core", "phantom"},
     "scene": {"scene", "core", "phantom"},
-    "cli": {"cli", "engine", "core", "phantom"},
+    "cli": {"cli", "engine", "experiments", "datasets", "core", "phantom"},
 }
 
 

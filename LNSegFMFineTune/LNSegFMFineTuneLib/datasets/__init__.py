@@ -1,0 +1,1 @@
+"""Public lymph node datasets brought into nnU-Net's raw layout; no torch."""

@@ -1,0 +1,1 @@
+"""The paper's experiment: which runs there are, doing them, and what they say; no torch."""
