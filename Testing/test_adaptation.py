@@ -16,8 +16,8 @@ import SimpleITK as sitk
 import torch
 
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
-from LNSegFMFineTuneLib.core.selection import make_spec
-from LNSegFMFineTuneLib.core.spec import METHODS as spec_methods
+from LNSegFMFineTuneLib.core.methods import METHODS as known_methods
+from LNSegFMFineTuneLib.core.selection import Selection, make_spec
 from LNSegFMFineTuneLib.core.spec import PRESETS
 from LNSegFMFineTuneLib.engine import methods as engine_methods
 from LNSegFMFineTuneLib.engine import runner
@@ -117,6 +117,84 @@ def test_the_adapted_model_gives_our_labels_in_stock_nnunet(own_home: Home, monk
     found = Predictor(model, torch.device("cpu")).segment(ct, Quality(mirroring=False))
     assert expected.any()
     assert dice(sitk.GetArrayFromImage(found), expected) >= 0.999
+
+
+def test_what_was_measured_before_is_not_measured_again_and_forgetting_is(
+    own_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = with_cases(own_home, holdout=2)
+    holdout, reference = Selection.of(CaseStore(home.cases).list()).holdout
+    base = ModelStore(home.models).list()[0]
+    first = new_job(home, holdout=(holdout,))
+    assert run_here(first, monkeypatch) == 0, first.status()
+    measured: list[str] = []
+    plain = Predictor.segment
+
+    def counted(self: Predictor, image: sitk.Image, *args: Any, **options: Any) -> sitk.Image:
+        measured.append("segmented")
+        return plain(self, image, *args, **options)
+
+    monkeypatch.setattr(Predictor, "segment", counted)
+    second = new_job(home, holdout=(holdout,), reference=(reference,), seed=6)
+    assert run_here(second, monkeypatch) == 0, second.status()
+    metrics = adapted(home, second).card.metrics
+    assert len(measured) == 3, "the base model on the reference case, the adapted one on both"
+    assert metrics["cases"][holdout.id]["before"] == adapted(home, first).card.metrics["cases"][holdout.id]["before"]
+    assert set(metrics["reference"]["cases"]) == {reference.id} and set(metrics["cases"]) == {holdout.id}
+    before = sitk.ReadImage(str(second.path / "result" / f"{holdout.id}-before.nrrd"))
+    image = sitk.ReadImage(str(CaseStore(home.cases).get(holdout.id).image_path))
+    again = plain(Predictor(base, torch.device("cpu")), image)
+    assert np.array_equal(sitk.GetArrayFromImage(before), sitk.GetArrayFromImage(again))
+
+
+def test_voxels_nobody_looked_at_teach_nothing(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    phantom = make_case("hospital", 40, **GRID)
+    cases = CaseStore(own_home.cases)
+    truth = sitk.GetArrayFromImage(phantom.labels)
+    truth[10:] = 9
+    label = sitk.GetImageFromArray(truth)
+    label.CopyInformation(phantom.labels)
+    case = cases.accept(phantom.ct, label, ignore=9)
+    assert case.latest.partial
+    job = new_job(own_home)
+    seen: list[torch.Tensor] = []
+    loss = Trainer._build_loss
+
+    def watched(self: Trainer) -> Any:
+        actual = loss(self)
+
+        def call(output: Any, target: Any) -> torch.Tensor:
+            seen.append(target[0].clone())
+            value = actual(output, target)
+            other = [torch.where(scale == 2, -out, out) for out, scale in zip(output, target)]
+            assert torch.allclose(actual(other, target), value, atol=1e-5)
+            return value
+
+        return call
+
+    monkeypatch.setattr(Trainer, "_build_loss", watched)
+    assert run_here(job, monkeypatch) == 0, job.status()
+    assert any((target == 2).any() for target in seen)
+    model = adapted(own_home, job)
+    assert "ignore" not in read_json(model.path / "dataset.json")["labels"]
+
+
+@pytest.mark.parametrize("method", ["lora", "adapter", "scratch"])
+def test_jobs_of_methods_that_change_the_network_end_in_a_usable_model(
+    own_home: Home, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    home = with_cases(own_home)
+    job = new_job(home, method=method)
+    assert run_here(job, monkeypatch) == 0, job.status()
+    model = adapted(home, job)
+    assert model.card.stock == (method != "adapter")
+    counts = model.card.lineage["parameters"]
+    assert (counts["added"] > 0) == (method == "adapter") and (counts["updated"] > 0) == (method != "adapter")
+    holdout = job.spec.holdout[0].id
+    image = sitk.ReadImage(str(CaseStore(home.cases).get(holdout).image_path))
+    labels = Predictor(model, torch.device("cpu")).segment(image)
+    kept = sitk.ReadImage(str(job.path / "result" / f"{holdout}-after.nrrd"))
+    assert np.array_equal(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(kept))
 
 
 def test_dgst_moves_at_most_one_weight_a_kernel_and_iteration(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +336,7 @@ def test_an_unknown_method_is_refused_before_a_job_exists(own_home: Home) -> Non
 
 
 def test_the_engine_has_a_rule_for_every_method_that_a_job_may_name() -> None:
-    assert tuple(engine_methods.METHODS) == spec_methods
+    assert tuple(engine_methods.METHODS) == tuple(known_methods)
 
 
 def test_a_stored_model_finishes_its_job_even_when_the_base_has_gone(

@@ -81,13 +81,19 @@ def test_another_label_of_a_stored_ct_becomes_its_next_version(store: CaseStore,
     assert [version.nodes for version in store.get("case-0001").versions] == [1, 2]
 
 
-def test_partly_annotated_cases_are_left_out(store: CaseStore, raw: Path) -> None:
+def test_partly_annotated_cases_are_imported_as_such(store: CaseStore, raw: Path) -> None:
+    write_pair(raw, "part", seed=1)
+    path = raw / "labelsTr" / "part.nii.gz"
+    label = sitk.ReadImage(str(path))
+    label[:, :, 5:] = 2
+    sitk.WriteImage(label, str(path))
     write_pair(raw, "whole", seed=0)
-    write_pair(raw, "part", seed=1, value=2)
     (raw / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "LN": 1, "ignore": 2}}))
-    report = store.import_folder(raw)
-    assert len(report.imported) == 1
-    assert report.skipped[0][0] == "part" and "in part only" in report.skipped[0][1]
+    part, whole = (store.get(case_id) for case_id in store.import_folder(raw).imported)
+    assert (part.latest.partial, whole.latest.partial) == (True, False)
+    stored = sitk.GetArrayFromImage(sitk.ReadImage(str(part.label_path())))
+    assert np.array_equal(stored, sitk.GetArrayFromImage(label))
+    assert part.latest.foreground_voxels == np.count_nonzero(stored == 1)
 
 
 def test_a_data_set_of_several_structures_is_refused(store: CaseStore, raw: Path) -> None:

@@ -226,6 +226,34 @@ def test_the_use_of_a_case_can_be_changed_and_is_checked(store: CaseStore) -> No
         store.get("../cases/case-0001")
 
 
+def test_a_partial_correction_can_be_learned_from_but_not_measured_on(store: CaseStore) -> None:
+    ct = make_ct()
+    label = make_label(ct)
+    label[:, :, :2] = 9
+    info = store.accept(ct, label, ignore=9)
+    assert info.latest.partial and info.is_partial(1)
+    assert info.latest.nodes == store.accept(ct, make_label(ct)).latest.nodes
+    array = stored_label(store, info.id, 1)
+    assert set(np.unique(array[:2])) == {2} and 2 not in array[2:]
+    store.set_use(info.id, "holdout")
+    with pytest.raises(UserError, match="cannot be a hold-out case"):
+        store.accept(ct, label, ignore=9)
+    store.set_use(info.id, "train")
+    store.accept(ct, label, ignore=9)
+    with pytest.raises(UserError, match="cannot be a hold-out case"):
+        store.set_use(info.id, "holdout")
+    assert store.get(info.id).use == "train"
+
+
+def test_what_a_smaller_partial_label_does_not_cover_was_not_looked_at(store: CaseStore) -> None:
+    ct = make_ct()
+    part = sitk.RegionOfInterest(make_label(ct), [10, 8, 6], [1, 1, 1])
+    array = stored_label(store, store.accept(ct, part, ignore=9).id)
+    inside = np.zeros(array.shape, bool)
+    inside[1:7, 1:9, 1:11] = True
+    assert np.all((array == 2) == ~inside)
+
+
 def test_a_removed_case_can_be_restored_and_its_id_is_not_used_again(store: CaseStore) -> None:
     first, second = make_ct(), make_ct(1)
     info = store.accept(first, make_label(first))

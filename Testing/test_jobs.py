@@ -272,7 +272,7 @@ def test_a_damaged_job_file_does_not_hide_the_other_jobs(store: JobStore) -> Non
     ("field", "value"),
     [
         ("cases", ()), ("cases", (CaseRef("a", 1), CaseRef("a", 2))), ("cases", (CaseRef("a", 0),)),
-        ("holdout", (CaseRef("case-0001", 2),)), ("epochs", 0), ("epochs", 1.5), ("epochs", True),
+        ("holdout", (CaseRef("case-0001", 2),)), ("reference", (CaseRef("case-0001", 1),)), ("epochs", 0), ("epochs", 1.5), ("epochs", True),
         ("learning_rate", 0.0), ("learning_rate", float("nan")), ("learning_rate", "0.1"), ("momentum", 1.0),
         ("gamma", 0), ("granularity", "row"), ("step_rule", "adam"), ("clip_norm", -1.0), ("seed", -1),
         ("device", "gpu"), ("checkpoint_seconds", 0), ("loader_processes", -1), ("base_model", ""), ("name", None),

@@ -234,7 +234,7 @@ def test_the_table_tells_the_cases_and_sorts_them(opened: Panel, cases: CaseStor
 
 def test_the_job_gets_the_chosen_parameters(opened: Panel) -> None:
     opened.app.choose(opened.ui.presetComboBox, "Quick")
-    opened.app.choose(opened.ui.methodComboBox, "Full fine-tuning")
+    opened.app.choose(opened.ui.methodComboBox, "Full")
     assert opened.ui.learningRateSpinBox.value == pytest.approx(0.1)
     opened.app.click(opened.ui.advancedCollapsibleButton)
     opened.app.type_text(opened.ui.epochsSpinBox, "2")

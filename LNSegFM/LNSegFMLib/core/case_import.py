@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import SimpleITK as sitk
-
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.files import read_json
 from LNSegFMLib.core.images import read_ct, read_labels
@@ -84,10 +81,7 @@ def _import_pair(store: CaseStore, files: Mapping[str, Path], label: Path | None
         raise UserError(f"It has the channels {', '.join(sorted(files))}; a CT has only 0000.")
     if label is None:
         raise UserError("There is an image but no label.")
-    labels = read_labels(label)
-    if ignore is not None and np.any(sitk.GetArrayViewFromImage(labels) == ignore):
-        raise UserError("It is annotated in part only: some voxels have the label 'ignore'.")
-    info, is_new = store.accept_once(read_ct(files["0000"]), labels)
+    info, is_new = store.accept_once(read_ct(files["0000"]), read_labels(label), ignore=ignore)
     if not is_new:
         raise UserError(f"It is stored already, as {info.id}.")
     return info.id

@@ -14,6 +14,8 @@ from LNSegFMLib.core.images import Geometry
 CASE = "case.json"
 IMAGE = "image.nrrd"
 USES = ("train", "holdout", "excluded")
+IGNORE = 2
+"""Value of the voxels of a stored label that nobody looked at."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class LabelVersion:
         foreground_voxels: Number of lymph node voxels.
         note: The user's own words.
         no_nodes: Whether the user stated that the CT shows no lymph nodes.
+        partial: Whether only a part of the CT was looked at; the rest has the value `IGNORE`.
     """
 
     number: int
@@ -35,6 +38,7 @@ class LabelVersion:
     foreground_voxels: int
     note: str = ""
     no_nodes: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class CaseInfo:
         return self.versions[-1]
 
     def label_path(self, version: int | None = None) -> Path:
-        """Return the file of a label version: uint8, 0 background, 1 lymph node, on the CT's grid.
+        """Return the file of a label version: uint8, 0 background, 1 lymph node, `IGNORE`, on the CT's grid.
 
         Args:
             version: Its number; the newest by default.
@@ -82,14 +86,20 @@ class CaseInfo:
         Raises:
             UserError: There is no such version.
         """
-        number = self.latest.number if version is None else version
-        if number not in {known.number for known in self.versions}:
-            known_numbers = ", ".join(str(known.number) for known in self.versions)
-            raise UserError(
-                f"The case '{self.id}' has no label version {number}.", f"It has {known_numbers}.",
-                "Choose one of these.",
-            )
-        return self.path / label_name(number)
+        return self.path / label_name(self._version(version).number)
+
+    def is_partial(self, version: int | None = None) -> bool:
+        """Tell whether only a part of the CT was looked at for a label version; raises as `label_path`."""
+        return self._version(version).partial
+
+    def _version(self, number: int | None) -> LabelVersion:
+        for known in self.versions:
+            if known.number == (self.latest.number if number is None else number):
+                return known
+        known_numbers = ", ".join(str(known.number) for known in self.versions)
+        raise UserError(
+            f"The case '{self.id}' has no label version {number}.", f"It has {known_numbers}.", "Choose one of these.",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return what goes into ``case.json``."""

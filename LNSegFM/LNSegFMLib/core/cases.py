@@ -15,12 +15,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from LNSegFMLib.core.case_import import ImportReport, import_folder
-from LNSegFMLib.core.case_info import CASE, IMAGE, USES, CaseInfo, LabelVersion, label_name
+from LNSegFMLib.core.case_info import CASE, IGNORE, IMAGE, USES, CaseInfo, LabelVersion, label_name
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import new_folder, write_json
 from LNSegFMLib.core.files import replace as move
 from LNSegFMLib.core.images import Geometry, check_ct, write_image
-from LNSegFMLib.core.label_grids import label_on_grid
+from LNSegFMLib.core.label_grids import label_on_grid, seen_on_grid
 from LNSegFMLib.core.locks import FileLock, LockHeld
 from LNSegFMLib.core.orientation import axis_map, reorient
 
@@ -37,12 +37,14 @@ class _Draft:
     model_sha256: str
     no_nodes: bool
     note: str
+    ignore: int | None = None
 
 
 class CaseStore:
     """Cases below one folder; several processes may use it at once.
 
-    Labels are stored as 0 (background) and 1 (lymph node); any other label that comes in counts as lymph node.
+    Labels are stored as 0 (background), 1 (lymph node) and `LNSegFMLib.core.case_info.IGNORE` (not looked at); any
+    other label that comes in counts as lymph node.
     Nothing is stored of where a CT or label came from: no header entries, no file names.
 
     Args:
@@ -88,6 +90,7 @@ class CaseStore:
         draft_model_sha256: str = "",
         no_nodes: bool = False,
         note: str = "",
+        ignore: int | None = None,
     ) -> CaseInfo:
         """Store a correction: as a further label version when this CT is stored already, else as a new case.
 
@@ -100,21 +103,24 @@ class CaseStore:
             draft_model_sha256: SHA-256 of that model.
             no_nodes: The user states that the CT shows no lymph nodes; the label must be empty then, and only then.
             note: The user's own words; stored as they are, so no patient names here.
+            ignore: Value of ``label`` where nobody looked; such a case can be learned from, but not measured on.
 
         Raises:
             UserError: Not a CT, a label that is empty against or full in spite of ``no_nodes``, a label that does not
                 fit the CT, or a CT that is not the one of ``case_id``.
         """
-        draft = _Draft(draft_model, draft_model_sha256, no_nodes, note)
+        draft = _Draft(draft_model, draft_model_sha256, no_nodes, note, ignore)
         return self._accept(image, label, draft, case_id)[0]
 
-    def accept_once(self, image: sitk.Image, label: sitk.Image) -> tuple[CaseInfo, bool]:
+    def accept_once(
+        self, image: sitk.Image, label: sitk.Image, *, ignore: int | None = None
+    ) -> tuple[CaseInfo, bool]:
         """Store a correction as `accept`, unless the same CT has a version with the very same labels.
 
         Returns:
             The case, and whether anything was stored.
         """
-        return self._accept(image, label, _Draft("", "", False, ""), None, once=True)
+        return self._accept(image, label, _Draft("", "", False, "", ignore), None, once=True)
 
     def set_use(self, case_id: str, use: str) -> CaseInfo:
         """Put a case into training, hold it out, or leave it out.
@@ -131,6 +137,7 @@ class CaseStore:
         self.get(case_id)
         with self._locked(case_id):
             info = replace(self.get(case_id), use=use)
+            _check_measurable(info, info.latest.partial)
             write_json(info.path / CASE, info.to_json())
         return info
 
@@ -199,7 +206,7 @@ class CaseStore:
         # Creating is locked as a whole, or two processes would store the same CT as two cases.
         with self._locked("new-case"):
             known = self.get(case_id) if case_id is not None else self._find(key, grid)
-            array = _checked_label(label, known.geometry if known else Geometry.of(image), draft.no_nodes)
+            array = _checked_label(label, known.geometry if known else Geometry.of(image), draft)
             if known is None:
                 return self._create(image, array, draft, key), True
         return self._add_version(known.id, array, draft, once)
@@ -226,6 +233,7 @@ class CaseStore:
             info = self.get(case_id)
             if once and any(np.array_equal(_read_label(info, version), array) for version in info.versions):
                 return info, False
+            _check_measurable(info, bool((array == IGNORE).any()))
             # A crash may have left a label that no case.json mentions; its number is not used again.
             taken = [number for number, _ in _numbered(info.path, _LABEL)]
             return self._write_version(info, 1 + max(taken, default=0), array, draft), True
@@ -235,9 +243,10 @@ class CaseStore:
         write_image(labels, info.path / label_name(number))
         nodes = sitk.ConnectedComponentImageFilter()
         nodes.FullyConnectedOn()
-        nodes.Execute(labels)
+        nodes.Execute(labels == 1)
         version = LabelVersion(
-            number, _now(), nodes.GetObjectCount(), int(np.count_nonzero(array)), draft.note, draft.no_nodes
+            number, _now(), nodes.GetObjectCount(), int(np.count_nonzero(array == 1)), draft.note, draft.no_nodes,
+            bool((array == IGNORE).any()),
         )
         info = replace(info, versions=(*info.versions, version))
         write_json(info.path / CASE, info.to_json())
@@ -263,8 +272,17 @@ def _is_scan_of(case: CaseInfo, key: str, grid: Geometry) -> bool:
     return case.origin_key == key and axis_map(case.geometry.direction).apply_geometry(case.geometry).matches(grid)
 
 
-def _checked_label(label: sitk.Image, grid: Geometry, no_nodes: bool) -> np.ndarray:
-    array = label_on_grid(label, grid)
+def _check_measurable(info: CaseInfo, partial: bool) -> None:
+    if partial and info.use == "holdout":
+        raise UserError(
+            f"The case '{info.id}' cannot be a hold-out case.",
+            "Only a part of its CT was looked at, so nobody knows what a model should find in the rest.",
+            "Use it for training, or correct the whole CT.",
+        )
+
+
+def _checked_label(label: sitk.Image, grid: Geometry, draft: _Draft) -> np.ndarray:
+    array, no_nodes = label_on_grid(label, grid, ignore=draft.ignore), draft.no_nodes
     if no_nodes and array.any():
         raise UserError(
             "The case was not stored.",
@@ -276,6 +294,8 @@ def _checked_label(label: sitk.Image, grid: Geometry, no_nodes: bool) -> np.ndar
             "The case was not stored.", "The segmentation is empty.",
             "Segment the lymph nodes, or state that the CT shows none.",
         )
+    if draft.ignore is not None:
+        array[~seen_on_grid(label, grid, draft.ignore)] = IGNORE
     return array
 
 

@@ -11,7 +11,7 @@ from LNSegFMLib.core.images import Geometry, check_volume
 _TOLERANCE_MM = 0.01
 
 
-def label_on_grid(label: sitk.Image, grid: Geometry) -> np.ndarray:
+def label_on_grid(label: sitk.Image, grid: Geometry, *, ignore: int | None = None) -> np.ndarray:
     """Return a label image's foreground on another grid.
 
     Where the grids share their voxels (same, flipped, permuted, cropped or padded), every voxel goes to its own place;
@@ -20,6 +20,7 @@ def label_on_grid(label: sitk.Image, grid: Geometry) -> np.ndarray:
     Args:
         label: 3D image of whole numbers; whatever is not 0 is foreground.
         grid: Grid of the CT.
+        ignore: Value that is not foreground, but says that nobody looked there.
 
     Returns:
         uint8 array of 0 and 1, shape (z, y, x) of ``grid``.
@@ -28,7 +29,7 @@ def label_on_grid(label: sitk.Image, grid: Geometry) -> np.ndarray:
         UserError: Not a 3D scalar image, numbers that are not whole, a grid that does not overlap the CT's, or
             foreground outside the CT.
     """
-    foreground = _foreground(label)
+    foreground = _foreground(label, ignore)
     own = Geometry.of(label)
     if own.matches(grid, tolerance_mm=_TOLERANCE_MM):
         return foreground
@@ -48,7 +49,18 @@ def label_on_grid(label: sitk.Image, grid: Geometry) -> np.ndarray:
     return _resampled(foreground, own, grid)
 
 
-def _foreground(label: sitk.Image) -> np.ndarray:
+def seen_on_grid(label: sitk.Image, grid: Geometry, ignore: int) -> np.ndarray:
+    """Return where a partial label tells of the CT: its voxels of another value than ``ignore``.
+
+    Returns:
+        bool array, shape (z, y, x) of ``grid``; what lies outside the label's own grid was not looked at.
+    """
+    own = Geometry.of(label)
+    seen = (sitk.GetArrayViewFromImage(label) != ignore).astype(np.uint8)
+    return (seen if own.matches(grid, tolerance_mm=_TOLERANCE_MM) else _nearest(seen, own, grid)) != 0
+
+
+def _foreground(label: sitk.Image, ignore: int | None) -> np.ndarray:
     try:
         check_volume(label)
     except UserError as error:
@@ -59,7 +71,7 @@ def _foreground(label: sitk.Image) -> np.ndarray:
             "The segmentation cannot be used.", "Its voxels hold numbers that are not whole, such as probabilities.",
             "Choose a label image: 0 for background, 1 for lymph nodes.",
         )
-    return (values != 0).astype(np.uint8)
+    return ((values != 0) & (values != ignore)).astype(np.uint8) if ignore else (values != 0).astype(np.uint8)
 
 
 def _voxel_map(own: Geometry, grid: Geometry) -> tuple[np.ndarray, np.ndarray]:
@@ -92,13 +104,17 @@ def _check_overlap(own: Geometry, grid: Geometry) -> None:
         raise _refusal("Its grid and that of the CT do not overlap; it may belong to another patient.")
 
 
-def _resampled(foreground: np.ndarray, own: Geometry, grid: Geometry) -> np.ndarray:
-    image = own.put_on(sitk.GetImageFromArray(foreground))
+def _nearest(mask: np.ndarray, own: Geometry, grid: Geometry) -> np.ndarray:
+    image = own.put_on(sitk.GetImageFromArray(mask))
     moved = sitk.Resample(
         image, grid.size, sitk.Transform(3, sitk.sitkIdentity), sitk.sitkNearestNeighbor, grid.origin, grid.spacing,
         grid.direction, 0, sitk.sitkUInt8,
     )
-    result = sitk.GetArrayFromImage(moved)
+    return sitk.GetArrayFromImage(moved)
+
+
+def _resampled(foreground: np.ndarray, own: Geometry, grid: Geometry) -> np.ndarray:
+    result = _nearest(foreground, own, grid)
     if foreground.any() and not result.any():
         raise _refusal("Its voxels are much smaller than those of the CT, and nothing of it is left there.")
     return result

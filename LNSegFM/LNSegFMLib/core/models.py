@@ -49,6 +49,7 @@ class ModelCard:
         lineage: How an adapted model came to be: method, hyper-parameters, case ids and label versions, seed,
             package versions.
         metrics: Hold-out scores before and after the adaptation, where there were hold-out cases.
+        stock: Whether stock nnU-Net loads it; it does not know the adapters that some adapted models have.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ModelCard:
     parent_sha256: str = ""
     lineage: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    stock: bool = True
 
     def __post_init__(self) -> None:
         texts = (self.name, self.architecture, self.configuration, self.orientation, self.trainer, self.parent)
@@ -73,6 +75,8 @@ class ModelCard:
             raise ValueError(f"the folds are {self.folds!r}")
         if not isinstance(self.lineage, dict) or not isinstance(self.metrics, dict):
             raise ValueError("lineage or metrics are of another type")
+        if not isinstance(self.stock, bool):
+            raise ValueError("'stock' is of another type")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from LNSegFMLib.core.archive import extract_zip
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import read_json, write_json
 from LNSegFMLib.core.models import ModelCard, ModelInfo, ModelStore
+from LNSegFMLib.engine.adapters import is_adapter
 from LNSegFMLib.engine.checkpoints import load_checkpoint, network_weights, save_checkpoint
 from LNSegFMLib.engine.networks import check_weights
 from LNSegFMLib.engine.plans import architecture_name, check_plans
@@ -147,6 +148,7 @@ def _mirroring_axes(checkpoint: dict[str, Any], name: str) -> tuple[int, ...] | 
 def _stage(found: _Source, staging: Path, name: str, kind: str) -> ModelCard:
     plans, dataset = found.plans, found.dataset
     configuration = architecture = trainer = ""
+    stock = True
     for fold, path in found.checkpoints.items():
         checkpoint = load_checkpoint(path)
         arguments = checkpoint.get("init_args")
@@ -165,6 +167,7 @@ def _stage(found: _Source, staging: Path, name: str, kind: str) -> ModelCard:
         architecture = architecture_name(resolved)
         weights = network_weights(checkpoint, path.name)
         check_weights(weights, plans, configuration, dataset, path.name)
+        stock = stock and not any(map(is_adapter, weights))
         save_checkpoint(
             staging / f"fold_{fold}" / "checkpoint_final.pth", weights, plans=plans, configuration=configuration,
             dataset=dataset, fold=fold, mirroring_axes=_mirroring_axes(checkpoint, path.name),
@@ -177,4 +180,5 @@ def _stage(found: _Source, staging: Path, name: str, kind: str) -> ModelCard:
     return ModelCard(
         name=name, kind=kind, architecture=architecture, configuration=configuration,
         folds=tuple(found.checkpoints), orientation=orientation, trainer=trainer or "nnUNetTrainer",
+        stock=stock,
     )

@@ -11,6 +11,7 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.engine.adapters import fit_adapters
 from LNSegFMLib.engine.plans import NETWORK_MODULE, architecture_name, check_plans
 
 _SHOWN = 4
@@ -62,7 +63,9 @@ def check_weights(
         UserError: Tensors are missing, superfluous or of another shape; the message names them and the shapes.
     """
     with torch.device("meta"):
-        expected = build_network(plans, configuration, dataset, deep_supervision=True).state_dict()
+        network = build_network(plans, configuration, dataset, deep_supervision=True)
+        fit_adapters(network, weights)
+        expected = network.state_dict()
     problems = [f"'{key}' is missing (expected shape {_shape(value)})" for key, value in expected.items()
                 if key not in weights]
     problems += [f"'{key}' is not part of the network" for key in weights if key not in expected]

@@ -18,6 +18,7 @@ from LNSegFMLib.core.files import read_json
 from LNSegFMLib.core.images import check_ct, labels_on
 from LNSegFMLib.core.models import ModelInfo
 from LNSegFMLib.core.orientation import reorient
+from LNSegFMLib.engine.adapters import fit_adapters
 from LNSegFMLib.engine.checkpoints import load_checkpoint, network_weights
 from LNSegFMLib.engine.export import labels_from_logits
 from LNSegFMLib.engine.networks import build_network, check_weights
@@ -55,7 +56,7 @@ class Predictor:
     Args:
         model: An installed model whose files were verified.
         device: Where the network runs.
-        weights: State dict to use instead of the model's own, of the same network.
+        weights: State dict to use instead of the model's own, of the same network; it may have adapters.
 
     Raises:
         UserError: Plans or checkpoint are not accepted, or do not fit each other.
@@ -80,6 +81,7 @@ class Predictor:
             self._mirror_axes = tuple(checkpoint.get("inference_allowed_mirroring_axes") or ())
         if weights is not None:
             self._folds = [weights]
+        fit_adapters(self._network, self._folds[0])
         self._network.load_state_dict(self._folds[0])
         self._network.to(device).eval()
         if device.type == "cuda":

@@ -10,8 +10,9 @@ from typing import Any
 from tqdm import tqdm
 
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
+from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.selection import make_spec
-from LNSegFMFineTuneLib.core.spec import PRESETS, JobSpec
+from LNSegFMFineTuneLib.core.spec import PRESETS, JobSpec, preset_settings
 from LNSegFMFineTuneLib.core.status import ENDED
 from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.errors import Cancelled, UserError
@@ -31,8 +32,11 @@ def add_to(commands: Any) -> None:
     adapt.add_argument("--detach", action="store_true", help="do not wait for the job")
     for entry in fields(JobSpec):
         if entry.name not in _COMPUTED:
-            kind = type(entry.default)
-            adapt.add_argument(f"--{entry.name.replace('_', '-')}", type=kind, help=f"paper: {entry.default}")
+            choices = tuple(METHODS) if entry.name == "method" else None
+            adapt.add_argument(
+                f"--{entry.name.replace('_', '-')}", type=type(entry.default), choices=choices,
+                help=f"paper: {entry.default}",
+            )
     adapt.set_defaults(run=_adapt)
     jobs = commands.add_parser("jobs", help="list, watch, cancel and resume jobs")
     jobs.set_defaults(run=_list)
@@ -54,7 +58,8 @@ def _adapt(options: argparse.Namespace) -> None:
     install_bundled(ModelStore(home.models))
     names = [entry.name for entry in fields(JobSpec) if entry.name not in _COMPUTED]
     changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    job = _store().create(make_spec(home, options.model, **{**PRESETS[options.preset], **changes}))
+    settings = {**preset_settings(options.preset, options.method or JobSpec.method), **changes}
+    job = _store().create(make_spec(home, options.model, **settings))
     job.start()
     print(f"Job {job.id} works in the background; its folder is {job.path}")
     if not options.detach:

@@ -77,5 +77,9 @@ def _remove(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    _store().export(options.model, options.output)
-    print(f"Wrote {options.output}; install it with nnUNetv2_install_pretrained_model_from_zip")
+    store = _store()
+    store.export(options.model, options.output)
+    stock = store.get(options.model).card.stock
+    tool = "nnUNetv2_install_pretrained_model_from_zip" if stock else "lnsegfm models install"
+    note = "" if stock else "; stock nnU-Net cannot load it, because it has adapters"
+    print(f"Wrote {options.output}; install it with {tool}{note}")

@@ -41,13 +41,12 @@ def make_spec(home: Home, base_model: str, **fields: Any) -> JobSpec:
     Args:
         home: Where models and cases are.
         base_model: Id of the model to start from.
-        **fields: Further fields of `JobSpec`.
+        **fields: Further fields of `JobSpec`; they go before what is found here.
 
     Raises:
         UserError: The model is not installed, there is no training case, or a field makes no sense.
     """
     model = ModelStore(home.models).get(base_model)
     chosen = Selection.of(CaseStore(home.cases).list())
-    return JobSpec(
-        base_model=model.id, base_sha256=model.sha256, cases=chosen.train, holdout=chosen.holdout, **fields
-    )
+    found = {"base_model": model.id, "base_sha256": model.sha256, "cases": chosen.train, "holdout": chosen.holdout}
+    return JobSpec(**{**found, **fields})

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
+from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMLib.core.errors import UserError
 
-# The engine has one rule for each; a test holds the two against each other.
-METHODS = ("dgst", "full")
 GRANULARITIES = ("kernel", "filter")
 STEP_RULES = ("plain", "momentum")
+_CASE_FIELDS = ("cases", "holdout", "reference")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
@@ -39,6 +39,7 @@ class JobSpec:
         base_sha256: `LNSegFMLib.core.models.ModelInfo.sha256` of it when the job was made.
         cases: What to train on.
         holdout: What to measure on, before and after; never trained on.
+        reference: Cases of the base model's own domain, on which is measured what it forgets; never trained on.
         method: Name of the fine-tuning method, one of `METHODS`.
         epochs: Number of epochs; the learning rate changes between them.
         iterations_per_epoch: Iterations (batches) of one epoch.
@@ -65,6 +66,7 @@ class JobSpec:
     base_sha256: str
     cases: tuple[CaseRef, ...]
     holdout: tuple[CaseRef, ...] = ()
+    reference: tuple[CaseRef, ...] = ()
     method: str = "dgst"
     epochs: int = 50
     iterations_per_epoch: int = 250
@@ -84,7 +86,7 @@ class JobSpec:
     loader_processes: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("cases", "holdout"):
+        for name in _CASE_FIELDS:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         _check_types(self)
         _check_ranges(self)
@@ -95,9 +97,14 @@ class JobSpec:
         """Number of iterations in all."""
         return self.epochs * self.iterations_per_epoch
 
+    @property
+    def measured(self) -> tuple[CaseRef, ...]:
+        """The cases that are scored before and after, each once."""
+        return tuple(dict.fromkeys((*self.holdout, *self.reference)))
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
-        return {**asdict(self), "cases": _refs_to_json(self.cases), "holdout": _refs_to_json(self.holdout)}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobSpec:
@@ -116,7 +123,7 @@ class JobSpec:
             if item.default is MISSING and name not in values:
                 raise _refusal(name, "is missing")
         given = dict(values)
-        for name in ("cases", "holdout"):
+        for name in _CASE_FIELDS:
             if name in given:
                 given[name] = _refs_from_json(name, given[name])
         return cls(**given)
@@ -132,12 +139,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Values of the fields that belong together, by name."""
 
 
+def preset_settings(preset: str, method: str) -> dict[str, Any]:
+    """Return the fields that a preset sets for a method; the paper trains some methods longer than others."""
+    own = METHODS[method].settings if preset == "paper" and method in METHODS else {}
+    return {**PRESETS[preset], **own, "method": method}
+
+
 def _refusal(name: str, why: str) -> UserError:
     return UserError("The settings of the job cannot be used.", f"'{name}' {why}.", "Correct it and start again.")
-
-
-def _refs_to_json(refs: tuple[CaseRef, ...]) -> list[dict[str, Any]]:
-    return [asdict(ref) for ref in refs]
 
 
 def _refs_from_json(name: str, refs: Any) -> tuple[CaseRef, ...]:
@@ -185,7 +194,7 @@ def _check_ranges(spec: JobSpec) -> None:
 
 
 def _check_cases(spec: JobSpec) -> None:
-    for name in ("cases", "holdout"):
+    for name in _CASE_FIELDS:
         refs = getattr(spec, name)
         for ref in refs:
             if not isinstance(ref, CaseRef) or not isinstance(ref.id, str) or not ref.id:
@@ -196,6 +205,7 @@ def _check_cases(spec: JobSpec) -> None:
             raise _refusal(name, "names a case twice")
     if not spec.cases:
         raise _refusal("cases", "is empty; at least one case is needed to learn from")
-    both = sorted({ref.id for ref in spec.cases} & {ref.id for ref in spec.holdout})
-    if both:
-        raise _refusal("holdout", f"must not share cases with 'cases', but both have {', '.join(both)}")
+    for name in ("holdout", "reference"):
+        both = sorted({ref.id for ref in spec.cases} & {ref.id for ref in getattr(spec, name)})
+        if both:
+            raise _refusal(name, f"must not share cases with 'cases', but both have {', '.join(both)}")

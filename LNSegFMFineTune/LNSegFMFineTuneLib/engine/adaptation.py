@@ -14,11 +14,15 @@ from typing import Any
 import SimpleITK as sitk
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from LNSegFMFineTuneLib.core.jobs import Job
+from LNSegFMFineTuneLib.core.jobs import Job, JobStore
+from LNSegFMFineTuneLib.core.methods import METHODS
+from LNSegFMFineTuneLib.core.results import RESULT, label_file, reuse_scores
 from LNSegFMFineTuneLib.core.spec import CaseRef
 from LNSegFMFineTuneLib.core.writer import JobWriter
 from LNSegFMFineTuneLib.engine.trainer import Trainer, Weights
 from LNSegFMFineTuneLib.engine.training_data import TrainingCase, preprocess
+from LNSegFMFineTuneLib.engine.update_counts import count_updates
+from LNSegFMLib.core.case_info import IGNORE
 from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.files import read_json, write_json
@@ -69,8 +73,8 @@ class Adaptation:
             self._train(trainer)
             weights = finite(trainer.weights())
             del trainer
-            metrics = compare(before, self._score("after", weights))
-            finished = self._store(weights, metrics)
+            metrics = self._metrics(before, self._score("after", weights))
+            finished = self._store(weights, metrics, count_updates(self._base_weights(), weights))
         (self._folder / CHECKPOINT).unlink(missing_ok=True)
         self._writer.done(finished.id, finished.card.metrics)
 
@@ -101,7 +105,7 @@ class Adaptation:
     def _prepared(self) -> Trainer:
         spec, base = self._spec, self._base
         self._stage("Preparing cases")
-        plans, dataset = read_json(base.path / "plans.json"), read_json(base.path / "dataset.json")
+        plans, dataset = read_json(base.path / "plans.json"), self._dataset()
         data = self._folder / "work" / "cases"
         # nnU-Net reads pickles from this folder: only what this very process wrote may lie there.
         shutil.rmtree(data.parent, ignore_errors=True)
@@ -111,12 +115,23 @@ class Adaptation:
             PlansManager(copy.deepcopy(plans)), base.card.configuration, dataset, base.card.orientation, data,
             lambda case: self._stage("Preparing cases", case),
         )
-        path = base.checkpoint(base.card.folds[0])
-        weights = network_weights(load_checkpoint(path), path.name)
-        trainer = Trainer.start(plans, base.card.configuration, dataset, weights, spec, data, self._device)
+        trainer = Trainer.start(
+            plans, base.card.configuration, dataset, self._base_weights(), spec, data, self._device
+        )
         if (self._folder / CHECKPOINT).is_file():
             trainer.restore(self._folder / CHECKPOINT)
         return trainer
+
+    def _dataset(self) -> dict[str, Any]:
+        """The base model's description of the labels; with the label for what nobody looked at, where there is one."""
+        dataset = read_json(self._base.path / "dataset.json")
+        if any(self._cases.get(case.id).is_partial(case.version) for case in self._spec.cases):
+            dataset["labels"]["ignore"] = IGNORE
+        return dataset
+
+    def _base_weights(self) -> Weights:
+        path = self._base.checkpoint(self._base.card.folds[0])
+        return network_weights(load_checkpoint(path), path.name)
 
     def _train(self, trainer: Trainer) -> None:
         spec, writer = self._spec, self._writer
@@ -144,7 +159,7 @@ class Adaptation:
             if cancelled:
                 raise Cancelled
 
-    def _store(self, weights: Weights, metrics: dict[str, Any]) -> ModelInfo:
+    def _store(self, weights: Weights, metrics: dict[str, Any], counts: dict[str, int]) -> ModelInfo:
         self._stage("Storing the adapted model")
         spec, base = self._spec, self._base
         plans, dataset = read_json(base.path / "plans.json"), read_json(base.path / "dataset.json")
@@ -161,7 +176,8 @@ class Adaptation:
             return ModelCard(
                 name=spec.name or f"{base.name}, adapted", kind="adapted", architecture=base.card.architecture,
                 configuration=configuration, folds=("all",), orientation=base.card.orientation,
-                parent=base.id, parent_sha256=base.sha256, lineage=self._lineage(), metrics=metrics,
+                parent=base.id, parent_sha256=base.sha256, lineage={**self._lineage(), "parameters": counts},
+                metrics=metrics, stock=METHODS[spec.method].stock,
             )
 
         return self._models.add(spec.name or f"{base.id}-{spec.method}", fill)
@@ -180,27 +196,42 @@ class Adaptation:
         }
 
     def _score(self, when: str, weights: Weights | None) -> dict[str, Scores]:
-        """Segment the hold-out cases, keep labels and scores in ``result/``, and return the scores.
+        """Segment the measured cases, keep labels and scores in ``result/``, and return the scores.
 
         Args:
             when: ``"before"`` or ``"after"``.
             weights: The trained weights; None for the base model's own.
         """
-        if not self._spec.holdout:
-            return {}
-        known = self._folder / "result" / f"{when}.json"
+        cases = self._spec.measured
+        known = self._folder / RESULT / f"{when}.json"
         if known.is_file():
             return read_json(known)
+        scores: dict[str, Scores] = {}
+        if weights is None:
+            scores = reuse_scores(JobStore(self._home.jobs), self._folder, self._spec)
+        missing = [case for case in cases if case.id not in scores]
+        if not missing:
+            return self._kept(known, scores)
         predictor = Predictor(self._base, self._device, weights=weights)
-        scores = {}
-        for number, case in enumerate(self._spec.holdout, 1):
-            self._stage(f"Scoring hold-out cases {when}", f"{number} of {len(self._spec.holdout)}")
+        for number, case in enumerate(missing, 1):
+            self._stage(f"Scoring hold-out cases {when}", f"{number} of {len(missing)}")
             files = self._files(case)
             labels = predictor.segment(sitk.ReadImage(str(files.image)), is_cancelled=self._writer.cancelled)
-            write_image(labels, self._folder / "result" / f"{case.id}-{when}.nrrd")
+            write_image(labels, self._folder / RESULT / label_file(case.id, when))
             scores[case.id] = score_case(labels, sitk.ReadImage(str(files.label)))
-        write_json(known, scores)
+        return self._kept(known, scores)
+
+    def _kept(self, path: Path, scores: dict[str, Scores]) -> dict[str, Scores]:
+        if scores:
+            write_json(path, scores)
         return scores
+
+    def _metrics(self, before: dict[str, Scores], after: dict[str, Scores]) -> dict[str, Any]:
+        """The comparison on the hold-out cases, and below ``reference`` that on the base model's own domain."""
+        holdout, reference = ({case.id for case in part} for part in (self._spec.holdout, self._spec.reference))
+        metrics = compare(before, {case: scores for case, scores in after.items() if case in holdout})
+        forgotten = compare(before, {case: scores for case, scores in after.items() if case in reference})
+        return {**metrics, "reference": forgotten} if forgotten else metrics
 
 
 def finite(weights: Weights) -> Weights:
@@ -230,6 +261,7 @@ def compare(before: dict[str, Scores], after: dict[str, Scores]) -> dict[str, An
             means[name] = sum(known) / len(known) if len(known) == len(scores) else None
         return means
 
+    before = {case: before[case] for case in after}
     return {
         "cases": {case: {"before": before[case], "after": after[case]} for case in after},
         "mean": {"before": mean(before), "after": mean(after)},

@@ -74,11 +74,15 @@ class DGST(torch.optim.Optimizer):
         if self.gamma >= weights.shape[1]:
             parameter.add_(self._update(parameter, parameter.grad * scale, parameter, None))
             return
-        selected = self._select(gradients, self.gamma)
+        selected = self._selection(kernel, gradients)
         values = weights.gather(1, selected)
         update = self._update(parameter, gradients.gather(1, selected) * scale, values, (kernel, selected))
         weights.scatter_(1, selected, values.add_(update))
         kernel.write(weights)
+
+    def _selection(self, kernel: Kernel, gradients: Tensor) -> Tensor:
+        del kernel
+        return self._select(gradients, self.gamma)
 
     def _update(
         self, parameter: Tensor, gradient: Tensor, values: Tensor, where: tuple[Kernel, Tensor] | None

@@ -160,10 +160,11 @@ class Trainer(nnUNetTrainer):
     def weights(self) -> Weights:
         """Return a copy of the network's state dict on the CPU, in which names of one tensor stay so.
 
-        nnU-Net's networks name a weight up to four times (``decoder.encoder``, ``all_modules``); a plain copy, and the
-        file written of it, would be three times as large.
+        Parts that the method added are merged where that is possible. nnU-Net's networks name a weight up to four
+        times (``decoder.encoder``, ``all_modules``); a plain copy, and the file written of it, would be three times as
+        large.
         """
-        state = self.network.state_dict()
+        state = METHODS[self.spec.method].merged(self.network).state_dict()
         copies = {value.data_ptr(): value.detach().to("cpu", copy=True) for value in state.values()}
         return {name: copies[value.data_ptr()] for name, value in state.items()}
 

@@ -30,7 +30,7 @@ class CaseContent:
 def read_case(case: CaseInfo) -> CaseContent:
     """Read a case with its newest labels; takes seconds, and no scene is needed."""
     version = case.latest.number
-    labels = sitk.ReadImage(str(case.label_path(version)))
+    labels = sitk.ReadImage(str(case.label_path(version))) == 1
     return CaseContent(
         case.id, version, sitk.ReadImage(str(case.image_path)), labelmap_of(labels, segment_per_node=False)
     )

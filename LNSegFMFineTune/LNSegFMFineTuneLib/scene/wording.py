@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from LNSegFMFineTuneLib.core.evidence import Evidence, Row
+from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.selection import Selection
 from LNSegFMFineTuneLib.core.status import JobStatus
 from LNSegFMLib.core.case_info import CaseInfo
@@ -176,7 +177,7 @@ def choices() -> Mapping[str, Mapping[Any, str]]:
     """The choices of the combo boxes: text by value, by field of `LNSegFMFineTuneLib.core.spec.JobSpec`."""
     return {
         "preset": {"short": _("Quick"), "paper": _("Paper"), "own": _("Own settings")},
-        "method": {"dgst": _("DGST (sparse)"), "full": _("Full fine-tuning")},
+        "method": {name: method.name for name, method in METHODS.items()},
         "granularity": {"kernel": _("Kernel (paper)"), "filter": _("Filter")},
         "step_rule": {"momentum": _("Momentum (paper)"), "plain": _("Plain gradient step")},
         "device": {"auto": _("Automatic"), "cuda": _("CUDA GPU"), "mps": _("Apple GPU"), "cpu": _("CPU")},
