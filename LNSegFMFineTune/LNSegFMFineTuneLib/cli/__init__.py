@@ -6,7 +6,14 @@ import argparse
 import os
 import sys
 
-from LNSegFMFineTuneLib.cli import adaptation_commands, case_commands, evaluate_command, model_commands, segment_command
+from LNSegFMFineTuneLib.cli import (
+    adaptation_commands,
+    case_commands,
+    evaluate_command,
+    import_command,
+    model_commands,
+    segment_command,
+)
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.failures import as_user_error
 
@@ -20,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--home", help="folder of models, cases and jobs (default: LNSEGFM_HOME or the user's data)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for part in (segment_command, model_commands, case_commands, adaptation_commands, evaluate_command):
+    for part in (segment_command, model_commands, case_commands, adaptation_commands, evaluate_command, import_command):
         part.add_to(commands)
     options = parser.parse_args(arguments)
     if options.home:
