@@ -1,7 +1,7 @@
 """LN-Seg-FM: segment the lymph nodes of a CT, look at them, correct them."""
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import qt
 import slicer
@@ -29,6 +29,8 @@ from LNSegFMLib.scene.views import centre_on, open_segment_editor
 from LNSegFMLib.scene.workbench import Workbench
 
 POLL_MS = 25
+POLL_OUTSIDE_MS = 100
+ACCEPT_WAIT_S = 60
 
 
 class LNSegFM(ScriptedLoadableModule):
@@ -58,6 +60,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._agenda = Agenda()
         self._nodes = {}  # number -> LymphNode of the table
         self._segmentedVolume = None
+        self._errors = []  # UserErrors that are still to be shown
         self._shownPair = None  # ids of the volume and segmentation node that the table shows
 
     # --- Set-up and end
@@ -105,8 +108,6 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         header.setSectionResizeMode(qt.QHeaderView.Stretch)
         for narrow in (0, len(self._columns) - 1):
             header.setSectionResizeMode(narrow, qt.QHeaderView.ResizeToContents)
-        header.setHighlightSections(False)
-        table.verticalHeader().setVisible(False)
 
     def _connectWidgets(self):
         ui = self.ui
@@ -116,7 +117,9 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (_("From a folder..."), self.onInstallFolder),
             (_("Get the published models..."), self.onDownloadPage),
         ):
-            self._installMenu.addAction(text).connect("triggered(bool)", slot)
+            action = qt.QAction(text, self._installMenu)
+            action.connect("triggered(bool)", slot)
+            self._installMenu.addAction(action)
         ui.installModelButton.setMenu(self._installMenu)
         for button, slot in (
             (ui.segmentButton, self.onSegment),
@@ -140,7 +143,13 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.refreshModels()
 
     def cleanup(self):
+        # After a reload of the module the old selectors live on, and must not write what they show.
+        self._setParameterNode(None)
         self._timer.stop()
+        if "accept" in self._agenda:
+            # Without the timer its thread would stand still, and the correction would be lost.
+            with slicer.util.WaitCursor(), suppress(UserError, Cancelled, TimeoutError):
+                self._agenda["accept"].wait(ACCEPT_WAIT_S)
         self._agenda.drop()
         self.removeObservers()
         self.logic.bench.close()
@@ -320,7 +329,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.updateParameterNodeFromGUI()
 
     def onMeasure(self):
-        with errorsShown():
+        with errorsShown(), slicer.util.WaitCursor():
             segmentationNode, volumeNode = self._chosenNodes()
             self._start("measure", self.logic.bench.measure(segmentationNode, volumeNode), self._showNodes)
 
@@ -360,7 +369,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # --- Correction
 
     def onAccept(self):
-        with errorsShown():
+        with errorsShown(), slicer.util.WaitCursor():
             work = self.logic.bench.accept(*self._chosenNodes(), no_nodes=self.ui.noNodesCheckBox.checked)
             self.ui.caseLabel.text = _("Storing the case...")
             self._start("accept", work, self.onAccepted)
@@ -379,7 +388,11 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._updateControls()
 
     def onTimer(self):
-        let_threads_run()
+        outside = self._agenda.outside
+        let_threads_run(briefly=outside)
+        self._timer.setInterval(POLL_OUTSIDE_MS if outside else POLL_MS)
+        if slicer.mrmlScene.IsBatchProcessing():
+            return  # Slicer runs timers in the middle of loading a scene, when nodes cannot be added or chosen
         for work in self._agenda.take_done():
             self._updateControls()
             self._finish(work)
@@ -390,14 +403,25 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _finish(self, work):
         label = self.ui.caseLabel if work.name == "accept" else self.ui.statusLabel
-        with errorsShown():
-            try:
-                work.on_value(work.pending.result())
-            except Cancelled:
-                label.text = _("Cancelled.")
-            except UserError as error:
-                label.text = error.what
-                raise
+        try:
+            work.on_value(work.pending.result())
+        except Cancelled:
+            label.text = _("Cancelled.")
+        except UserError as error:
+            label.text = error.what
+            self._showLater(error)
+        except Exception as error:
+            self._showLater(as_user_error(error))
+            raise
+
+    def _showLater(self, error):
+        # A timer does not fire while its slot shows a dialog, and all other work would stand still behind it.
+        self._errors.append(error)
+        qt.QTimer.singleShot(0, self._showErrors)
+
+    def _showErrors(self):
+        while self._errors:
+            slicer.util.errorDisplay(explain(self._errors.pop(0)))
 
     def _showProgress(self, run):
         progress, bar = run.progress, self.ui.progressBar

@@ -25,9 +25,10 @@ if importlib.util.find_spec("LNSegFMLib") is None:
     sys.path.append(str(Path(__file__).resolve().parent.parent / "LNSegFM"))
 
 from LNSegFMFineTuneLib.core.evidence import Evidence
+from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.selection import Selection
 from LNSegFMFineTuneLib.core.spec import PRESETS
-from LNSegFMFineTuneLib.core.status import ACTIVE, JobStatus
+from LNSegFMFineTuneLib.core.status import ACTIVE, RESUMABLE, JobStatus
 from LNSegFMFineTuneLib.core.workbench import JobView, Stored, Workbench
 from LNSegFMFineTuneLib.scene import parameters, wording
 from LNSegFMFineTuneLib.scene.curves import LossCurve
@@ -42,7 +43,6 @@ from LNSegFMLib.scene.views import show_module
 
 POLL_MS = 500
 TASK_MS = 25
-RESUMABLE = ("failed", "cancelled", "interrupted")
 MODIFIED = vtk.vtkCommand.ModifiedEvent
 # What the user sets of a job, with its widget.
 WIDGETS = {
@@ -150,6 +150,8 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._importing: Task | None = None
         self._jobId, self._view, self._curve = "", None, None
         self._attach = True
+        self._errors: list[UserError] = []  # still to be shown
+        self._askedForScores = False
 
     # Set-up and end
 
@@ -216,6 +218,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._pollTimer.stop()
 
     def cleanup(self) -> None:
+        self.setParameterNode(None)
         self._pollTimer.stop()
         self._taskTimer.stop()
         self._tasks = []
@@ -237,17 +240,20 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _collect(self) -> None:
         let_threads_run()
-        ended = [entry for entry in self._tasks if entry[0].done]
-        self._tasks = [entry for entry in self._tasks if entry not in ended]
-        if not self._tasks:
-            self._taskTimer.stop()
+        if slicer.mrmlScene.IsBatchProcessing():
+            return  # Slicer runs timers in the middle of loading a scene, when nodes cannot be added
         if self._importing is not None:
             self.ui.importLabel.text = wording.importing(self._importing.progress.message)
-        for task, then, failed in ended:
+        for entry in [entry for entry in self._tasks if entry[0].done]:
+            # One by one: what one entry does with its result must not cost the others theirs.
+            self._tasks.remove(entry)
+            task, then, failed = entry
             if task.error is not None:
                 failed(task.error)
             else:
                 then(task.result())
+        if not self._tasks:
+            self._taskTimer.stop()
 
     def _act(self, then: Callable[[Any], None], function: Any, *args: Any) -> Task:
         """Change something, one thing at a time, so that no job starts on a choice that is still being stored."""
@@ -264,7 +270,13 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._stored = Stored()  # so that the table is filled again as it is on the disk
         self.ui.importLabel.visible = False
         self._endAction()
-        slicer.util.errorDisplay(explain(error))
+        # A timer does not fire while its slot shows a dialog, and all other work would stand still behind it.
+        self._errors.append(error)
+        qt.QTimer.singleShot(0, self._showErrors)
+
+    def _showErrors(self) -> None:
+        while self._errors:
+            slicer.util.errorDisplay(explain(self._errors.pop(0)))
 
     # Parameters, saved with the scene
 
@@ -384,13 +396,13 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         running = [job for job, state in self._stored.jobs if state in ACTIVE]
         if running and not slicer.util.confirmOkCancelDisplay(wording.second_job_question(running)):
             return
-        if self._packagesReady():
-            fields = self.parameters()
+        fields = self.parameters()
+        if self._packagesReady(fields["method"]):
             del fields["preset"]
             self._act(self._onJobChanged, self.logic.workbench.start_job, fields.pop("base_model"), fields)
 
     def onResume(self) -> None:
-        if self._packagesReady():
+        if self._packagesReady(self._view.method):
             self._act(self._onJobChanged, self.logic.workbench.resume_job, self._jobId)
 
     def onCancel(self) -> None:
@@ -400,14 +412,19 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.watch(jobId)
         self._endAction()
 
-    def _packagesReady(self) -> bool:
-        missing = missing_packages()
+    def _packagesReady(self, method: str) -> bool:
+        also = METHODS[method].packages if method in METHODS else ()
+        missing = missing_packages(also)
         if missing and slicer.util.confirmOkCancelDisplay(wording.install_question(missing)):
             try:
-                install_packages()
+                install_packages(also)
                 missing = []
             except UserError as error:
                 slicer.util.errorDisplay(explain(error))
+        if not missing and not self._askedForScores and importlib.util.find_spec("surface_distance") is None:
+            self._askedForScores = True  # once is enough: only the NSD needs it
+            if slicer.util.confirmOkCancelDisplay(wording.scores_question()):
+                slicer.util.pip_install("surface-distance")
         return not missing
 
     def onJobChosen(self, index: int) -> None:

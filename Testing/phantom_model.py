@@ -120,7 +120,7 @@ def train(folder: Path, epochs: int) -> tuple[dict[str, Any], dict[str, Any]]:
     import torch
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    from LNSegFMFineTuneLib.engine.trainer import Trainer, seed_everything
+    from LNSegFMFineTuneLib.engine.trainer import Trainer
     from LNSegFMFineTuneLib.engine.training_data import TrainingCase, preprocess
     from LNSegFMLib.engine.networks import build_network
 
@@ -142,7 +142,7 @@ def train(folder: Path, epochs: int) -> tuple[dict[str, Any], dict[str, Any]]:
         method="full", epochs=epochs, iterations_per_epoch=ITERATIONS, learning_rate=1e-2, step_rule="momentum",
         seed=1, device="cpu",
     )
-    seed_everything(spec.seed)
+    torch.manual_seed(spec.seed)
     network = build_network(plans, "3d_fullres", dataset, deep_supervision=True)
     network.apply(network.initialize)
     trainer = Trainer.start(plans, "3d_fullres", dataset, network.state_dict(), spec, data, torch.device("cpu"))

@@ -350,6 +350,33 @@ def test_a_stored_model_finishes_its_job_even_when_the_base_has_gone(
     assert not (job.path / "checkpoint.pth").exists()
 
 
+def test_a_base_model_and_a_case_removed_during_the_training_do_not_cost_the_model(
+    own_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = with_cases(own_home, holdout=2)
+    job = new_job(home)
+    step = Trainer.step
+
+    def removing(self: Trainer) -> float:
+        if self.iteration == 3:
+            ModelStore(home.models).remove(job.spec.base_model)
+            CaseStore(home.cases).remove(job.spec.holdout[0].id, forever=True)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "step", removing)
+    assert run_here(job, monkeypatch) == 0, job.status()
+    assert set(adapted(home, job).card.metrics["cases"]) == {job.spec.holdout[1].id}
+
+
+def test_a_damaged_checkpoint_says_how_to_begin_anew(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = new_job(with_cases(own_home, holdout=0))
+    (job.path / "checkpoint.pth").write_bytes(b"PK damaged")
+    assert run_here(job, monkeypatch) == 1
+    assert "Delete checkpoint.pth" in (job.status().error or {})["todo"]
+    (job.path / "checkpoint.pth").unlink()
+    assert run_here(job, monkeypatch) == 0
+
+
 def test_a_hostile_checkpoint_in_a_job_folder_is_not_executed(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home = with_cases(own_home, holdout=0)
     job = new_job(home)

@@ -11,10 +11,14 @@ import pytest
 import SimpleITK as sitk
 
 from LNSegFMFineTuneLib.cli import main
+from LNSegFMFineTuneLib.core.jobs import JobStore
+from LNSegFMFineTuneLib.core.spec import CaseRef, JobSpec
+from LNSegFMFineTuneLib.core.writer import JobWriter
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import Geometry, read_ct
 from LNSegFMLib.core.models import ModelStore
 from LNSegFMLib.phantom import make_case
+from tiny_models import make_model
 
 QUICK = ["--device", "cpu", "--no-mirroring", "--step-size", "1.0"]
 
@@ -49,6 +53,31 @@ def test_segmenting_writes_labels_and_measurements(
     assert rows
     assert all(0 < float(row["short_axis_mm"]) <= float(row["long_axis_mm"]) for row in rows)
     assert Geometry.of(sitk.ReadImage(str(tmp_path / "l.nrrd"))) == Geometry.of(case.ct)
+
+
+@pytest.mark.parametrize("name", ["labels.dcm", "labels", "folder.nrrd"])
+def test_an_impossible_output_is_refused_before_the_work(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "folder.nrrd").mkdir()
+    # The CT does not exist: the refusal of the output must come first.
+    assert main(["segment", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / name), *QUICK]) == 1
+    assert f"{name}" in capsys.readouterr().err
+
+
+def test_a_model_is_installed_for_the_voxel_order_it_was_trained_in(own_home: Home, tmp_path: Path) -> None:
+    source = make_model(tmp_path / "results")
+    assert main(["models", "install", str(source), "--orientation", "RAS", "--name", "Ours"]) == 0
+    assert ModelStore(own_home.models).get("ours").card.orientation == "RAS"
+    assert main(["models", "install", str(source), "--orientation", "RRS"]) == 1
+
+
+def test_what_a_running_job_needs_is_not_removed(own_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    job = JobStore(own_home.jobs).create(JobSpec("phantom-demonstration", "ab", (CaseRef("case-0001", 1),)))
+    with JobWriter(job.path):
+        assert main(["models", "remove", "phantom-demonstration"]) == 1
+        assert main(["cases", "remove", "case-0001"]) == 1
+        assert capsys.readouterr().err.count(f"{job.id} works with it") == 2
 
 
 def test_a_model_travels_as_zip_folder_and_checkpoint(

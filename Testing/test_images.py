@@ -244,6 +244,19 @@ def test_what_is_no_ct_is_refused_with_reason_and_advice(name: str) -> None:
     assert caught.value.what and caught.value.why and caught.value.todo
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_voxels_that_are_not_numbers_are_found_in_every_format(tmp_path: Path, suffix: str, dtype: type) -> None:
+    """SimpleITK reads NaN from NIfTI as 0, which would pass for soft tissue."""
+    image = ct(dtype)
+    sitk.WriteImage(image, str(tmp_path / f"fine{suffix}"))
+    assert same(read_ct(tmp_path / f"fine{suffix}"), sitk.Cast(image, sitk.sitkFloat32))
+    image[1, 2, 3], image[2, 2, 2] = np.nan, np.inf
+    sitk.WriteImage(image, str(tmp_path / f"scan{suffix}"))
+    with pytest.raises(UserError, match="2 of 120 voxels are NaN or infinite"):
+        read_ct(tmp_path / f"scan{suffix}")
+
+
 @pytest.mark.parametrize("name", ["4D", "vector", "one slice", "NaN", "constant"])
 def test_what_is_no_ct_is_refused_from_a_file_too(tmp_path: Path, name: str) -> None:
     make, text = BAD[name]

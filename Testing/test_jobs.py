@@ -83,14 +83,12 @@ def started(store: JobStore, command: Command, mode: str) -> Job:
 def test_a_new_job_waits_and_is_found_again(store: JobStore) -> None:
     job = store.create(spec(name="Ours", epochs=2, iterations_per_epoch=7))
     assert job.status().state == "created" and job.status().iterations == 14
-    assert not job.can_resume
+    assert job.can_resume, "a start that was cut short must not leave the job without a way on"
     assert [found.id for found in store.list()] == [job.id]
     again = store.get(job.id)
     assert again.spec == job.spec and again.created == job.created
     with pytest.raises(UserError, match="no job"):
         store.get("../jobs")
-    with pytest.raises(UserError, match="cannot be resumed"):
-        job.resume()
 
 
 def test_jobs_are_numbered_and_unfinished_folders_do_not_count(store: JobStore) -> None:
@@ -202,6 +200,33 @@ def test_a_cancel_of_a_job_that_nobody_works_on_does_not_linger(store: JobStore,
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_models_and_cases_of_a_running_job_are_known_and_its_voxels_stay(store: JobStore, command: Command) -> None:
+    job = started(store, command, "endless")
+    (job.path / "work").mkdir()
+    case = job.spec.cases[0].id
+    assert store.users_of(model=job.spec.base_model) == store.users_of(case=case) == [job.id]
+    assert store.users_of(model="another", case="case-9999") == []
+    store.forget_voxels()
+    assert (job.path / "work").is_dir()
+    job.cancel()
+    until(lambda: job.status().state == "cancelled", "cancelled")
+    assert store.users_of(case=case) == []
+    (job.path / "work").mkdir(exist_ok=True)
+    store.forget_voxels()
+    assert not (job.path / "work").exists()
+
+
+def test_a_start_without_a_python_changes_nothing(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise UserError("There is no Python.")
+
+    monkeypatch.setattr("LNSegFMFineTuneLib.core.jobs.python_executable", none)
+    job = store.create(spec())
+    with pytest.raises(UserError, match="no Python"):
+        job.start()
+    assert job.status().state == "created"
+
+
 def test_a_killed_runner_leaves_an_interrupted_job_that_resumes(store: JobStore, command: Command) -> None:
     job = started(store, command, "endless")
     until(lambda: job.status().iteration == 3, "the job runs")
@@ -272,10 +297,11 @@ def test_a_damaged_job_file_does_not_hide_the_other_jobs(store: JobStore) -> Non
     ("field", "value"),
     [
         ("cases", ()), ("cases", (CaseRef("a", 1), CaseRef("a", 2))), ("cases", (CaseRef("a", 0),)),
-        ("holdout", (CaseRef("case-0001", 2),)), ("reference", (CaseRef("case-0001", 1),)), ("epochs", 0), ("epochs", 1.5), ("epochs", True),
+        ("holdout", (CaseRef("case-0001", 2),)), ("reference", (CaseRef("case-0001", 1),)),
+        ("epochs", 0), ("epochs", 1.5), ("epochs", True),
         ("learning_rate", 0.0), ("learning_rate", float("nan")), ("learning_rate", "0.1"), ("momentum", 1.0),
         ("gamma", 0), ("granularity", "row"), ("step_rule", "adam"), ("clip_norm", -1.0), ("seed", -1),
-        ("device", "gpu"), ("checkpoint_seconds", 0), ("loader_processes", -1), ("base_model", ""), ("name", None),
+        ("device", "gpu"), ("checkpoint_seconds", 0), ("loader_processes", -2), ("base_model", ""), ("name", None),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(field: str, value: Any) -> None:

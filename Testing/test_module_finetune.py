@@ -430,8 +430,8 @@ def test_missing_packages_are_installed_only_when_the_user_agrees(
 ) -> None:
     installed: list[bool] = []
     module = sys.modules["LNSegFMFineTune"]
-    monkeypatch.setattr(module, "missing_packages", lambda: ["torch"])
-    monkeypatch.setattr(module, "install_packages", lambda: installed.append(True))
+    monkeypatch.setattr(module, "missing_packages", lambda also: ["torch"])
+    monkeypatch.setattr(module, "install_packages", lambda also: installed.append(True))
     opened.app.choose(opened.ui.presetComboBox, "Quick")
     opened.app.answers.extend([False, True])
     opened.click("startButton")

@@ -246,6 +246,7 @@ def test_progress_tells_the_time_left_and_cancel_leaves_nothing(app: Any, widget
 def test_error_is_shown_with_reason_and_remedy(app: Any, widget: Any) -> None:
     add_ct()
     assert segment(app, widget, "refuse") is None
+    app.wait_until(lambda: app.dialogs, 60, "the error")
     assert app.dialogs == [("error", "It failed.\n\nFor a reason.\n\nDo this.")]
     assert segmentations() == []
     assert widget.ui.segmentButton.isVisible()
@@ -254,6 +255,7 @@ def test_error_is_shown_with_reason_and_remedy(app: Any, widget: Any) -> None:
 def test_crash_shows_the_last_words_and_the_next_run_works(app: Any, widget: Any) -> None:
     add_ct()
     assert segment(app, widget, "crash") is None
+    app.wait_until(lambda: app.dialogs, 60, "the error")
     assert "the very last words" in app.dialogs[0][1]
     assert segment(app, widget) is not None
 
@@ -264,6 +266,7 @@ def test_volume_that_cannot_be_segmented_is_refused(app: Any, widget: Any) -> No
     volume = add_ct()
     slicer.util.arrayFromVolume(volume)[:] = 7
     assert segment(app, widget) is None
+    app.wait_until(lambda: app.dialogs, 60, "the error")
     assert "empty" in app.dialogs[0][1]
 
 
@@ -286,6 +289,7 @@ def test_volume_removed_during_a_run_leaves_nothing(app: Any, widget: Any, monke
     run_slowly(app, widget)
     slicer.mrmlScene.RemoveNode(volume)
     app.wait_until(lambda: widget.ui.cancelButton.isHidden(), 60, "the end")
+    app.wait_until(lambda: app.dialogs, 60, "the error")
     assert "removed" in app.dialogs[0][1]
     assert segmentations() == []
 
@@ -427,6 +431,16 @@ def test_reload_ends_the_worker_and_the_new_panel_works(app: Any, widget: Any, t
     app.wait_until(lambda: fresh.ui.modelSelector.count >= 4, 5, "the models")
     assert segment(app, fresh) is not None
     assert segmentations()[0].GetName() == "CT lymph nodes"
+
+
+@pytest.mark.usefixtures("same_library_afterwards")
+def test_a_reload_right_after_accepting_loses_no_correction(app: Any, widget: Any) -> None:
+    add_ct()
+    segment(app, widget)
+    cases = widget.logic.bench.cases
+    app.click(widget.ui.acceptButton)
+    widget.onReload()
+    assert len(cases.list()) == 1
 
 
 def test_adapted_model_can_be_used_at_once(app: Any, widget: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 from collections.abc import Iterator
 from subprocess import CalledProcessError
@@ -283,7 +284,17 @@ class TestPackages:
 
         monkeypatch.delenv("LNSEGFM_PYTHON", raising=False)
         without(monkeypatch, "nnunetv2")
-        assert missing_packages() == ["nnunetv2"]
+        assert missing_packages() == ["nnunetv2>=2.6,<3"]
+        assert missing_packages(["no_such_package"]) == ["nnunetv2>=2.6,<3", "no_such_package"]
+
+    def test_versions_that_do_not_do_count_as_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from LNSegFMLib.scene.packages import missing_packages
+
+        monkeypatch.delenv("LNSEGFM_PYTHON", raising=False)
+        assert missing_packages() == []
+        version = importlib.metadata.version
+        monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.4.1" if name == "torch" else version(name))
+        assert missing_packages() == ["torch>=2.6,!=2.9.*"]
 
     def test_another_python_is_not_judged_by_this_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from LNSegFMLib.scene.packages import missing_packages

@@ -50,7 +50,8 @@ class Study:
         """Return the mean DSC on the test scans, without mirroring."""
         from LNSegFMLib.engine.predictor import Predictor, Quality
 
-        predictor, scores = Predictor(self.base, torch.device("cpu"), weights=weights), []
+        predictor, scores = Predictor(self.base, torch.device("cpu")), []
+        predictor.replace_weights(weights)
         for seed in TEST_SEEDS:
             case = make_case(DOMAIN, seed)
             found = predictor.segment(case.ct, Quality(mirroring=False))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
+from own_folder import empty_own_folder
 from tqdm import tqdm
 
 from LNSegFMFineTuneLib.cli.adaptation_commands import follow
@@ -84,10 +84,10 @@ def run_story(folder: Path, *, iterations: int) -> Story:
     """Run the main job in an empty home below ``folder``.
 
     Args:
-        folder: Is deleted first.
+        folder: Is emptied first, if an earlier run made it.
         iterations: Of the fine-tuning.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    empty_own_folder(folder)
     home = Home((folder / "home").absolute())
     models, cases = ModelStore(home.models), CaseStore(home.cases)
     install_bundled(models)

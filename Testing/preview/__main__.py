@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
+
+from own_folder import empty_own_folder
 
 import standin
 from preview.walk import DOMAIN, REPOSITORY, Settings, Walk
@@ -19,8 +20,7 @@ def main() -> None:
     parser.add_argument("--pictures", action="store_true", help="write pictures even where there is a display")
     options = parser.parse_args()
     has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or sys.platform != "linux"
-    shutil.rmtree(options.output, ignore_errors=True)
-    options.output.mkdir(parents=True)
+    empty_own_folder(options.output)
     os.environ["LNSEGFM_HOME"] = str((options.output / "home").absolute())
     if has_display and not options.pictures:
         _play()

@@ -21,12 +21,20 @@ class Agenda:
 
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
+        self._dropped: list[Pending] = []
 
     def __contains__(self, name: str) -> bool:
         return name in self._works
 
     def __bool__(self) -> bool:
-        return bool(self._works)
+        """Whether any work goes on, be it dropped: it still has to end and to clear away its files."""
+        self._dropped = [pending for pending in self._dropped if not pending.done]
+        return bool(self._works or self._dropped)
+
+    @property
+    def outside(self) -> bool:
+        """Whether all the work is other processes' at the moment."""
+        return all(pending.outside for pending in (*self._dropped, *(work.pending for work in self._works.values())))
 
     def __getitem__(self, name: str) -> Pending:
         return self._works[name].pending
@@ -45,7 +53,9 @@ class Agenda:
         """Cancel work and forget it, all of it when no name is given; its value goes nowhere."""
         for name in names or tuple(self._works):
             if name in self._works:
-                self._works.pop(name).pending.cancel()
+                pending = self._works.pop(name).pending
+                pending.cancel()
+                self._dropped.append(pending)
 
     def take_done(self) -> list[Work]:
         """Return the work that has ended since the last call; it goes on no longer."""

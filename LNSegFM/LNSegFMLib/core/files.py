@@ -10,13 +10,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from LNSegFMLib.core.errors import UserError
 
 _REPLACE_ATTEMPTS = 40
+_ABANDONED_S = 24 * 3600.0
 
 
 def replace(source: Path, target: Path) -> None:
@@ -67,8 +68,10 @@ def check_writable(path: Path) -> None:
     """Find out before long work whether its result can be written to ``path``.
 
     Raises:
-        UserError: The folder cannot be made or written to.
+        UserError: The folder cannot be made or written to, or ``path`` is a folder itself.
     """
+    if path.is_dir():
+        raise UserError(f"{path.name} cannot be written.", "It is a folder.", "Choose the name of a file.")
     try:
         write_atomic(path.with_name(f".try-{path.name}"), Path.touch)
         path.with_name(f".try-{path.name}").unlink()
@@ -83,6 +86,14 @@ def sha256(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sweep_abandoned(folder: Path) -> None:
+    """Delete what killed processes left of unfinished work in ``folder``; nothing takes a day that works there."""
+    for rest in folder.glob(".tmp-*"):
+        with suppress(OSError):
+            if time.time() - rest.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
 
 
 @contextmanager

@@ -42,6 +42,11 @@ class Home:
         """Folder of fine-tuning jobs."""
         return self.root / "jobs"
 
+    @property
+    def exchange(self) -> Path:
+        """Folder of volumes on their way to the worker and back."""
+        return self.root / "exchange"
+
 
 def _user_data_folder() -> Path:
     # Own lines, not platformdirs: the modules must open in a Slicer into which nothing was installed yet, and must

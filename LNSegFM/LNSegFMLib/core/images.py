@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from LNSegFMLib.core.dicom_series import check_grey_scale, read_series
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import write_atomic
-from LNSegFMLib.core.nifti import check_whole
+from LNSegFMLib.core.nifti import check_whole, count_not_finite
 
 _SINGLE_FILE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 _SHEAR_TOLERANCE = 1e-3
@@ -158,14 +158,19 @@ def check_ct(image: sitk.Image) -> None:
     # One pass each: minimum and maximum also turn NaN where any voxel is NaN.
     lowest, highest = values.min(), values.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
-        raise UserError(
-            "The image holds values that are not finite numbers.",
-            f"{np.count_nonzero(~np.isfinite(values))} of {values.size} voxels are NaN or infinite.",
-            "Export the CT again, or replace these voxels (by -1000 HU, air, where nothing was measured).",
-        )
+        _refuse_not_finite(int(np.count_nonzero(~np.isfinite(values))), values.size)
     if lowest == highest:
         raise UserError(
             "The image is empty.", f"All its voxels have the value {lowest}.", "Choose a volume that shows a CT."
+        )
+
+
+def _refuse_not_finite(count: int, voxels: int) -> None:
+    if count:
+        raise UserError(
+            "The image holds values that are not finite numbers.",
+            f"{count} of {voxels} voxels are NaN or infinite.",
+            "Export the CT again, or replace these voxels (by -1000 HU, air, where nothing was measured).",
         )
 
 
@@ -181,12 +186,7 @@ def write_image(image: sitk.Image, path: Path, *, compress: bool = True) -> None
         UserError: Another suffix, or the file cannot be written.
     """
     path = Path(path)
-    if not path.name.lower().endswith(_SINGLE_FILE_SUFFIXES):
-        raise UserError(
-            f"The image cannot be written as {path.name}.",
-            "Only formats that keep everything in one file are written.",
-            f"Choose a name that ends in {', '.join(_SINGLE_FILE_SUFFIXES)}.",
-        )
+    check_image_name(path)
     bare = _without_metadata(image)
 
     def write(temporary: Path) -> None:
@@ -200,6 +200,20 @@ def write_image(image: sitk.Image, path: Path, *, compress: bool = True) -> None
         raise UserError(
             f"{path.name} could not be written.", reason(error), "Check that the folder may be written and has space."
         ) from error
+
+
+def check_image_name(path: Path) -> None:
+    """Check that `write_image` knows the format that a file's name asks for.
+
+    Raises:
+        UserError: It does not.
+    """
+    if not path.name.lower().endswith(_SINGLE_FILE_SUFFIXES):
+        raise UserError(
+            f"The image cannot be written as {path.name}.",
+            "Only formats that keep everything in one file are written.",
+            f"Choose a name that ends in {', '.join(_SINGLE_FILE_SUFFIXES)}.",
+        )
 
 
 def labels_on(image: sitk.Image, array: np.ndarray) -> sitk.Image:
@@ -260,6 +274,8 @@ def _execute(reader: sitk.ImageFileReader, path: Path) -> sitk.Image:
 def _read_file(path: Path, notes: list[str]) -> sitk.Image:
     reader = sitk.ImageFileReader()
     image = _execute(reader, path)
+    if _is_nifti(path) and "float" in image.GetPixelIDTypeAsString():
+        _refuse_not_finite(count_not_finite(path), image.GetNumberOfPixels())
     tags = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
     check_grey_scale(tags.get("0028|0004", ""))
     modality = tags.get("0008|0060", "CT")

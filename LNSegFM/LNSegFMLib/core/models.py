@@ -21,7 +21,7 @@ from typing import Any
 
 from LNSegFMLib.core.archive import extract_zip
 from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.core.files import new_folder, read_json, replace, sha256, write_atomic, write_json
+from LNSegFMLib.core.files import new_folder, read_json, replace, sha256, sweep_abandoned, write_atomic, write_json
 from LNSegFMLib.core.home import free_id
 
 CARD = "model.json"
@@ -178,6 +178,7 @@ class ModelStore:
             UserError: A file that the card promises was not put there; or what ``fill`` raises.
         """
         self.root.mkdir(parents=True, exist_ok=True)
+        sweep_abandoned(self.root)
         with tempfile.TemporaryDirectory(prefix=".tmp-", dir=self.root, ignore_cleanup_errors=True) as folder:
             staging = Path(folder) / "model"
             staging.mkdir()

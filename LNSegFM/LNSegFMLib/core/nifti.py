@@ -1,4 +1,4 @@
-"""Telling a whole NIfTI file from a truncated one, which SimpleITK reads and writes without a word."""
+"""What SimpleITK does not say of NIfTI files: that voxels are missing at the end, or are not numbers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 from LNSegFMLib.core.errors import UserError
 
 _BLOCK = 1 << 20
+# NIfTI-1's datatype codes.
+_FLOAT_TYPES = {16: "f4", 64: "f8"}
 
 
 def check_whole(path: Path) -> None:
@@ -29,6 +33,25 @@ def check_whole(path: Path) -> None:
     except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
         why = str(error) or "It ends too early."
     raise UserError(f"{path.name} is damaged.", why, "Copy, download or export the file again; check the disk's space.")
+
+
+def count_not_finite(path: Path) -> int:
+    """Return how many voxels of a ``.nii`` or ``.nii.gz`` file are NaN or infinite; SimpleITK reads them as 0."""
+    with _opened(path) as stream:
+        header = stream.read(352)
+        order = next((order for order in "<>" if struct.unpack_from(f"{order}i", header) == (348,)), "")
+        if not order:
+            return 0
+        (code,) = struct.unpack_from(f"{order}h", header, 70)
+        if code not in _FLOAT_TYPES:
+            return 0
+        (offset,) = struct.unpack_from(f"{order}f", header, 108)
+        stream.read(max(0, int(offset) - 352))
+        kind, found = np.dtype(f"{order}{_FLOAT_TYPES[code]}"), 0
+        while block := stream.read(_BLOCK):
+            values = np.frombuffer(block[: len(block) // kind.itemsize * kind.itemsize], kind)
+            found += int(np.count_nonzero(~np.isfinite(values)))
+    return found
 
 
 def _opened(path: Path) -> IO[bytes] | gzip.GzipFile:

@@ -12,6 +12,8 @@ import SimpleITK as sitk
 
 from LNSegFMLib.core.background import Progress, Task
 from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.files import sweep_abandoned
+from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import Geometry, check_ct, write_image
 from LNSegFMLib.core.nodes import LymphNode, measure
 from LNSegFMLib.core.worker_client import WorkerClient, WorkerRequest
@@ -94,11 +96,17 @@ class SegmentRun(Task):
         image = self._read_image()
         check_ct(image)
         self._stop_if_cancelled()
-        with tempfile.TemporaryDirectory(prefix="lnsegfm-", ignore_cleanup_errors=True) as folder:
+        # Not in the system's folder for such files: a crash would leave the patient's CT where nobody looks for it.
+        room = Home.default().exchange
+        room.mkdir(parents=True, exist_ok=True)
+        sweep_abandoned(room)
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=room, ignore_cleanup_errors=True) as folder:
             source, target = Path(folder) / "image.nrrd", Path(folder) / "labels.nrrd"
             write_image(image, source, compress=False)
             self._stop_if_cancelled()
+            self.outside = True
             answer = self._ask(source, target)
+            self.outside = False
             labels = sitk.ReadImage(str(target))
         if not Geometry.of(labels).matches(Geometry.of(image)):
             raise UserError("The segmentation cannot be used.", "Its grid is not that of the CT.", "Try again.")

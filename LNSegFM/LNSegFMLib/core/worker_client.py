@@ -32,6 +32,8 @@ Inbox = queue.SimpleQueue[tuple["_WorkerProcess | None", "Message | None"]]
 class WorkerRequest(Pending):
     """One request to the worker, see `WorkerClient.request`."""
 
+    outside = True
+
     def __init__(self, number: int, op: str, arguments: dict[str, Any], wake: Callable[[], None]) -> None:
         super().__init__()
         self.number = number
@@ -244,7 +246,7 @@ class _WorkerProcess:
             self.kill()
             code = self._popen.returncode
         last_lines = "\n".join(self.log_tail(LOG_LINES))
-        why = _describe(code) + (f" Its last lines were:\n{last_lines}" if last_lines else "")
+        why = _describe(code, last_lines) + (f" Its last lines were:\n{last_lines}" if last_lines else "")
         return UserError(
             "The segmentation process ended unexpectedly.", why,
             "Try again; a fresh process is started for the next request.",
@@ -301,11 +303,14 @@ def _parse(line: bytes) -> Message | None:
     return message if isinstance(message, dict) and "event" in message else None
 
 
-def _describe(code: int | None) -> str:
+def _describe(code: int | None, last_lines: str) -> str:
     if code is None:
         return "It had to be killed."
     if code < 0 and os.name != "nt":
         name = signal.Signals(-code).name if -code in {item.value for item in signal.Signals} else str(-code)
         hint = ", as the system does when memory runs out" if name == "SIGKILL" else ""
         return f"It was ended by the signal {name}{hint}."
+    if "exit abnormally" in last_lines:
+        # Slicer starts Python through a launcher, which keeps the signal to itself.
+        return "It was ended by the system, most often because memory ran out."
     return f"Its exit code was {code if abs(code) < 1 << 16 else hex(code & 0xFFFFFFFF)}."

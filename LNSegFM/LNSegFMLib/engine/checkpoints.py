@@ -114,7 +114,8 @@ def save_checkpoint(
 
 def write_tensors(content: Any, path: Path) -> None:
     """Write with ``torch.save``, which hides why it failed when it is given a path: a full disk stays an `OSError`."""
-    with path.open("wb", buffering=0) as stream:
+    # torch.save does not look at how much of a block an unbuffered file took; a buffered one takes all or raises.
+    with path.open("wb") as stream:
         torch.save(content, stream)
 
 

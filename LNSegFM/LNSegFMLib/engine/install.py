@@ -42,7 +42,9 @@ class _Source:
     configuration: str = ""
 
 
-def install_model(store: ModelStore, source: Path, *, name: str = "", kind: str = "foundation") -> ModelInfo:
+def install_model(
+    store: ModelStore, source: Path, *, name: str = "", kind: str = "foundation", orientation: str = ""
+) -> ModelInfo:
     """Check a model and copy it into the store, free of everything but weights, plans and dataset description.
 
     Args:
@@ -50,23 +52,33 @@ def install_model(store: ModelStore, source: Path, *, name: str = "", kind: str 
         source: nnU-Net results folder (or a folder that holds exactly one), a zip of it, or ``checkpoint_*.pth``.
         name: Display name; made from the source's name when empty.
         kind: See `LNSegFMLib.core.models.KINDS`.
+        orientation: Voxel order of the images it was trained on, as SimpleITK's ``DICOMOrient`` names it. By default
+            RAS for nnU-Net's readers that reorient, and else LPS, the order in which DICOM CTs are stored; nnU-Net does
+            not record it.
 
     Raises:
         UserError: Nothing installable found, unsafe content, plans that are not accepted, or weights that do not fit.
             The store is left as it was.
     """
+    if orientation and not _is_orientation(orientation):
+        raise UserError(
+            f"The voxel order '{orientation}' is not known.", "It needs one of L/R, one of P/A and one of S/I.",
+            "Say for example LPS (as in DICOM) or RAS (as in many NIfTI files).",
+        )
     source = Path(source).absolute()
-    with _located(source) as found:
+    with _located(source, store.root) as found:
         wish = name or (source.stem if source.suffix.lower() in (".zip", ".pth") else source.name)
-        return store.add(wish, lambda staging: _stage(found, staging, wish, kind))
+        return store.add(wish, lambda staging: _stage(found, staging, wish, kind, orientation))
 
 
 @contextmanager
-def _located(source: Path) -> Iterator[_Source]:
+def _located(source: Path, room: Path) -> Iterator[_Source]:
     if source.is_dir():
         yield _in_folder(source)
     elif source.suffix.lower() == ".zip" and source.is_file():
-        with tempfile.TemporaryDirectory(prefix="lnsegfm-") as folder:
+        # In the store, which clears away what an interrupted installation leaves, and is as large as models need.
+        room.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=room, ignore_cleanup_errors=True) as folder:
             extract_zip(source, Path(folder))
             yield _in_folder(Path(folder))
     elif source.suffix.lower() == ".pth" and source.is_file():
@@ -145,7 +157,11 @@ def _mirroring_axes(checkpoint: dict[str, Any], name: str) -> tuple[int, ...] | 
     return tuple(int(axis) for axis in axes)
 
 
-def _stage(found: _Source, staging: Path, name: str, kind: str) -> ModelCard:
+def _is_orientation(code: str) -> bool:
+    return len(code) == 3 and all(sum(letter in axis for letter in code) == 1 for axis in ("LR", "PA", "SI"))
+
+
+def _stage(found: _Source, staging: Path, name: str, kind: str, orientation: str) -> ModelCard:
     plans, dataset = found.plans, found.dataset
     configuration = architecture = trainer = ""
     stock = True
@@ -176,7 +192,8 @@ def _stage(found: _Source, staging: Path, name: str, kind: str) -> ModelCard:
     write_json(staging / "plans.json", plans)
     write_json(staging / "dataset.json", dataset)
     # nnU-Net's two readers that reorient both bring images to RAS.
-    orientation = "RAS" if str(plans.get("image_reader_writer")).endswith("WithReorient") else "LPS"
+    reoriented = str(plans.get("image_reader_writer")).endswith("WithReorient")
+    orientation = orientation or ("RAS" if reoriented else "LPS")
     return ModelCard(
         name=name, kind=kind, architecture=architecture, configuration=configuration,
         folds=tuple(found.checkpoints), orientation=orientation, trainer=trainer or "nnUNetTrainer",

@@ -80,7 +80,8 @@ class Operations:
     def _predictor(self, model_id: str, device: Any) -> Predictor:
         model = self._store.get(model_id)
         loaded = self._loaded
-        if loaded is None or loaded.model.sha256 != model.sha256 or loaded.device != device:
+        # The same weights may be installed twice, under two names and with two cards.
+        if loaded is None or loaded.model != model or loaded.device != device:
             self._loaded = None
             loaded = self._loaded = Predictor(self._store.verify(model_id), device)
         return loaded

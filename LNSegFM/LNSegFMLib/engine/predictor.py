@@ -56,15 +56,12 @@ class Predictor:
     Args:
         model: An installed model whose files were verified.
         device: Where the network runs.
-        weights: State dict to use instead of the model's own, of the same network; it may have adapters.
 
     Raises:
         UserError: Plans or checkpoint are not accepted, or do not fit each other.
     """
 
-    def __init__(
-        self, model: ModelInfo, device: torch.device, *, weights: dict[str, torch.Tensor] | None = None
-    ) -> None:
+    def __init__(self, model: ModelInfo, device: torch.device) -> None:
         self.model = model
         self.device = device
         plans, self._dataset = read_json(model.path / "plans.json"), read_json(model.path / "dataset.json")
@@ -79,16 +76,22 @@ class Predictor:
             check_weights(own, plans, configuration, self._dataset, path.name)
             self._folds.append(own)
             self._mirror_axes = tuple(checkpoint.get("inference_allowed_mirroring_axes") or ())
-        if weights is not None:
-            self._folds = [weights]
-        fit_adapters(self._network, self._folds[0])
-        self._network.load_state_dict(self._folds[0])
-        self._network.to(device).eval()
+        self._use(self._folds[0])
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = True
         self._plans = PlansManager(copy.deepcopy(plans))
         self._configuration = self._plans.get_configuration(configuration)
         self._labels = self._plans.get_label_manager(self._dataset)
+
+    def replace_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Go on with other weights of the same network, to which adapters may have been added."""
+        self._folds = [weights]
+        self._use(weights)
+
+    def _use(self, weights: dict[str, torch.Tensor]) -> None:
+        fit_adapters(self._network, weights)
+        self._network.load_state_dict(weights)
+        self._network.to(self.device).eval()
 
     def segment(
         self,
@@ -142,7 +145,7 @@ class Predictor:
         total: torch.Tensor | None = None
         for weights in self._folds:
             if len(self._folds) > 1:
-                self._network.load_state_dict(weights)
+                self._use(weights)
             logits = window.predict(self._network, data, self.device, progress)
             total = logits if total is None else total + logits
         assert total is not None

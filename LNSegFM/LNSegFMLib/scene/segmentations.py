@@ -81,7 +81,9 @@ def add_segmentation(labelmap: Labelmap, volume_node: Any, names: Callable[[int]
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
         node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
         _put_beside(node, volume_node, scene)
-        _fill(node.GetSegmentation(), labelmap, ijk_to_ras_of(volume_node), names)
+        # Tables and views follow once, not for every lymph node.
+        with slicer.util.NodeModify(node):
+            _fill(node.GetSegmentation(), labelmap, ijk_to_ras_of(volume_node), names)
     except Exception:
         remove_segmentation(node)
         raise

@@ -14,6 +14,8 @@ from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.images import Geometry
 
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
+# Window and level in HU.
+_SOFT_TISSUE = (400.0, 40.0)
 
 
 def matrix_of(vtk_matrix: Any) -> np.ndarray:
@@ -110,6 +112,10 @@ def add_volume(image: sitk.Image, name: str) -> Any:
     ijk_to_ras[:3, :3] = _RAS_FROM_LPS @ geometry.matrix
     ijk_to_ras[:3, 3] = _RAS_FROM_LPS @ np.asarray(geometry.origin)
     node.SetIJKToRASMatrix(vtk_matrix_of(ijk_to_ras))
-    slicer.util.updateVolumeFromArray(node, sitk.GetArrayFromImage(image))
+    # Before the voxels, for which it would look for a window and level of its own, which takes long in a large CT.
     node.CreateDefaultDisplayNodes()
+    display_node = node.GetDisplayNode()
+    display_node.SetAutoWindowLevel(False)
+    display_node.SetWindowLevel(*_SOFT_TISSUE)
+    slicer.util.updateVolumeFromArray(node, sitk.GetArrayViewFromImage(image))
     return node

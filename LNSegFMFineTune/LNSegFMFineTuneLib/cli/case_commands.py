@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from LNSegFMFineTuneLib.cli.removal import refuse_while_used
+from LNSegFMFineTuneLib.core.jobs import JobStore
 from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import read_ct, read_labels
@@ -60,7 +62,11 @@ def _import(options: argparse.Namespace) -> None:
 
 
 def _remove(options: argparse.Namespace) -> None:
+    jobs = JobStore(Home.default().jobs)
+    refuse_while_used(f"case '{options.case}'", jobs.users_of(case=options.case))
     _store().remove(options.case, forever=options.forever)
+    if options.forever:
+        jobs.forget_voxels()
     print(f"Deleted {options.case}" if options.forever else f"Removed {options.case}; 'restore' brings it back")
 
 

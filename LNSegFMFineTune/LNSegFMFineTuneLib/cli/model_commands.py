@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from LNSegFMFineTuneLib.cli.removal import refuse_while_used
+from LNSegFMFineTuneLib.core.jobs import JobStore
 from LNSegFMLib.core.catalogue import install_bundled, published_models
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelStore
@@ -20,6 +22,10 @@ def add_to(commands: Any) -> None:
     install = actions.add_parser("install", help="results folder, zip of it, or checkpoint .pth")
     install.add_argument("source", type=Path)
     install.add_argument("--name", default="", help="display name")
+    install.add_argument(
+        "--orientation", default="", metavar="LPS|RAS|...",
+        help="voxel order of the images it was trained on (default: RAS for nnU-Net's readers that reorient, else LPS)",
+    )
     install.set_defaults(run=_install)
     for name, action, text in (
         ("verify", _verify, "compare a model's files with their SHA-256"),
@@ -58,7 +64,9 @@ def _published(options: argparse.Namespace) -> None:
 def _install(options: argparse.Namespace) -> None:
     from LNSegFMLib.engine.install import install_model
 
-    model = install_model(ModelStore(Home.default().models), options.source, name=options.name)
+    model = install_model(
+        ModelStore(Home.default().models), options.source, name=options.name, orientation=options.orientation
+    )
     print(f"Installed '{model.name}' as {model.id} ({model.card.architecture}, SHA-256 {model.sha256})")
 
 
@@ -69,6 +77,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _remove(options: argparse.Namespace) -> None:
     store = _store()
+    refuse_while_used(f"model '{options.model}'", JobStore(Home.default().jobs).users_of(model=options.model))
     children = store.descendants(options.model)
     store.remove(options.model)
     print(f"Removed {options.model}")

@@ -13,6 +13,7 @@ from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import check_writable
 from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.images import check_image_name
 from LNSegFMLib.core.models import ModelStore
 
 
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
     installed = store.list()
     if not installed:
         raise UserError("No model is installed.", "", "Type: lnsegfm models install FOLDER_OR_ZIP_OR_PTH")
+    check_image_name(options.output)
     for path in filter(None, (options.output, options.nodes)):
         check_writable(path)
     model = options.model or installed[-1].id

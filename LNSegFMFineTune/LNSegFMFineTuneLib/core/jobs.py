@@ -16,7 +16,19 @@ from typing import Any
 import LNSegFMFineTuneLib
 from LNSegFMFineTuneLib.core.progress import ProgressReader
 from LNSegFMFineTuneLib.core.spec import JobSpec
-from LNSegFMFineTuneLib.core.status import CANCEL, JOB, LAUNCH, LOG, PROGRESS, RUN_LOCK, START_LOCK, STATUS, JobStatus
+from LNSegFMFineTuneLib.core.status import (
+    CANCEL,
+    JOB,
+    LAUNCH,
+    LOG,
+    PROGRESS,
+    RESUMABLE,
+    RUN_LOCK,
+    START_LOCK,
+    STATUS,
+    WORK,
+    JobStatus,
+)
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import new_folder, read_json, write_json
 from LNSegFMLib.core.files import replace as move
@@ -89,8 +101,8 @@ class Job:
 
     @property
     def can_resume(self) -> bool:
-        """Whether `resume` makes sense: it was started, is not done, and nobody works on it."""
-        return self.status().state in ("failed", "cancelled", "interrupted")
+        """Whether `resume` makes sense: it is not done, and nobody works on it."""
+        return self.status().state in RESUMABLE
 
     def start(self, command: Sequence[str] | None = None) -> None:
         """Start the runner as a process that outlives this one.
@@ -177,6 +189,10 @@ class Job:
             raise self._refusal("is running already", "Wait for it, or cancel it first.")
 
     def _launch(self, command: Sequence[str] | None) -> None:
+        # First, because without a Python to run nothing may say that a start is under way.
+        command = command or [
+            python_executable(), "-m", "LNSegFMFineTuneLib.engine.runner", str(self.path.absolute())
+        ]
         before = self._read_status()
         (self.path / CANCEL).unlink(missing_ok=True)
         (self.path / LAUNCH).unlink(missing_ok=True)
@@ -188,9 +204,8 @@ class Job:
         environment = child_environment(
             [package_folder(LNSegFMFineTuneLib.__file__)], {"LNSEGFM_HOME": str(self.path.absolute().parent.parent)}
         )
-        default = [python_executable(), "-m", "LNSegFMFineTuneLib.engine.runner", str(self.path.absolute())]
         try:
-            pid = start_detached(command or default, environment, self.path / LOG)
+            pid = start_detached(command, environment, self.path / LOG)
         except OSError as error:
             reason = UserError("The job's process cannot be started.", f"{error}.", "Check the installation.")
             failed = replace(starting, state="failed", message=reason.what, error=reason.to_json())
@@ -215,13 +230,32 @@ class JobStore:
     def create(self, spec: JobSpec) -> Job:
         """Make a job; it waits to be started."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.root / ".lock", wait_s=10.0):
-            number = 1 + max((number for number, _ in _numbered(self.root)), default=0)
-            target = self.root / f"job-{number:04d}-{secrets.token_hex(3)}"
-            created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            with new_folder(target) as staging:
-                write_json(staging / JOB, {"created": created, "spec": spec.to_json()})
+        try:
+            with FileLock(self.root / ".lock", wait_s=10.0):
+                number = 1 + max((number for number, _ in _numbered(self.root)), default=0)
+                target = self.root / f"job-{number:04d}-{secrets.token_hex(3)}"
+                created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+                with new_folder(target) as staging:
+                    write_json(staging / JOB, {"created": created, "spec": spec.to_json()})
+        except LockHeld as error:
+            raise UserError(
+                "The job cannot be made.", "Another process has been making one for 10 s.", "Try again in a moment."
+            ) from error
         return Job(target)
+
+    def users_of(self, *, model: str = "", case: str = "") -> list[str]:
+        """Return the ids of the jobs being worked on that need a model or a case."""
+        return [
+            job.id for job in self.list()
+            if job.status().active
+            and (job.spec.base_model == model or case in {ref.id for ref in (*job.spec.cases, *job.spec.measured)})
+        ]
+
+    def forget_voxels(self) -> None:
+        """Delete the preprocessed CTs that jobs left when they were killed; a resumed job makes them anew."""
+        for job in self.list():
+            if not job.status().active:
+                shutil.rmtree(job.path / WORK, ignore_errors=True)
 
     def list(self) -> list[Job]:
         """Return the jobs, oldest first; folders that are not complete or cannot be read are left out."""

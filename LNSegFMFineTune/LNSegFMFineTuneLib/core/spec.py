@@ -56,7 +56,8 @@ class JobSpec:
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
         name: Display name of the model that is made; empty for one after the base model.
         checkpoint_seconds: Seconds between two checkpoints, at most.
-        loader_processes: Processes that prepare patches; 0 for none besides the job's own.
+        loader_processes: Processes that prepare patches; 0 for none besides the job's own, -1 to choose by the device.
+            The patches are the same however many there are.
 
     Raises:
         UserError: A value that makes no sense; the message names the field.
@@ -83,7 +84,7 @@ class JobSpec:
     device: str = "auto"
     name: str = ""
     checkpoint_seconds: float = 60.0
-    loader_processes: int = 0
+    loader_processes: int = -1
 
     def __post_init__(self) -> None:
         for name in _CASE_FIELDS:
@@ -181,9 +182,11 @@ def _check_ranges(spec: JobSpec) -> None:
     for name in ("learning_rate", "clip_norm", "checkpoint_seconds"):
         if getattr(spec, name) <= 0:
             raise _refusal(name, f"must be greater than 0, not {getattr(spec, name)}")
-    for name in ("weight_decay", "poly_exponent", "seed", "loader_processes"):
+    for name in ("weight_decay", "poly_exponent", "seed"):
         if getattr(spec, name) < 0:
             raise _refusal(name, f"must not be negative, but is {getattr(spec, name)}")
+    if spec.loader_processes < -1:
+        raise _refusal("loader_processes", f"must be at least -1, not {spec.loader_processes}")
     if not 0 <= spec.momentum < 1:
         raise _refusal("momentum", f"must be at least 0 and less than 1, not {spec.momentum}")
     for name, choices in (("method", METHODS), ("granularity", GRANULARITIES), ("step_rule", STEP_RULES)):

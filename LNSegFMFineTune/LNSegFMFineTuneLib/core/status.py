@@ -15,9 +15,11 @@ RUN_LOCK = "run.lock"
 START_LOCK = "start.lock"
 LAUNCH = "launch.json"
 RESERVE = "reserve"
+WORK = "work"
 
 ACTIVE = ("starting", "running")
 ENDED = ("done", "failed", "cancelled")
+RESUMABLE = ("created", "failed", "cancelled", "interrupted")
 STATES = ("created", *ACTIVE, *ENDED, "interrupted")
 
 

@@ -40,12 +40,13 @@ class Stored:
 
 @dataclass(frozen=True)
 class JobView:
-    """A job at one moment: its status, all rows of its progress, and the end of its log where it was asked for."""
+    """A job at one moment: its status, all rows of its progress, the end of its log where asked for, its method."""
 
     id: str
     status: JobStatus
     rows: Sequence[dict[str, Any]]
     log: str
+    method: str
 
 
 class Workbench:
@@ -82,7 +83,7 @@ class Workbench:
             self._job = self._jobs().get(job_id)
         status = self._job.status()
         log = "\n".join(self._job.log_tail(_LOG_LINES)) if with_log else ""
-        return JobView(job_id, status, self._job.progress(), log)
+        return JobView(job_id, status, self._job.progress(), log, self._job.spec.method)
 
     def start_job(self, base_model: str, fields: dict[str, Any]) -> str:
         """Make a job from the cases as they are sorted now, start it and return its id.

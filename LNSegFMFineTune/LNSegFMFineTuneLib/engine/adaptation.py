@@ -8,6 +8,7 @@ import platform
 import shutil
 import time
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,16 @@ class Adaptation:
             self._device, reason = choose_device(self._spec.device)
             self._writer.status(device=f"{self._device.type}: {reason}", iterations=self._spec.steps)
             self._base = self._verified_base()
+            # Read once: a base model that is removed meanwhile must not cost a training that is nearly done.
+            self._content = BaseContent.read(self._base)
+            self._predictor = Predictor(self._base, self._device)
             before = self._score("before", None)
             trainer = self._prepared()
             self._train(trainer)
             weights = finite(trainer.weights())
             del trainer
             metrics = self._metrics(before, self._score("after", weights))
-            finished = self._store(weights, metrics, count_updates(self._base_weights(), weights))
+            finished = self._store(weights, metrics, count_updates(self._content.weights, weights))
         (self._folder / CHECKPOINT).unlink(missing_ok=True)
         self._writer.done(finished.id, finished.card.metrics)
 
@@ -105,7 +109,7 @@ class Adaptation:
     def _prepared(self) -> Trainer:
         spec, base = self._spec, self._base
         self._stage("Preparing cases")
-        plans, dataset = read_json(base.path / "plans.json"), self._dataset()
+        plans, dataset = self._content.plans, self._dataset()
         data = self._folder / "work" / "cases"
         # nnU-Net reads pickles from this folder: only what this very process wrote may lie there.
         shutil.rmtree(data.parent, ignore_errors=True)
@@ -116,7 +120,7 @@ class Adaptation:
             lambda case: self._stage("Preparing cases", case),
         )
         trainer = Trainer.start(
-            plans, base.card.configuration, dataset, self._base_weights(), spec, data, self._device
+            plans, base.card.configuration, dataset, self._content.weights, spec, data, self._device
         )
         if (self._folder / CHECKPOINT).is_file():
             trainer.restore(self._folder / CHECKPOINT)
@@ -124,14 +128,10 @@ class Adaptation:
 
     def _dataset(self) -> dict[str, Any]:
         """The base model's description of the labels; with the label for what nobody looked at, where there is one."""
-        dataset = read_json(self._base.path / "dataset.json")
+        dataset = copy.deepcopy(self._content.dataset)
         if any(self._cases.get(case.id).is_partial(case.version) for case in self._spec.cases):
             dataset["labels"]["ignore"] = IGNORE
         return dataset
-
-    def _base_weights(self) -> Weights:
-        path = self._base.checkpoint(self._base.card.folds[0])
-        return network_weights(load_checkpoint(path), path.name)
 
     def _train(self, trainer: Trainer) -> None:
         spec, writer = self._spec, self._writer
@@ -161,17 +161,16 @@ class Adaptation:
 
     def _store(self, weights: Weights, metrics: dict[str, Any], counts: dict[str, int]) -> ModelInfo:
         self._stage("Storing the adapted model")
-        spec, base = self._spec, self._base
-        plans, dataset = read_json(base.path / "plans.json"), read_json(base.path / "dataset.json")
+        spec, base, content = self._spec, self._base, self._content
         configuration = base.card.configuration
-        mirroring = load_checkpoint(base.checkpoint(base.card.folds[0])).get("inference_allowed_mirroring_axes")
 
         def fill(staging: Path) -> ModelCard:
-            write_json(staging / "plans.json", plans)
-            write_json(staging / "dataset.json", dataset)
+            write_json(staging / "plans.json", content.plans)
+            write_json(staging / "dataset.json", content.dataset)
             save_checkpoint(
-                staging / "fold_all" / "checkpoint_final.pth", weights, plans=plans,
-                configuration=configuration, dataset=dataset, fold="all", mirroring_axes=mirroring,
+                staging / "fold_all" / "checkpoint_final.pth", weights, plans=content.plans,
+                configuration=configuration, dataset=content.dataset, fold="all",
+                mirroring_axes=content.mirroring_axes,
             )
             return ModelCard(
                 name=spec.name or f"{base.name}, adapted", kind="adapted", architecture=base.card.architecture,
@@ -212,11 +211,19 @@ class Adaptation:
         missing = [case for case in cases if case.id not in scores]
         if not missing:
             return self._kept(known, scores)
-        predictor = Predictor(self._base, self._device, weights=weights)
+        if weights is not None:
+            self._predictor.replace_weights(weights)
         for number, case in enumerate(missing, 1):
             self._stage(f"Scoring hold-out cases {when}", f"{number} of {len(missing)}")
-            files = self._files(case)
-            labels = predictor.segment(sitk.ReadImage(str(files.image)), is_cancelled=self._writer.cancelled)
+            try:
+                files = self._files(case)
+            except UserError as error:
+                if when == "before":
+                    raise
+                # A case that was removed during the training costs its figures, not the model.
+                print(f"{case.id} is not scored: {error}", flush=True)
+                continue
+            labels = self._predictor.segment(sitk.ReadImage(str(files.image)), is_cancelled=self._writer.cancelled)
             write_image(labels, self._folder / RESULT / label_file(case.id, when))
             scores[case.id] = score_case(labels, sitk.ReadImage(str(files.label)))
         return self._kept(known, scores)
@@ -232,6 +239,26 @@ class Adaptation:
         metrics = compare(before, {case: scores for case, scores in after.items() if case in holdout})
         forgotten = compare(before, {case: scores for case, scores in after.items() if case in reference})
         return {**metrics, "reference": forgotten} if forgotten else metrics
+
+
+@dataclass(frozen=True)
+class BaseContent:
+    """What the adaptation needs of the base model's files."""
+
+    plans: dict[str, Any]
+    dataset: dict[str, Any]
+    weights: Weights
+    mirroring_axes: tuple[int, ...] | None
+
+    @classmethod
+    def read(cls, base: ModelInfo) -> BaseContent:
+        """Read a verified model; of an ensemble its first member."""
+        path = base.checkpoint(base.card.folds[0])
+        checkpoint = load_checkpoint(path)
+        return cls(
+            read_json(base.path / "plans.json"), read_json(base.path / "dataset.json"),
+            network_weights(checkpoint, path.name), checkpoint.get("inference_allowed_mirroring_axes"),
+        )
 
 
 def finite(weights: Weights) -> Weights:

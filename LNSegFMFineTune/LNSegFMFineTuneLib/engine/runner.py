@@ -8,6 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from LNSegFMFineTuneLib.core.status import WORK
 from LNSegFMFineTuneLib.core.writer import JobWriter
 from LNSegFMLib.core.errors import Cancelled
 from LNSegFMLib.core.home import Home
@@ -16,7 +17,7 @@ from LNSegFMLib.core.home import Home
 def main(arguments: list[str]) -> int:
     """Run the job in the folder ``arguments[0]`` to its end; return the exit status."""
     folder = Path(arguments[0]).absolute()
-    work = folder / "work"
+    work = folder / WORK
     # nnU-Net reads these when a trainer is made; this process is the job's own.
     os.environ.update(nnUNet_preprocessed=str(work), nnUNet_results=str(work), nnUNet_n_proc_DA="0")
     try:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
-import random
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from LNSegFMFineTuneLib.core.spec import JobSpec
+from LNSegFMFineTuneLib.engine.batches import Batch, NumberedBatches, seed_generators
 from LNSegFMFineTuneLib.engine.methods import METHODS
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import write_atomic
@@ -22,6 +23,7 @@ from LNSegFMLib.engine.networks import build_network
 
 Weights = dict[str, torch.Tensor]
 HOLDOUT_BATCHES = 5
+_MOST_LOADERS = 4
 
 
 class Trainer(nnUNetTrainer):
@@ -35,6 +37,9 @@ class Trainer(nnUNetTrainer):
 
     spec: JobSpec
     iteration: int
+    _train_batches: NumberedBatches
+    _holdout_batches: NumberedBatches
+    _coming: Iterator[Batch] | None
 
     @classmethod
     def start(
@@ -67,7 +72,8 @@ class Trainer(nnUNetTrainer):
         # nnU-Net always takes the first GPU.
         trainer.device = device
         trainer.spec, trainer.iteration, trainer.batch_size = spec, 0, spec.batch_size
-        seed_everything(spec.seed)
+        seed_generators(spec.seed % 2**32)
+        torch.manual_seed(spec.seed)
         trainer.preprocessed_dataset_folder = str(data)
         trainer.dataset_class = nnUNetDatasetBlosc2
         trainer.network = build_network(plans, configuration, dataset, deep_supervision=True)
@@ -75,7 +81,10 @@ class Trainer(nnUNetTrainer):
         trainer.network.to(trainer.device)
         trainer.optimizer = METHODS[spec.method].prepare(trainer.network, spec)
         trainer.loss = trainer._build_loss()
-        trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
+        train, holdout = trainer.get_dataloaders()
+        trainer._train_batches = NumberedBatches(train.data_loader, spec.seed)
+        trainer._holdout_batches = NumberedBatches(holdout.data_loader, spec.seed + 1)
+        trainer._coming = None
         return trainer
 
     def _do_i_compile(self) -> bool:
@@ -92,17 +101,13 @@ class Trainer(nnUNetTrainer):
         train = [case.id for case in self.spec.cases]
         return train, [case.id for case in self.spec.holdout] or list(train)
 
-    def get_dataloaders(self) -> tuple[Any, Any]:
-        """Return endless iterators over training and hold-out batches, in this process unless the job asks for more."""
-        train, holdout = super().get_dataloaders()
-        count = self.spec.loader_processes
-        if count:
-            seeds = [self.spec.seed + number for number in range(count)]
-            train = MultiThreadedAugmenter(
-                train.data_loader, None, count, num_cached_per_queue=2, seeds=seeds,
-                pin_memory=self.device.type == "cuda",
-            )
-        return train, holdout
+    def _loaders(self) -> int:
+        if self.spec.loader_processes >= 0:
+            return self.spec.loader_processes
+        # Augmenting a batch takes longer than training on it does on a GPU. Where processes are not forked, starting
+        # them can hang in an application's own Python.
+        forks = self.device.type == "cuda" and os.name == "posix"
+        return min(_MOST_LOADERS, max(1, (os.cpu_count() or 2) - 1)) if forks else 0
 
     @property
     def epoch(self) -> int:
@@ -123,7 +128,11 @@ class Trainer(nnUNetTrainer):
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
         self.network.train()
-        batch = next(self.dataloader_train)
+        if self._coming is None:
+            self._coming = self._train_batches.sequence(
+                self.iteration, self.spec.steps, processes=self._loaders(), device=self.device
+            )
+        batch = next(self._coming)
         data = batch["data"].to(self.device, non_blocking=True)
         target = [scale.to(self.device, non_blocking=True) for scale in batch["target"]]
         self.optimizer.zero_grad(set_to_none=True)
@@ -151,8 +160,8 @@ class Trainer(nnUNetTrainer):
         """Return nnU-Net's pseudo-Dice: the Dice of all voxels of a few random hold-out patches taken together."""
         self.network.eval()
         counts = np.zeros(3)
-        for _ in range(HOLDOUT_BATCHES):
-            output = self.validation_step(next(self.dataloader_val))
+        for number in range(HOLDOUT_BATCHES):
+            output = self.validation_step(self._holdout_batches[self.iteration * HOLDOUT_BATCHES + number])
             counts += [float(np.sum(output[key])) for key in ("tp_hard", "fp_hard", "fn_hard")]
         hits, false, missed = counts
         return 2 * hits / (2 * hits + false + missed) if counts.any() else 1.0
@@ -175,41 +184,28 @@ class Trainer(nnUNetTrainer):
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.grad_scaler.state_dict() if self.grad_scaler is not None else {},
             "iteration": self.iteration,
-            "random": _random_state(),
+            # Each batch has its own seed; what is left is what dropout and DRST draw on a GPU.
+            "random": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
         write_atomic(path, lambda temporary: write_tensors(content, temporary))
 
     def restore(self, path: Path) -> None:
-        """Go on from a file written by `save`; it is read without pickle's full powers."""
-        content = read_tensors(path)
+        """Go on from a file written by `save`; it is read without pickle's full powers.
+
+        Raises:
+            UserError: The file is damaged.
+        """
+        try:
+            content = read_tensors(path)
+        except UserError as error:
+            raise UserError(
+                "The job's checkpoint cannot be read.", f"{error.what} {error.why}",
+                f"Delete {path.name} in the job's folder to begin the training anew, then resume the job.",
+            ) from error
         self.network.load_state_dict(content["weights"])
         self.optimizer.load_state_dict(content["optimizer"])
         if self.grad_scaler is not None and content["scaler"]:
             self.grad_scaler.load_state_dict(content["scaler"])
         self.iteration = int(content["iteration"])
-        _set_random_state(content["random"])
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the three global generators that nnU-Net's augmentation draws from."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def _random_state() -> dict[str, Any]:
-    name, keys, position, has_gauss, cached = np.random.get_state()
-    del name
-    return {
-        "python": random.getstate(),
-        "numpy": (torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)),
-        "torch": torch.get_rng_state(),
-    }
-
-
-def _set_random_state(state: dict[str, Any]) -> None:
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state(("MT19937", keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(state["torch"].cpu())
+        if content["random"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(content["random"].cpu(), self.device)

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
-from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
+from nnunetv2.training.dataloading import nnunet_dataset
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from LNSegFMLib.core.images import check_ct
 from LNSegFMLib.core.orientation import reorient
+
+# Before nnU-Net 2.8 a method of the class.
+_block_sizes = getattr(nnunet_dataset, "comp_blosc2_params", None) or nnUNetDatasetBlosc2.comp_blosc2_params
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,8 @@ def preprocess(
 def _save(
     data: np.ndarray, segmentation: np.ndarray, properties: dict[str, Any], patch_size: Iterable[int], path: Path
 ) -> None:
-    blocks, chunks = comp_blosc2_params(data.shape, tuple(patch_size), data.itemsize)
-    label_blocks, label_chunks = comp_blosc2_params(segmentation.shape, tuple(patch_size), segmentation.itemsize)
+    blocks, chunks = _block_sizes(data.shape, tuple(patch_size), data.itemsize)
+    label_blocks, label_chunks = _block_sizes(segmentation.shape, tuple(patch_size), segmentation.itemsize)
     nnUNetDatasetBlosc2.save_case(
         data, segmentation, properties, str(path), chunks=chunks, blocks=blocks,
         chunks_seg=label_chunks, blocks_seg=label_blocks,

@@ -154,6 +154,13 @@ def install_question(missing: Sequence[str]) -> str:
     ).format(names=", ".join(missing))
 
 
+def scores_question() -> str:
+    """Ask for the package without which one of the figures is missing."""
+    return _(
+        "The package surface-distance is not installed; without it the result has no NSD at 1 mm. Install it now?"
+    )
+
+
 def second_job_question(running: Sequence[str]) -> str:
     """Ask before a second job makes both slow, or runs out of memory."""
     return _("{jobs} is still running, and both would share this computer. Start another one?").format(
