@@ -25,6 +25,7 @@ FORBIDDEN = {
     "datasets": QT | SLICER | TORCH,
     "experiments": QT | SLICER | TORCH,
     "scene": QT | TORCH,
+    "panels": TORCH,
     "cli": QT | SLICER,
 }
 # Which of our own packages each floor may import; arrows only point downwards.
@@ -35,6 +36,7 @@ LOWER = {
     "datasets": {"datasets", "core", "phantom"},
     "experiments": {"experiments", "datasets", "core", "phantom"},
     "scene": {"scene", "core", "phantom"},
+    "panels": {"panels", "scene", "core", "phantom"},
     "cli": {"cli", "engine", "experiments", "datasets", "core", "phantom"},
 }
 
