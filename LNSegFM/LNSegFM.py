@@ -289,7 +289,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         with errorsShown():
             volumeNode, node = self.ui.volumeSelector.currentNode(), self._parameterNode
             options = SegmentOptions(
-                node.GetParameter("Model"), node.GetParameter("Device"), node.GetParameter("Mirroring") == "true"
+                node.GetParameter("Model"), node.GetParameter("Device"),
+                "standard" if node.GetParameter("Mirroring") == "true" else "fast",
             )
             run = self.logic.bench.segment(
                 volumeNode, options, segment_per_node=node.GetParameter("Segments") == "node"

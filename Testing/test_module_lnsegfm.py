@@ -24,6 +24,7 @@ MODULE = Path(__file__).resolve().parents[1] / "LNSegFM" / "LNSegFM.py"
 WORKER = '''
 import json, os, sys, time
 import SimpleITK as sitk
+from LNSegFMLib.core.nodes import measure
 
 def send(**message):
     print(json.dumps(message), flush=True)
@@ -43,13 +44,17 @@ for line in sys.stdin:
         send(id=number, event="error", error={"what": "It failed.", "why": "For a reason.", "todo": "Do this."})
         continue
     image = sitk.ReadImage(arguments["image"])
-    sitk.WriteImage(sitk.Cast(image > 500, sitk.sitkUInt8), arguments["output"])
+    instances, nodes = measure(sitk.Cast(image > 500, sitk.sitkUInt8))
+    sitk.WriteImage(instances, arguments["instances"])
+    if "probability" in arguments:
+        sitk.WriteImage(sitk.Cast(image > 500, sitk.sitkUInt8) * 255, arguments["probability"])
     if arguments["model"] == "slow":
         send(id=number, event="progress", fraction=0.3, message="Segmenting", remaining_s=80.0)
         time.sleep(float(os.environ.get("SLOW_S", "60")))
     send(id=number, event="result", value={
-        "output": arguments["output"], "model": arguments["model"], "model_sha256": "5a" * 32, "device": "cpu",
-        "device_reason": "CPU: as the test wants it", "seconds": 2.0, "nodes": []})
+        "model": arguments["model"], "model_sha256": "5a" * 32, "device": "cpu",
+        "device_reason": "CPU: as the test wants it", "seconds": 2.0,
+        "expected_benefit": 0.25, "nodes": [node.to_json() for node in nodes]})
 '''
 
 OBLIQUE = sitk.VersorTransform((0.3, -0.2, 0.9), 0.7).GetMatrix()

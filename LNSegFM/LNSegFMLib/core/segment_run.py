@@ -15,25 +15,11 @@ from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.files import sweep_abandoned
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import Geometry, check_ct, write_image
-from LNSegFMLib.core.nodes import LymphNode, measure
+from LNSegFMLib.core.nodes import LymphNode
+from LNSegFMLib.core.segment_options import SegmentOptions
 from LNSegFMLib.core.worker_client import WorkerClient, WorkerRequest
 
 _POLL_S = 0.05
-
-
-@dataclass(frozen=True)
-class SegmentOptions:
-    """How to segment.
-
-    Args:
-        model: Id of the model.
-        device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
-        mirroring: Predict the mirrored volume as well: better and up to 8 times slower.
-    """
-
-    model: str
-    device: str = "auto"
-    mirroring: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,21 +28,26 @@ class SegmentResult:
 
     Args:
         instances: Number of the lymph node by voxel, 0 is background; on the image's own grid.
-        nodes: The lymph nodes, by number.
+        nodes: The lymph nodes, by number, with side, mean HU and confidence.
+        expected_benefit: How much a correction is expected to teach, see `LNSegFMLib.core.uncertainty`.
         model: Id of the model.
         model_sha256: Its SHA-256.
         device: Where it ran.
         device_reason: Why there.
         seconds: How long the worker took.
+        probability: Foreground probability on the image's own grid, uint8, 255 is certain; only where it was asked for.
+            It is 128 or more exactly where the model found a lymph node, also one that was then left out as too small.
     """
 
     instances: sitk.Image
     nodes: tuple[LymphNode, ...]
+    expected_benefit: float
     model: str
     model_sha256: str
     device: str
     device_reason: str
     seconds: float
+    probability: sitk.Image | None = None
 
 
 class SegmentRun(Task):
@@ -101,38 +92,38 @@ class SegmentRun(Task):
         room.mkdir(parents=True, exist_ok=True)
         sweep_abandoned(room)
         with tempfile.TemporaryDirectory(prefix=".tmp-", dir=room, ignore_cleanup_errors=True) as folder:
-            source, target = Path(folder) / "image.nrrd", Path(folder) / "labels.nrrd"
-            write_image(image, source, compress=False)
+            files = _Files(Path(folder))
+            write_image(image, files.image, compress=False)
             self._stop_if_cancelled()
             self.outside = True
-            answer = self._ask(source, target)
+            answer = self._ask(files)
             self.outside = False
-            labels = sitk.ReadImage(str(target))
-        if not Geometry.of(labels).matches(Geometry.of(image)):
-            raise UserError("The segmentation cannot be used.", "Its grid is not that of the CT.", "Try again.")
-        instances, nodes = measure(Geometry.of(image).put_on(labels))
+            instances = _read_on(image, files.instances)
+            probability = _read_on(image, files.probability) if self._options.probability else None
         self._stop_if_cancelled()
         return self._finish(
             SegmentResult(
                 instances=instances,
-                nodes=tuple(nodes),
+                nodes=tuple(LymphNode.from_json(node) for node in answer["nodes"]),
+                expected_benefit=answer["expected_benefit"],
                 model=answer["model"],
                 model_sha256=answer["model_sha256"],
                 device=answer["device"],
                 device_reason=answer["device_reason"],
                 seconds=answer["seconds"],
+                probability=probability,
             )
         )
 
-    def _ask(self, source: Path, target: Path) -> dict[str, Any]:
+    def _ask(self, files: _Files) -> dict[str, Any]:
         self._report(Progress(None, "Starting"))
+        wanted = {"probability": str(files.probability)} if self._options.probability else {}
         request = self._request = self._worker.request(
             "segment",
-            model=self._options.model,
-            image=str(source),
-            output=str(target),
-            device=self._options.device,
-            mirroring=self._options.mirroring,
+            image=str(files.image),
+            instances=str(files.instances),
+            **wanted,
+            **self._options.to_json(),
         )
         while True:
             try:
@@ -147,3 +138,18 @@ class SegmentRun(Task):
             raise Cancelled
 
 
+class _Files:
+    """What goes between the two processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.image = folder / "image.nrrd"
+        self.instances = folder / "instances.nrrd"
+        self.probability = folder / "probability.nrrd"
+
+
+def _read_on(image: sitk.Image, path: Path) -> sitk.Image:
+    """Read a result of the worker and give it the exact grid of ``image``."""
+    result = sitk.ReadImage(str(path))
+    if not Geometry.of(result).matches(Geometry.of(image)):
+        raise UserError("The segmentation cannot be used.", "Its grid is not that of the CT.", "Try again.")
+    return Geometry.of(image).put_on(result)

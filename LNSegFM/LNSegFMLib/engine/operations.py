@@ -11,6 +11,7 @@ from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import read_ct, write_image
 from LNSegFMLib.core.models import ModelStore
 from LNSegFMLib.core.nodes import measure
+from LNSegFMLib.core.segment_options import SegmentOptions
 from LNSegFMLib.engine.devices import choose_device
 from LNSegFMLib.engine.install import install_model
 from LNSegFMLib.engine.predictor import Predictor, Quality
@@ -31,36 +32,38 @@ class Operations:
         self._loaded: Predictor | None = None
 
     def segment(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Segment the CT in the file ``image`` with ``model`` and write labels and measurements.
+        """Segment the CT in the file ``image`` and write what is asked for.
 
         Args:
-            arguments: ``model`` (id), ``image`` and ``output`` (paths), ``device``, ``mirroring``, ``step_size``,
-                ``series``.
+            arguments: ``image`` (path), ``series``, the fields of `SegmentOptions`, and where to write ``output`` (labels,
+                1 is lymph node), ``instances`` (numbers of the lymph nodes) and ``probability`` (uint8).
             report: Called with the share done and what is being done.
             is_cancelled: Asked often.
         """
         started = time.monotonic()
+        options = SegmentOptions.from_json(arguments)
         report(0.0, "Loading the model")
-        device, reason = choose_device(arguments.get("device", "auto"))
-        predictor = self._predictor(arguments["model"], device)
+        device, reason = choose_device(options.device)
+        predictor = self._predictor(options.model, device)
         report(0.0, "Reading the CT")
         warnings: list[str] = []
         image = read_ct(Path(arguments["image"]), series=arguments.get("series", ""), warnings=warnings)
-        quality = Quality(bool(arguments.get("mirroring", True)), float(arguments.get("step_size", 0.5)))
         labels = predictor.segment(
-            image, quality, report=lambda share: report(share, "Segmenting"), is_cancelled=is_cancelled
+            image, Quality(mirroring=options.quality != "fast"), report=lambda share: report(share, "Segmenting"), is_cancelled=is_cancelled
         )
         report(1.0, "Measuring lymph nodes")
-        _, nodes = measure(labels)
-        write_image(labels, Path(arguments["output"]))
+        instances, nodes = measure(labels)
+        for name, result in (("output", labels), ("instances", instances)):
+            if name in arguments:
+                write_image(result, Path(arguments[name]), compress=name == "output")
         return {
-            "output": str(arguments["output"]),
             "model": predictor.model.id,
             "model_sha256": predictor.model.sha256,
             "device": device.type,
             "device_reason": reason,
             "warnings": warnings,
             "seconds": time.monotonic() - started,
+            "expected_benefit": 0.0,
             "nodes": [node.to_json() for node in nodes],
         }
 

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
         result = Operations(home).segment(
             {
                 "model": model, "image": str(options.ct), "output": str(options.output), "device": options.device,
-                "mirroring": not options.no_mirroring, "step_size": options.step_size, "series": options.series,
+                "quality": "fast" if options.no_mirroring else "standard", "series": options.series,
             },
             report,
             lambda: False,
