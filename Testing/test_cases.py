@@ -376,3 +376,43 @@ def test_case_json_is_readable_by_people(store: CaseStore) -> None:
     info = store.accept(ct, make_label(ct))
     values = json.loads((info.path / "case.json").read_text(encoding="utf-8"))
     assert values["geometry"]["size"] == list(SIZE) and values["versions"][0]["nodes"] == 2
+
+
+def test_a_correction_is_compared_with_the_draft_it_came_from(store: CaseStore) -> None:
+    ct = make_ct()
+    label, half = make_label(ct), make_label(ct)
+    half[:, :, 6] = 0
+    assert store.accept(ct, label).latest.draft_dice is None
+    assert store.accept(ct, label, draft_label=label).latest.draft_dice == 1.0
+    partly = store.accept(ct, label, draft_label=half).latest.draft_dice
+    assert partly == pytest.approx(2 * 18 / (22 + 18))
+    assert store.list()[0].latest.draft_dice == partly
+
+
+def test_the_draft_counts_only_where_somebody_looked(store: CaseStore) -> None:
+    ct = make_ct()
+    label, draft = make_label(ct), make_label(ct)
+    label[:, :, 6:] = 9
+    draft[:, :, 7] = 1
+    assert store.accept(ct, label, ignore=9, draft_label=draft).latest.draft_dice == 1.0
+
+
+def test_only_a_removed_case_can_be_forgotten(store: CaseStore) -> None:
+    ct = make_ct()
+    case = store.accept(ct, make_label(ct))
+    with pytest.raises(UserError, match="no removed case"):
+        store.forget(case.id)
+    store.remove(case.id)
+    store.forget(case.id)
+    with pytest.raises(UserError, match="no removed case"):
+        store.restore(case.id)
+    assert store.accept(ct, make_label(ct)).id != case.id
+
+
+def test_a_partial_case_is_no_reference_case(store: CaseStore) -> None:
+    ct = make_ct()
+    label = make_label(ct)
+    label[:, :, :2] = 9
+    info = store.accept(ct, label, ignore=9)
+    with pytest.raises(UserError, match="cannot be a reference case"):
+        store.set_use(info.id, "reference")

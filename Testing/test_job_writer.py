@@ -195,3 +195,20 @@ def test_a_resumed_job_clears_away_what_its_predecessor_left_half_written(job: J
     with JobWriter(job.path) as writer:
         writer.done("model-1")
     assert not rest.exists() and launch.exists()
+
+
+def test_paused_work_is_recorded_as_paused_and_a_cancel_goes_before_it(job: Job) -> None:
+    with pytest.raises(Cancelled), JobWriter(job.path) as writer:
+        job.pause()
+        assert writer.cancelled()
+        raise Cancelled
+    assert job.status().state == "paused" and job.can_resume
+    with pytest.raises(Cancelled), JobWriter(job.path):
+        job.cancel()
+        raise Cancelled
+    assert job.status().state == "cancelled"
+
+
+def test_nothing_happens_when_nobody_works_on_a_job_that_is_to_be_paused(job: Job) -> None:
+    job.pause()
+    assert job.status().state == "created" and not (job.path / "pause").exists()

@@ -361,3 +361,41 @@ def test_the_sha256_of_a_large_file_is_that_of_its_bytes(tmp_path: Path) -> None
     content = os.urandom(3 * 2**20 + 17)
     (tmp_path / "a").write_bytes(content)
     assert sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_the_default_model_is_what_was_accepted_last_and_is_still_there(store: ModelStore) -> None:
+    assert store.default_id == ""
+    base = added(store)
+    with pytest.raises(UserError, match="not installed"):
+        store.set_default("another")
+    store.set_default(base.id)
+    assert ModelStore(store.root).default_id == base.id
+    store.remove(base.id)
+    assert store.default_id == ""
+
+
+def test_a_rejected_model_stays_and_hands_the_default_to_its_nearest_ancestor(store: ModelStore) -> None:
+    base = added(store, "base")
+    child = added(store, "child", kind="adapted", parent=base.id)
+    grandchild = added(store, "grandchild", kind="adapted", parent=child.id)
+    assert [model.id for model in store.ancestors(grandchild.id)] == [child.id, base.id]
+    store.set_default(grandchild.id)
+    store.reject(child.id)
+    store.reject(grandchild.id)
+    assert store.default_id == base.id
+    assert [store.is_rejected(model.id) for model in store.list()] == [False, True, True]
+    store.set_default(grandchild.id)
+    assert store.default_id == grandchild.id and not store.is_rejected(grandchild.id)
+
+
+def test_a_new_model_does_not_inherit_a_rejection_with_the_id(store: ModelStore) -> None:
+    first = added(store)
+    store.reject(first.id)
+    store.remove(first.id)
+    assert added(store).id == first.id and not store.is_rejected(first.id)
+
+
+def test_a_model_that_names_itself_as_its_parent_has_no_endless_ancestry(store: ModelStore) -> None:
+    model = added(store)
+    edit_card(model, parent=model.id)
+    assert [each.id for each in store.ancestors(model.id)] == [model.id]

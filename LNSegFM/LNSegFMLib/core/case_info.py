@@ -13,7 +13,8 @@ from LNSegFMLib.core.images import Geometry
 
 CASE = "case.json"
 IMAGE = "image.nrrd"
-USES = ("train", "holdout", "excluded")
+USES = ("train", "holdout", "reference", "excluded")
+"""Learned from; measured on; measured on as the base model's own domain, for what it forgets; not used."""
 IGNORE = 2
 """Value of the voxels of a stored label that nobody looked at."""
 
@@ -30,6 +31,8 @@ class LabelVersion:
         note: The user's own words.
         no_nodes: Whether the user stated that the CT shows no lymph nodes.
         partial: Whether only a part of the CT was looked at; the rest has the value `IGNORE`.
+        draft_dice: Dice of the correction against the model's draft where somebody looked, 0 to 1; None where the
+            draft is not known.
     """
 
     number: int
@@ -39,6 +42,7 @@ class LabelVersion:
     note: str = ""
     no_nodes: bool = False
     partial: bool = False
+    draft_dice: float | None = None
 
 
 @dataclass(frozen=True)

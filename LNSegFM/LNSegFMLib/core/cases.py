@@ -22,6 +22,7 @@ from LNSegFMLib.core.files import replace as move
 from LNSegFMLib.core.images import Geometry, check_ct, write_image
 from LNSegFMLib.core.label_grids import label_on_grid, seen_on_grid
 from LNSegFMLib.core.locks import FileLock, LockHeld
+from LNSegFMLib.core.metrics import dice
 from LNSegFMLib.core.orientation import axis_map, reorient
 
 _ID = re.compile(r"case-(\d{4,})")
@@ -38,6 +39,7 @@ class _Draft:
     no_nodes: bool
     note: str
     ignore: int | None = None
+    label: sitk.Image | None = None
 
 
 class CaseStore:
@@ -91,6 +93,7 @@ class CaseStore:
         no_nodes: bool = False,
         note: str = "",
         ignore: int | None = None,
+        draft_label: sitk.Image | None = None,
     ) -> CaseInfo:
         """Store a correction: as a further label version when this CT is stored already, else as a new case.
 
@@ -104,12 +107,13 @@ class CaseStore:
             no_nodes: The user states that the CT shows no lymph nodes; the label must be empty then, and only then.
             note: The user's own words; stored as they are, so no patient names here.
             ignore: Value of ``label`` where nobody looked; such a case can be learned from, but not measured on.
+            draft_label: The labels as the model drew them, on a grid as that of ``label``; only their Dice is kept.
 
         Raises:
             UserError: Not a CT, a label that is empty against or full in spite of ``no_nodes``, a label that does not
                 fit the CT, or a CT that is not the one of ``case_id``.
         """
-        draft = _Draft(draft_model, draft_model_sha256, no_nodes, note, ignore)
+        draft = _Draft(draft_model, draft_model_sha256, no_nodes, note, ignore, draft_label)
         return self._accept(image, label, draft, case_id)[0]
 
     def accept_once(
@@ -127,7 +131,7 @@ class CaseStore:
 
         Args:
             case_id: The case.
-            use: One of ``train``, ``holdout``, ``excluded``.
+            use: One of `LNSegFMLib.core.case_info.USES`.
 
         Raises:
             UserError: Unknown case or use.
@@ -161,11 +165,20 @@ class CaseStore:
         Raises:
             UserError: It is not in the trash.
         """
-        if not _ID.fullmatch(case_id) or not (self._trash / case_id / CASE).is_file():
-            raise UserError(f"There is no removed case '{case_id}'.")
+        removed = self._removed(case_id)
         with self._locked(case_id):
-            move(self._trash / case_id, self.root / case_id)
+            move(removed, self.root / case_id)
         return self.get(case_id)
+
+    def forget(self, case_id: str) -> None:
+        """Delete a removed case from the disk; nothing brings it back.
+
+        Raises:
+            UserError: It is not in the trash.
+        """
+        removed = self._removed(case_id)
+        with self._locked(case_id):
+            shutil.rmtree(removed)
 
     def import_folder(
         self,
@@ -180,6 +193,11 @@ class CaseStore:
     @property
     def _trash(self) -> Path:
         return self.root / ".trash"
+
+    def _removed(self, case_id: str) -> Path:
+        if not _ID.fullmatch(case_id) or not (self._trash / case_id / CASE).is_file():
+            raise UserError(f"There is no removed case '{case_id}'.")
+        return self._trash / case_id
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
@@ -246,7 +264,7 @@ class CaseStore:
         nodes.Execute(labels == 1)
         version = LabelVersion(
             number, _now(), nodes.GetObjectCount(), int(np.count_nonzero(array == 1)), draft.note, draft.no_nodes,
-            bool((array == IGNORE).any()),
+            bool((array == IGNORE).any()), _draft_dice(draft.label, info.geometry, array),
         )
         info = replace(info, versions=(*info.versions, version))
         write_json(info.path / CASE, info.to_json())
@@ -273,9 +291,10 @@ def _is_scan_of(case: CaseInfo, key: str, grid: Geometry) -> bool:
 
 
 def _check_measurable(info: CaseInfo, partial: bool) -> None:
-    if partial and info.use == "holdout":
+    measured = {"holdout": "hold-out", "reference": "reference"}
+    if partial and info.use in measured:
         raise UserError(
-            f"The case '{info.id}' cannot be a hold-out case.",
+            f"The case '{info.id}' cannot be a {measured[info.use]} case.",
             "Only a part of its CT was looked at, so nobody knows what a model should find in the rest.",
             "Use it for training, or correct the whole CT.",
         )
@@ -297,6 +316,13 @@ def _checked_label(label: sitk.Image, grid: Geometry, draft: _Draft) -> np.ndarr
     if draft.ignore is not None:
         array[~seen_on_grid(label, grid, draft.ignore)] = IGNORE
     return array
+
+
+def _draft_dice(label: sitk.Image | None, grid: Geometry, corrected: np.ndarray) -> float | None:
+    if label is None:
+        return None
+    seen = corrected != IGNORE
+    return dice(label_on_grid(label, grid)[seen] != 0, corrected[seen] == 1)
 
 
 def _read_label(info: CaseInfo, version: LabelVersion) -> np.ndarray:

@@ -21,10 +21,11 @@ from typing import Any
 
 from LNSegFMLib.core.archive import extract_zip
 from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.core.files import new_folder, read_json, replace, sha256, sweep_abandoned, write_atomic, write_json
+from LNSegFMLib.core.files import new_folder, read_json, replace, sha256, sweep_abandoned, write_atomic, write_json, write_text
 from LNSegFMLib.core.home import free_id
 
 CARD = "model.json"
+_DEFAULT = ".default"
 KINDS = ("foundation", "adapted", "demonstration")
 
 
@@ -208,6 +209,57 @@ class ModelStore:
         if kind == "demonstration":
             (self.root / f".removed-{model_id}").touch()
 
+        self._marker(model_id).unlink(missing_ok=True)
+
+    @property
+    def default_id(self) -> str:
+        """Id of the model that was accepted last, for modules to begin with; empty when there is none."""
+        try:
+            model_id = (self.root / _DEFAULT).read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+        usable = (self.root / model_id / CARD).is_file() and not self.is_rejected(model_id)
+        return model_id if model_id and usable else ""
+
+    def set_default(self, model_id: str) -> None:
+        """Make a model the one to begin with; one that was rejected is taken back by this.
+
+        Raises:
+            UserError: It is not installed.
+        """
+        self._folder(model_id)
+        self._marker(model_id).unlink(missing_ok=True)
+        write_text(self.root / _DEFAULT, model_id)
+
+    def reject(self, model_id: str) -> None:
+        """Keep a model aside: it stays installed, but is not the default.
+
+        Where it was the default, the nearest ancestor that was not rejected takes its place.
+
+        Raises:
+            UserError: It is not installed.
+        """
+        was_default = self.default_id == model_id
+        self._folder(model_id)
+        self._marker(model_id).touch()
+        if was_default:
+            heirs = [model.id for model in self.ancestors(model_id) if not self.is_rejected(model.id)]
+            write_text(self.root / _DEFAULT, heirs[0] if heirs else "")
+
+    def is_rejected(self, model_id: str) -> bool:
+        """Tell whether a model was rejected."""
+        return self._marker(model_id).exists()
+
+    def ancestors(self, model_id: str) -> Models:
+        """Return the installed models that this one was adapted from, its parent first."""
+        models, found = {model.id: model for model in self.list()}, []
+        parent = models[model_id].card.parent if model_id in models else ""
+        # A card that somebody edited may name itself.
+        while parent in models and models[parent] not in found:
+            found.append(models[parent])
+            parent = models[parent].card.parent
+        return found
+
     def descendants(self, model_id: str) -> Models:
         """Return the models that were adapted from this one, directly or through others."""
         models, family = self.list(), {model_id}
@@ -257,6 +309,9 @@ class ModelStore:
             # Another process may have installed it in the meantime.
             if not (self.root / model_id / CARD).is_file():
                 raise
+
+    def _marker(self, model_id: str) -> Path:
+        return self.root / f".rejected-{model_id}"
 
     def _folder(self, model_id: str) -> Path:
         folder = self.root / model_id

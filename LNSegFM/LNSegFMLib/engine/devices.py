@@ -41,6 +41,14 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     return torch.device("cpu"), f"CPU with {count} thread{'s' * (count > 1)}: {reason}"
 
 
+def gpu_memory(device: torch.device) -> dict[str, int]:
+    """Return ``gpu_bytes``, the most that PyTorch has held so far, and ``gpu_total_bytes``; nothing without CUDA."""
+    if device.type != "cuda":
+        return {}
+    total = torch.cuda.get_device_properties(device).total_memory
+    return {"gpu_bytes": torch.cuda.max_memory_reserved(device), "gpu_total_bytes": total}
+
+
 def _mps_is_enough() -> bool:
     if not torch.backends.mps.is_available():
         return False

@@ -111,6 +111,12 @@ def detect(pred: sitk.Image, truth: sitk.Image, *, overlap: float = 0.0) -> Dete
     return Detection(truth=_matched(truth, pred, overlap), predicted=_matched(pred, truth, overlap))
 
 
+def count_nodes(pred: sitk.Image, truth: sitk.Image) -> dict[str, float | None]:
+    """Return ``nodes`` (true ones), ``found`` and ``false`` (positives) of one case, see `detect`."""
+    counts = NodeCounts.of([detect(pred, truth)])
+    return {"nodes": counts.nodes, "found": counts.found, "false": counts.false_positives}
+
+
 def _matched(own: sitk.Image, other: sitk.Image, overlap: float) -> tuple[MatchedNode, ...]:
     instances, nodes = measure(own)
     numbers = sitk.GetArrayViewFromImage(instances)

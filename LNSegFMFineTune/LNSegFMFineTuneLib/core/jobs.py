@@ -21,6 +21,7 @@ from LNSegFMFineTuneLib.core.status import (
     JOB,
     LAUNCH,
     LOG,
+    PAUSE,
     PROGRESS,
     RESUMABLE,
     RUN_LOCK,
@@ -125,6 +126,11 @@ class Job:
         if self.status().active:
             (self.path / CANCEL).touch()
 
+    def pause(self) -> None:
+        """Ask a running job to write a checkpoint and to end; it is ``paused`` then, until `resume`."""
+        if self.status().active:
+            (self.path / PAUSE).touch()
+
     def resume(self, command: Sequence[str] | None = None) -> None:
         """Start again from the last checkpoint.
 
@@ -194,7 +200,8 @@ class Job:
             python_executable(), "-m", "LNSegFMFineTuneLib.engine.runner", str(self.path.absolute())
         ]
         before = self._read_status()
-        (self.path / CANCEL).unlink(missing_ok=True)
+        for wish in (CANCEL, PAUSE):
+            (self.path / wish).unlink(missing_ok=True)
         (self.path / LAUNCH).unlink(missing_ok=True)
         # Announced before the process is there: afterwards the status is the runner's to write.
         starting = replace(

@@ -11,6 +11,7 @@ STATUS = "status.json"
 PROGRESS = "progress.jsonl"
 LOG = "log.txt"
 CANCEL = "cancel"
+PAUSE = "pause"
 RUN_LOCK = "run.lock"
 START_LOCK = "start.lock"
 LAUNCH = "launch.json"
@@ -18,8 +19,8 @@ RESERVE = "reserve"
 WORK = "work"
 
 ACTIVE = ("starting", "running")
-ENDED = ("done", "failed", "cancelled")
-RESUMABLE = ("created", "failed", "cancelled", "interrupted")
+ENDED = ("done", "failed", "cancelled", "paused")
+RESUMABLE = ("created", "failed", "cancelled", "paused", "interrupted")
 STATES = ("created", *ACTIVE, *ENDED, "interrupted")
 
 
@@ -28,7 +29,9 @@ class JobStatus:
     """How a job stands.
 
     Args:
-        state: One of `STATES`. ``interrupted``: it claims to be active, but its process is dead.
+        state: One of `STATES`. ``interrupted``: it claims to be active, but its process is dead. ``paused``: its process
+            wrote a checkpoint and ended, so that it holds neither GPU nor memory, and a resume survives a restart of
+            the computer.
         stage: What an active job does, for example ``preparing`` or ``training``.
         iteration: Iterations done.
         iterations: Iterations in all.
@@ -41,6 +44,8 @@ class JobStatus:
         model_id: Id of the finished model.
         metrics: Hold-out scores before and after.
         device: The device it runs on, and why.
+        gpu_bytes: The most GPU memory that PyTorch has held for it; 0 where it uses no CUDA GPU.
+        gpu_total_bytes: Memory of that GPU.
         pid: Process id of the runner.
         pid_started: `LNSegFMLib.core.processes.process_start_time` of it.
         heartbeat: When the runner last said that it lives, in seconds since 1970.
@@ -60,6 +65,8 @@ class JobStatus:
     model_id: str = ""
     metrics: dict[str, Any] | None = None
     device: str = ""
+    gpu_bytes: int = 0
+    gpu_total_bytes: int = 0
     pid: int = 0
     pid_started: float | None = None
     heartbeat: float = 0.0

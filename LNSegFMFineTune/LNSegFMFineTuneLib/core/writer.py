@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from LNSegFMFineTuneLib.core.status import CANCEL, ENDED, LAUNCH, PROGRESS, RESERVE, RUN_LOCK, STATUS, JobStatus
+from LNSegFMFineTuneLib.core.status import CANCEL, ENDED, LAUNCH, PAUSE, PROGRESS, RESERVE, RUN_LOCK, STATUS, JobStatus
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.failures import as_user_error
 from LNSegFMLib.core.files import read_json, write_json
@@ -28,7 +28,7 @@ _WRITE_EVERY_S = 0.5
 class JobWriter:
     """Holds a job while it is worked on; use it as a context manager around all the work.
 
-    Leaving the block with an exception records it: `Cancelled` as cancelled, any other `Exception` as failed with its
+    Leaving the block with an exception records it: `Cancelled` as cancelled or paused, any other `Exception` as failed with its
     reason, what comes from outside (`KeyboardInterrupt`, `SystemExit`) as interrupted. The exception goes on. Leaving
     it without having called `done` or `failed` is recorded as a failure too.
 
@@ -74,7 +74,7 @@ class JobWriter:
         """Record how the work ended and let go of the job."""
         try:
             if isinstance(error, Cancelled):
-                self._finish(state="cancelled", message="Cancelled.")
+                self._finish(**self._stopped())
             elif isinstance(error, Exception):
                 self.failed(as_user_error(error, "The fine-tuning failed."))
             elif error is None:
@@ -118,8 +118,8 @@ class JobWriter:
             raise as_user_error(error, "The job's progress cannot be written.") from error
 
     def cancelled(self) -> bool:
-        """Tell whether the user wants the job to stop."""
-        return (self.path / CANCEL).exists()
+        """Tell whether the user wants the job to stop, for good or for a while."""
+        return (self.path / CANCEL).exists() or (self.path / PAUSE).exists()
 
     def done(self, model_id: str, metrics: dict[str, Any] | None = None) -> None:
         """Record the finished model.
@@ -147,6 +147,11 @@ class JobWriter:
                 self._write()
             except OSError as error:
                 print(f"The status could not be written ({error}). It was: {self._status}", file=sys.stderr, flush=True)
+
+    def _stopped(self) -> dict[str, str]:
+        if (self.path / PAUSE).exists() and not (self.path / CANCEL).exists():
+            return {"state": "paused", "message": "Paused."}
+        return {"state": "cancelled", "message": "Cancelled."}
 
     def _take_over(self) -> None:
         _drop_torn_line(self.path / PROGRESS)
