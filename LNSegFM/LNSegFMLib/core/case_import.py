@@ -52,36 +52,71 @@ def import_folder(
         UserError: Not such a folder, or one whose labels are several structures.
         Cancelled: The user cancelled.
     """
-    images, labels = _files(folder, "imagesTr"), _files(folder, "labelsTr")
-    ignore = _ignore_label(folder)
-    channels: dict[str, dict[str, Path]] = {}
-    report = ImportReport()
-    for stem, path in images.items():
-        match = _CHANNEL.fullmatch(stem)
-        if match is None:
-            report.skipped.append((path.name, "Its name does not end in _0000, as nnU-Net's image files do."))
-        else:
-            channels.setdefault(match["name"], {})[match["channel"]] = path
-    for name in sorted(labels.keys() - channels.keys()):
-        report.skipped.append((name, "There is a label but no image."))
-    for number, (name, files) in enumerate(sorted(channels.items())):
+    raw = RawFolder.read(folder)
+    report = ImportReport(skipped=list(raw.skipped))
+    for number, (name, pair) in enumerate(raw.pairs.items()):
         if is_cancelled is not None and is_cancelled():
             raise Cancelled
         if progress is not None:
-            progress(number / len(channels), f"{number + 1} of {len(channels)}")
+            progress(number / len(raw.pairs), f"{number + 1} of {len(raw.pairs)}")
         try:
-            report.imported.append(_import_pair(store, files, labels.get(name), ignore))
+            report.imported.append(_import_pair(store, pair, raw.ignore))
         except UserError as error:
             report.skipped.append((name, str(error)))
     return report
 
 
-def _import_pair(store: CaseStore, files: Mapping[str, Path], label: Path | None, ignore: int | None) -> str:
-    if set(files) != {"0000"}:
-        raise UserError(f"It has the channels {', '.join(sorted(files))}; a CT has only 0000.")
-    if label is None:
-        raise UserError("There is an image but no label.")
-    info, is_new = store.accept_once(read_ct(files["0000"]), read_labels(label), ignore=ignore)
+@dataclass(frozen=True)
+class RawPair:
+    """The files of one case of a folder in nnU-Net's raw layout."""
+
+    image: Path
+    label: Path
+
+
+@dataclass(frozen=True)
+class RawFolder:
+    """What there is in a folder in nnU-Net's raw layout.
+
+    Args:
+        pairs: The usable pairs by name, in the order of the names.
+        skipped: Name and reason of what is no pair.
+        ignore: Value of the label 'ignore'; None where there is none.
+    """
+
+    pairs: Mapping[str, RawPair]
+    skipped: tuple[tuple[str, str], ...]
+    ignore: int | None
+
+    @classmethod
+    def read(cls, folder: Path) -> RawFolder:
+        """List a folder; no image is opened.
+
+        Raises:
+            UserError: Not such a folder, or one whose labels are several structures.
+        """
+        images, labels = _files(folder, "imagesTr"), _files(folder, "labelsTr")
+        channels: dict[str, dict[str, Path]] = {}
+        pairs, skipped = {}, []
+        for stem, path in images.items():
+            match = _CHANNEL.fullmatch(stem)
+            if match is None:
+                skipped.append((path.name, "Its name does not end in _0000, as nnU-Net's image files do."))
+            else:
+                channels.setdefault(match["name"], {})[match["channel"]] = path
+        skipped += [(name, "There is a label but no image.") for name in sorted(labels.keys() - channels.keys())]
+        for name, files in sorted(channels.items()):
+            if set(files) != {"0000"}:
+                skipped.append((name, f"It has the channels {', '.join(sorted(files))}; a CT has only 0000."))
+            elif name not in labels:
+                skipped.append((name, "There is an image but no label."))
+            else:
+                pairs[name] = RawPair(files["0000"], labels[name])
+        return cls(pairs, tuple(skipped), _ignore_label(folder))
+
+
+def _import_pair(store: CaseStore, pair: RawPair, ignore: int | None) -> str:
+    info, is_new = store.accept_once(read_ct(pair.image), read_labels(pair.label), ignore=ignore)
     if not is_new:
         raise UserError(f"It is stored already, as {info.id}.")
     return info.id

@@ -12,6 +12,7 @@ from LNSegFMFineTuneLib.cli import (
     evaluate_command,
     import_command,
     model_commands,
+    pretrain_command,
     segment_command,
 )
 from LNSegFMLib.core.errors import Cancelled, UserError
@@ -27,7 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--home", help="folder of models, cases and jobs (default: LNSEGFM_HOME or the user's data)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for part in (segment_command, model_commands, case_commands, adaptation_commands, evaluate_command, import_command):
+    for part in (
+        segment_command, model_commands, case_commands, adaptation_commands, evaluate_command, import_command,
+        pretrain_command,
+    ):
         part.add_to(commands)
     options = parser.parse_args(arguments)
     if options.home:

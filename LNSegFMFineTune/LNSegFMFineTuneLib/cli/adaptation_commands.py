@@ -82,12 +82,12 @@ def follow(job: Job) -> None:
         raise Cancelled
     if status.state == "interrupted":
         raise UserError(
-            f"The process of job {job.id} ended unexpectedly.", "\n".join(job.log_tail(10)),
-            f"Type: lnsegfm jobs resume {job.id}",
+            f"The process of {job.id} ended unexpectedly.", "\n".join(job.log_tail(10)),
+            job.way_on,
         )
     if status.state == "failed":
         raise UserError.from_json(status.error or {})
-    print(f"The adapted model is '{status.model_id}'.")
+    print(f"The model is '{status.model_id}'.")
     if status.metrics:
         before, after = status.metrics["mean"]["before"], status.metrics["mean"]["after"]
         for metric, name in (("dsc", "DSC"), ("nsd", "NSD@1mm")):

@@ -65,6 +65,8 @@ class Job:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.id = self.path.name
+        self.environment: dict[str, str] = {}
+        """Further environment variables of the runner that `start` starts."""
         try:
             content = read_json(self.path / JOB)
             self.created: str = content["created"]
@@ -153,6 +155,18 @@ class Job:
         move(self.path, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
+    @property
+    def way_on(self) -> str:
+        """What a user of the command line does when the job was interrupted."""
+        return f"Type: lnsegfm jobs resume {self.id}"
+
+    @property
+    def _home(self) -> Path:
+        return self.path.absolute().parent.parent
+
+    def _command(self) -> list[str]:
+        return [python_executable(), "-m", "LNSegFMFineTuneLib.engine.runner", str(self.path.absolute())]
+
     def _read_status(self) -> JobStatus:
         try:
             return JobStatus.from_json(_read_while_replaced(self.path / STATUS))
@@ -196,9 +210,7 @@ class Job:
 
     def _launch(self, command: Sequence[str] | None) -> None:
         # First, because without a Python to run nothing may say that a start is under way.
-        command = command or [
-            python_executable(), "-m", "LNSegFMFineTuneLib.engine.runner", str(self.path.absolute())
-        ]
+        command = command or self._command()
         before = self._read_status()
         for wish in (CANCEL, PAUSE):
             (self.path / wish).unlink(missing_ok=True)
@@ -209,7 +221,7 @@ class Job:
         )
         write_json(self.path / STATUS, starting.to_json())
         environment = child_environment(
-            [package_folder(LNSegFMFineTuneLib.__file__)], {"LNSEGFM_HOME": str(self.path.absolute().parent.parent)}
+            [package_folder(LNSegFMFineTuneLib.__file__)], {"LNSEGFM_HOME": str(self._home), **self.environment}
         )
         try:
             pid = start_detached(command, environment, self.path / LOG)

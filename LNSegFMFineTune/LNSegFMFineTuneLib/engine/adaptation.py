@@ -6,8 +6,6 @@ import copy
 import importlib.metadata
 import platform
 import shutil
-import time
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import SimpleITK as sitk
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from LNSegFMFineTuneLib.core.detection import count_nodes
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.results import RESULT, label_file, reuse_scores
@@ -22,6 +21,7 @@ from LNSegFMFineTuneLib.core.spec import CaseRef
 from LNSegFMFineTuneLib.core.writer import JobWriter
 from LNSegFMFineTuneLib.engine.trainer import Trainer, Weights
 from LNSegFMFineTuneLib.engine.training_data import TrainingCase, preprocess
+from LNSegFMFineTuneLib.engine.training_loop import train
 from LNSegFMFineTuneLib.engine.update_counts import count_updates
 from LNSegFMLib.core.case_info import IGNORE
 from LNSegFMLib.core.cases import CaseStore
@@ -74,7 +74,8 @@ class Adaptation:
             self._predictor = Predictor(self._base, self._device)
             before = self._score("before", None)
             trainer = self._prepared()
-            self._train(trainer)
+            self._stage("Training")
+            train(trainer, self._spec, self._writer, self._folder / CHECKPOINT)
             weights = finite(trainer.weights())
             del trainer
             metrics = self._metrics(before, self._score("after", weights))
@@ -104,14 +105,15 @@ class Adaptation:
 
     def _files(self, case: CaseRef) -> TrainingCase:
         info = self._cases.get(case.id)
-        return TrainingCase(case.id, info.image_path, info.label_path(case.version))
+        ignore = IGNORE if info.is_partial(case.version) else None
+        return TrainingCase(case.id, info.image_path, info.label_path(case.version), ignore)
 
     def _prepared(self) -> Trainer:
         spec, base = self._spec, self._base
         self._stage("Preparing cases")
         plans, dataset = self._content.plans, self._dataset()
         data = self._folder / "work" / "cases"
-        # nnU-Net reads pickles from this folder: only what this very process wrote may lie there.
+        # What a killed process left may be of other label versions.
         shutil.rmtree(data.parent, ignore_errors=True)
         data.mkdir(parents=True)
         preprocess(
@@ -132,32 +134,6 @@ class Adaptation:
         if any(self._cases.get(case.id).is_partial(case.version) for case in self._spec.cases):
             dataset["labels"]["ignore"] = IGNORE
         return dataset
-
-    def _train(self, trainer: Trainer) -> None:
-        spec, writer = self._spec, self._writer
-        self._stage("Training")
-        saved, durations = time.monotonic(), deque[float](maxlen=50)
-        while trainer.iteration < spec.steps:
-            started, learning_rate = time.monotonic(), trainer.learning_rate
-            loss = trainer.step()
-            durations.append(time.monotonic() - started)
-            ended = trainer.iteration % spec.iterations_per_epoch == 0
-            row = {
-                "iteration": trainer.iteration, "loss": loss, "lr": learning_rate, "seconds": durations[-1]
-            }
-            if ended and spec.holdout:
-                row["pseudo_dice"] = trainer.pseudo_dice()
-            left = (spec.steps - trainer.iteration) * sum(durations) / len(durations)
-            writer.append(row)
-            known = {"pseudo_dice": row["pseudo_dice"]} if "pseudo_dice" in row else {}
-            epoch = min(trainer.epoch, spec.epochs - 1)
-            writer.status(iteration=trainer.iteration, epoch=epoch, loss=loss, eta_s=left, **known)
-            cancelled = writer.cancelled()
-            if ended or cancelled or time.monotonic() - saved > spec.checkpoint_seconds:
-                trainer.save(self._folder / CHECKPOINT)
-                saved = time.monotonic()
-            if cancelled:
-                raise Cancelled
 
     def _store(self, weights: Weights, metrics: dict[str, Any], counts: dict[str, int]) -> ModelInfo:
         self._stage("Storing the adapted model")
@@ -225,7 +201,8 @@ class Adaptation:
                 continue
             labels = self._predictor.segment(sitk.ReadImage(str(files.image)), is_cancelled=self._writer.cancelled)
             write_image(labels, self._folder / RESULT / label_file(case.id, when))
-            scores[case.id] = score_case(labels, sitk.ReadImage(str(files.label)))
+            truth = sitk.ReadImage(str(files.label))
+            scores[case.id] = {**score_case(labels, truth), **count_nodes(labels, truth)}
         return self._kept(known, scores)
 
     def _kept(self, path: Path, scores: dict[str, Scores]) -> dict[str, Scores]:

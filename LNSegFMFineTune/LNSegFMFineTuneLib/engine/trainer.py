@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from LNSegFMFineTuneLib.core.spec import JobSpec
 from LNSegFMFineTuneLib.engine.batches import Batch, NumberedBatches, seed_generators
 from LNSegFMFineTuneLib.engine.methods import METHODS
+from LNSegFMFineTuneLib.engine.training_data import PreparedCases
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import write_atomic
 from LNSegFMLib.engine.checkpoints import read_tensors, write_tensors
@@ -40,6 +40,7 @@ class Trainer(nnUNetTrainer):
     _train_batches: NumberedBatches
     _holdout_batches: NumberedBatches
     _coming: Iterator[Batch] | None
+    _shared: torch.nn.Module
 
     @classmethod
     def start(
@@ -71,18 +72,22 @@ class Trainer(nnUNetTrainer):
         trainer = cls(plans, configuration, "all", dataset, device)
         # nnU-Net always takes the first GPU.
         trainer.device = device
-        trainer.spec, trainer.iteration, trainer.batch_size = spec, 0, spec.batch_size
+        trainer.grad_scaler = torch.amp.GradScaler("cuda") if device.type == "cuda" else None
+        trainer.spec, trainer.iteration = spec, 0
+        trainer._set_batch_size_and_oversample()
         seed_generators(spec.seed % 2**32)
         torch.manual_seed(spec.seed)
         trainer.preprocessed_dataset_folder = str(data)
-        trainer.dataset_class = nnUNetDatasetBlosc2
+        trainer.dataset_class = PreparedCases
         trainer.network = build_network(plans, configuration, dataset, deep_supervision=True)
         trainer.network.load_state_dict(weights)
         trainer.network.to(trainer.device)
         trainer.optimizer = METHODS[spec.method].prepare(trainer.network, spec)
+        trainer._shared = trainer._among_processes()
         trainer.loss = trainer._build_loss()
         train, holdout = trainer.get_dataloaders()
-        trainer._train_batches = NumberedBatches(train.data_loader, spec.seed)
+        # Processes that share a batch must not all make the same part of it.
+        trainer._train_batches = NumberedBatches(train.data_loader, spec.seed + 1009 * trainer.local_rank)
         trainer._holdout_batches = NumberedBatches(holdout.data_loader, spec.seed + 1)
         trainer._coming = None
         return trainer
@@ -100,6 +105,28 @@ class Trainer(nnUNetTrainer):
         """Return the ids of the training and the hold-out cases; without hold-out nnU-Net gets the former twice."""
         train = [case.id for case in self.spec.cases]
         return train, [case.id for case in self.spec.holdout] or list(train)
+
+    def _among_processes(self) -> torch.nn.Module:
+        """Return the network as it is trained: with the gradients averaged over the processes, where there are some."""
+        if not self.is_ddp:
+            return self.network
+        devices = [self.device] if self.device.type == "cuda" else None
+        return torch.nn.parallel.DistributedDataParallel(self.network, device_ids=devices)
+
+    def agreed(self, stop: bool) -> bool:
+        """Tell the other processes, if there are some, whether the first one wants to stop; return its wish."""
+        if not self.is_ddp:
+            return stop
+        wish = torch.tensor(int(stop), device=self.device)
+        torch.distributed.broadcast(wish, 0)
+        return bool(wish.item())
+
+    def follow(self) -> None:
+        """Do the iterations that are left in step with the first process, which reports and saves."""
+        while self.iteration < self.spec.steps:
+            self.step()
+            if self.agreed(False):
+                return
 
     def _loaders(self) -> int:
         if self.spec.loader_processes >= 0:
@@ -137,7 +164,7 @@ class Trainer(nnUNetTrainer):
         target = [scale.to(self.device, non_blocking=True) for scale in batch["target"]]
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
-            loss = self.loss(self.network(data), target)
+            loss = self.loss(self._shared(data), target)
         if self.grad_scaler is None:
             loss.backward()
             self.optimizer.step()
