@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from LNSegFMLib.core.errors import UserError
 
 
@@ -18,6 +20,13 @@ def duration(seconds: float) -> str:
         return " ".join(part for part in (f"{minutes} min" if minutes else "", f"{rest} s" if rest else "") if part)
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def data_size(count: int) -> str:
+    """Return a number of bytes as "12 kB", "340 MB" or "1.9 GB", in powers of 1000 as disks and browsers count."""
+    if count < 999_500:
+        return f"{math.ceil(count / 1e3)} kB"
+    return f"{count / 1e6:.0f} MB" if count < 999_500_000 else f"{count / 1e9:.1f} GB"
 
 
 def explain(error: UserError) -> str:
