@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import traceback
 
 from LNSegFMLib.core.errors import UserError
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_last_traceback = ""
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -17,6 +19,8 @@ def as_user_error(error: BaseException, what: str = "The work could not be finis
         error: What was raised.
         what: The sentence that says what failed, from the user's point of view.
     """
+    global _last_traceback
+    _last_traceback = "".join(traceback.format_exception(error))
     if isinstance(error, UserError):
         return error
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -27,3 +31,8 @@ def as_user_error(error: BaseException, what: str = "The work could not be finis
         why = text.splitlines()[0] if text else "The computer ran out of memory."
         return UserError(what, why, "Close other programs, or choose a smaller batch size or the CPU, then try again.")
     return UserError(what, f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def last_traceback() -> str:
+    """Return the traceback of what `as_user_error` was last asked about in this process; empty when it never was."""
+    return _last_traceback

@@ -1,0 +1,192 @@
+"""The section Setup: what is missing, and one button that gets it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from LNSegFMLib.core.background import Task
+from LNSegFMLib.core.catalogue import RESOURCES
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.models import ModelStore
+from LNSegFMLib.core.self_check import SelfCheck, run_self_check
+from LNSegFMLib.core.text_tail import tail
+from LNSegFMLib.panels.host import PanelHost
+from LNSegFMLib.panels.work_bar import WorkBar
+from LNSegFMLib.scene.packages import foreign_python, missing_packages, needs_extension_for_gpu, start_installation
+from LNSegFMLib.scene.system_report import system_report
+
+_LOG_LINES = 200
+_REPORTED_LINES = 40
+
+
+def _do_nothing() -> None:
+    return
+
+
+class SetupSection:
+    """What this module needs to segment.
+
+    Args:
+        host: The panel.
+        layout: Where the section is put.
+        release_packages: Ends the processes that use the packages; Windows does not replace files in use.
+        get_model: Gets a model for patients, when only that is missing.
+    """
+
+    def __init__(
+        self, host: PanelHost, layout: Any, *, release_packages: Callable[[], object] = _do_nothing,
+        get_model: Callable[[], object] = _do_nothing,
+    ) -> None:
+        self._host = host
+        self._release_packages = release_packages
+        self._get_model = get_model
+        self._check: SelfCheck | None = None
+        self.widget = slicer.util.loadUI(str(RESOURCES / "UI" / "SetupSection.ui"))
+        layout.addWidget(self.widget)
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self._bar = WorkBar(self.ui)
+        self.ui.checkLabel.setVisible(False)
+        for button, slot in (
+            (self.ui.installButton, self.on_install),
+            (self.ui.checkButton, self.on_check),
+            (self.ui.repairButton, self.on_repair),
+            (self.ui.wheelsButton, self.on_wheels),
+            (self.ui.reportButton, self.on_report),
+        ):
+            button.connect("clicked(bool)", slot)
+        self.ui.logCollapsibleButton.connect("contentsCollapsed(bool)", self._show_log)
+        self.refresh()
+        # Who has everything has no need of this section; who lacks something should not have to look for it.
+        self.ui.setupCollapsibleButton.collapsed = not self._missing
+
+    def close(self) -> None:
+        """End what goes on here, for the panel is being closed."""
+        self._bar.close()
+
+    # --- What is there
+
+    def refresh(self) -> None:
+        """Look again what is missing, and say so."""
+        packages = missing_packages()
+        has_model = any(model.card.kind != "demonstration" for model in ModelStore(Home.default().models).list())
+        self._missing = [*packages, *([] if has_model else [_("a model for patients")])]
+        ui, busy = self.ui, self._bar.busy
+        foreign = foreign_python()
+        if self._missing:
+            ui.statusLabel.text = _("Missing: {names}.").format(names=", ".join(self._missing))
+        else:
+            versions = ", ".join(f"{name} {_version(name)}" for name in ("torch", "nnunetv2") if _version(name))
+            ui.statusLabel.text = _("Everything is there: {versions}.").format(versions=versions or _("a model"))
+        if foreign:
+            ui.statusLabel.text += " " + _("The computation runs in a Python of your choice (LNSEGFM_PYTHON).")
+        if packages and needs_extension_for_gpu():
+            ui.statusLabel.text += " " + _("For an NVIDIA GPU, install the extension PyTorch first.")
+        ui.installButton.text = _("Install") if packages or not self._missing else _("Get a model")
+        ui.installButton.setVisible(bool(self._missing) and not busy)
+        for button in (ui.checkButton, ui.wheelsButton):
+            button.enabled = not busy
+        ui.checkButton.enabled = not busy and not packages
+        ui.wheelsButton.enabled = not busy and not foreign
+        ui.repairButton.enabled = not busy and not foreign and self._check is not None and self._check.broken
+
+    # --- Installation
+
+    def on_install(self) -> None:
+        """Install the packages, or get a model when they are there."""
+        if missing_packages():
+            question = _("Install the Python packages {names}? They take about 3 GB. Slicer stays usable meanwhile.")
+            if slicer.util.confirmOkCancelDisplay(question.format(names=", ".join(missing_packages()))):
+                self._start()
+        else:
+            self._get_model()
+
+    def on_wheels(self) -> None:
+        """Install the packages from a folder of wheels."""
+        title = _("Install from a folder of wheels (.whl)")
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, "")
+        if folder:
+            self._start(wheels=Path(folder))
+
+    def on_repair(self) -> None:
+        """Install PyTorch anew."""
+        question = _("PyTorch is installed but does not work. Install it anew? That fetches about 3 GB.")
+        if slicer.util.confirmOkCancelDisplay(question):
+            self._start(repair=True)
+
+    def _start(self, *, wheels: Path | None = None, repair: bool = False) -> None:
+        self._release_packages()
+        try:
+            task = start_installation(_log(), wheels=wheels, repair=repair)
+        except UserError as error:
+            self._bar.say(error.what)
+            self._host.show_error(error)
+            return
+        self._host.start_work("packages", task, self._on_installed)
+        self._bar.watch(task, self._on_ended)
+        self.refresh()
+
+    def _on_installed(self, changed: list[str]) -> None:
+        self.refresh()
+        if changed:
+            self._offer_restart(changed)
+        elif not missing_packages():
+            self.on_check()
+
+    def _offer_restart(self, changed: list[str]) -> None:
+        question = _("{names} changed while Slicer was using it. Restart Slicer now? Save your work first.")
+        if slicer.util.confirmYesNoDisplay(question.format(names=", ".join(changed))):
+            slicer.util.restart()
+        else:
+            self._bar.say(_("Restart Slicer before you segment."))
+
+    def _on_ended(self) -> None:
+        self.refresh()
+        self._show_log()
+
+    def _show_log(self, *_collapsed: bool) -> None:
+        if not self.ui.logCollapsibleButton.collapsed:
+            self.ui.logEdit.setPlainText("\n".join(tail(_log(), _LOG_LINES)))
+            self.ui.logEdit.moveCursor(qt.QTextCursor.End)
+
+    # --- Self-check and report
+
+    def on_check(self) -> None:
+        """Compute something tiny on the chosen device, in another process."""
+        node = self._host.parameter_node
+        device = (node.GetParameter("Device") if node is not None else "") or "auto"
+        task = Task(run_self_check, device)
+        self._host.start_work("self-check", task, self._on_checked)
+        self._bar.watch(task, self.refresh)
+        self._bar.say(_("Checking..."))
+        self.refresh()
+
+    def _on_checked(self, check: SelfCheck) -> None:
+        self._check = check
+        self.ui.checkLabel.text = check.words
+        self.ui.checkLabel.setVisible(True)
+        self.refresh()
+
+    def on_report(self) -> None:
+        """Copy the report to the clipboard."""
+        found = self._check.words if self._check is not None else ""
+        slicer.app.clipboard().setText(system_report(found, tail(_log(), _REPORTED_LINES)))
+        self._bar.say(_("The report is in the clipboard; read it before you send it."))
+
+
+def _log() -> Path:
+    return Home.default().root / "installation-log.txt"
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

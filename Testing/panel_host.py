@@ -1,0 +1,81 @@
+"""A panel for one section under test: what the module's widget is to its sections, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from LNSegFMLib.core.agenda import Agenda
+from LNSegFMLib.core.background import Pending, let_threads_run
+from LNSegFMLib.core.errors import Cancelled, UserError
+
+POLL_MS = 20
+
+
+class FakeHost:
+    """Implements `LNSegFMLib.panels.host.PanelHost`.
+
+    Attributes:
+        errors: What was shown to the user.
+        used: Ids of the models that were chosen.
+        changes: How often the models changed.
+        has_packages: What `packages_ready` answers.
+    """
+
+    def __init__(self) -> None:
+        import qt
+        import slicer
+
+        self.errors: list[UserError] = []
+        self.used: list[str] = []
+        self.changes = 0
+        self.has_packages = True
+        self.agenda = Agenda()
+        self.parameter_node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+        self.window = qt.QWidget()
+        self.window.setLayout(qt.QVBoxLayout())
+        self.window.resize(380, 700)
+        self.window.show()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MS)
+        self._timer.connect("timeout()", self._poll)
+
+    @property
+    def layout(self) -> Any:
+        return self.window.layout()
+
+    def start_work(self, name: str, pending: Pending, on_value: Callable[[Any], None]) -> None:
+        self.agenda.start(name, pending, on_value)
+        self._timer.start()
+
+    def is_working(self, name: str) -> bool:
+        return name in self.agenda
+
+    def packages_ready(self) -> bool:
+        return self.has_packages
+
+    def models_changed(self) -> None:
+        self.changes += 1
+
+    def use_model(self, model_id: str) -> None:
+        self.used.append(model_id)
+
+    def show_error(self, error: UserError) -> None:
+        self.errors.append(error)
+
+    def close(self) -> None:
+        self._timer.stop()
+        self.agenda.drop()
+        self.window.close()
+
+    def _poll(self) -> None:
+        let_threads_run()
+        for work in self.agenda.take_done():
+            try:
+                work.on_value(work.pending.result())
+            except Cancelled:
+                continue
+            except UserError as error:
+                self.show_error(error)
+        if not self.agenda:
+            self._timer.stop()
