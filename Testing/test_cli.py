@@ -20,7 +20,7 @@ from LNSegFMLib.core.models import ModelStore
 from LNSegFMLib.phantom import make_case
 from tiny_models import make_model
 
-QUICK = ["--device", "cpu", "--no-mirroring", "--step-size", "1.0"]
+QUICK = ["--device", "cpu", "--quality", "fast"]
 
 
 def phantom_pair(folder: Path, seed: int) -> tuple[Path, Path]:

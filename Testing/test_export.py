@@ -11,13 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
+from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from skimage.transform import resize
 
 from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.engine import export
-from LNSegFMLib.engine.export import labels_from_logits, positive_after_resampling
-from LNSegFMLib.engine.sliding_window import SlidingWindow, TileProgress
+from LNSegFMLib.core.probabilities import FOREGROUND_FROM
+from LNSegFMLib.engine.export import positive_after_resampling, probability_from_logits
+from LNSegFMLib.engine.quality import Quality
+from LNSegFMLib.engine.sliding_window import SlidingWindow
+from LNSegFMLib.engine.tile_progress import TileProgress
 from tiny_models import CONFIGURATION, tiny_dataset, tiny_plans
 
 shapes = st.tuples(*[st.integers(1, 12)] * 3)
@@ -76,11 +79,17 @@ def case(spacing: list[float], seed: int = 0) -> tuple[torch.Tensor, dict[str, A
     }
 
 
+def labels_from(logits: torch.Tensor, plans: PlansManager, properties: dict[str, Any]) -> np.ndarray:
+    probability = probability_from_logits(logits, plans, plans.get_configuration(CONFIGURATION), properties)
+    assert probability.dtype == np.uint8
+    return probability >= FOREGROUND_FROM
+
+
 def labels_both_ways(plans: dict[str, Any], spacing: list[float]) -> tuple[np.ndarray, np.ndarray]:
     manager = PlansManager(copy.deepcopy(plans))
     configuration, labels = manager.get_configuration(CONFIGURATION), manager.get_label_manager(tiny_dataset())
     logits, properties = case(spacing)
-    ours = labels_from_logits(logits.clone(), manager, configuration, labels, properties)
+    ours = labels_from(logits.clone(), manager, properties)
     stock = convert_predicted_logits_to_segmentation_with_correct_shape(
         logits, manager, configuration, labels, properties, num_threads_torch=1
     )
@@ -92,17 +101,11 @@ def settings_of(plans: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("spacing", [[2.0, 1.0, 1.0], [2.5, 1.3, 1.1]])
-def test_labels_are_those_of_stock_nnunet_by_the_short_way(
-    spacing: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def forbidden(*args: Any, **kwargs: Any) -> None:
-        raise AssertionError("the long way was taken")
-
-    monkeypatch.setattr(export, "convert_predicted_logits_to_segmentation_with_correct_shape", forbidden)
+def test_labels_are_those_of_stock_nnunet_by_the_short_way(spacing: list[float]) -> None:
     ours, stock = labels_both_ways(tiny_plans(), spacing)
     assert stock.any()
     assert np.array_equal(ours, stock)
-    assert (ours.dtype, ours.shape) == (np.uint8, (22, 30, 26))
+    assert ours.shape == (22, 30, 26)
 
 
 def test_transposed_plans_give_labels_in_the_order_of_the_image() -> None:
@@ -147,7 +150,38 @@ def test_other_resampling_gives_the_labels_of_stock_nnunet(change: Any) -> None:
     ours, stock = labels_both_ways(plans, spacing)
     assert stock.any()
     assert np.array_equal(ours, stock)
-    assert ours.dtype == np.uint8
+
+
+@given(
+    shape=shapes, wanted=shapes, axis=st.integers(0, 2), seed=st.integers(0, 2**32 - 1), offset=st.floats(-2.5, 2.0)
+)
+@settings(max_examples=200, deadline=None)
+def test_thick_slices_are_resampled_as_nnunet_does(
+    shape: tuple[int, ...], wanted: tuple[int, ...], axis: int, seed: int, offset: float
+) -> None:
+    difference = np.random.default_rng(seed).normal(size=shape) + offset
+    stock = resample_data_or_seg(difference[None], wanted, axis=axis, order=1, do_separate_z=True, order_z=0)[0]
+    assert_same_where_clear(positive_after_resampling(difference, wanted, axis), stock)
+
+
+@pytest.mark.parametrize("change", [None, anisotropic, cubic, torch_resampling])
+def test_the_probability_is_that_of_stock_nnunet_to_eight_bits(change: Any) -> None:
+    plans = tiny_plans()
+    spacing = change(plans) if change else [2.5, 1.3, 1.1]
+    manager = PlansManager(copy.deepcopy(plans))
+    configuration = manager.get_configuration(CONFIGURATION)
+    logits, properties = case(spacing)
+    ours = probability_from_logits(logits.clone(), manager, configuration, properties)
+    _, stock = convert_predicted_logits_to_segmentation_with_correct_shape(
+        logits, manager, configuration, manager.get_label_manager(tiny_dataset()), properties,
+        return_probabilities=True, num_threads_torch=1,
+    )
+    # Outside of nnU-Net's crop it calls everything background.
+    inside = tuple(slice(low, high) for low, high in properties["bbox_used_for_cropping"])
+    assert np.abs(ours[inside] / 255 - stock[1][inside]).max() < 1 / 255
+    outside = ours.copy()
+    outside[inside] = 0
+    assert not outside.any()
 
 
 def test_an_ignore_label_does_not_add_an_output() -> None:
@@ -157,7 +191,7 @@ def test_an_ignore_label_does_not_add_an_output() -> None:
     labels = manager.get_label_manager(dataset)
     assert labels.num_segmentation_heads == 2
     logits, properties = case([2.0, 1.0, 1.0])
-    ours = labels_from_logits(logits, manager, manager.get_configuration(CONFIGURATION), labels, properties)
+    ours = labels_from(logits, manager, properties)
     assert set(np.unique(ours)) == {0, 1}
 
 
@@ -170,10 +204,12 @@ def test_cropping_of_one_axis_only_puts_labels_where_they_belong() -> None:
         "spacing": [3.0, 2.0, 2.0], "shape_before_cropping": (6, 4, 4),
         "bbox_used_for_cropping": [[2, 6], [0, 4], [0, 4]], "shape_after_cropping_and_before_resampling": (4, 4, 4),
     }  # fmt: skip
-    labels = labels_from_logits(
-        logits, manager, manager.get_configuration(CONFIGURATION), manager.get_label_manager(tiny_dataset()), properties
-    )
+    labels = labels_from(logits, manager, properties)
     assert np.argwhere(labels).tolist() == [[2, 0, 0]]
+
+
+def quiet() -> TileProgress:
+    return TileProgress(lambda progress: None, lambda: False)
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e6])
@@ -184,8 +220,8 @@ def test_logits_that_are_not_finite_are_told_and_not_taken_for_background(value:
         def forward(self, tile: torch.Tensor) -> torch.Tensor:
             return torch.full((len(tile), 2, *tile.shape[2:]), value)
 
-    window = SlidingWindow((8, 8, 8), 0.5, (), 2)
-    progress = TileProgress(lambda share: None, lambda: False)
+    window = SlidingWindow((8, 8, 8), Quality(), (), 2)
+    progress = quiet()
     with pytest.raises(UserError, match="not finite") as caught:
         window.predict(Network(), torch.zeros(1, 10, 10, 10), torch.device("cpu"), progress)
     assert caught.value.todo
@@ -197,9 +233,11 @@ def test_overlapping_tiles_of_a_scan_smaller_and_larger_than_a_tile_average_to_w
             return torch.cat([tile, -tile], 1)
 
     data = torch.randn(1, 5, 13, 20, generator=torch.Generator().manual_seed(0))
-    shares: list[float] = []
-    window = SlidingWindow((8, 8, 8), 0.5, (0, 2), 2)
-    progress = TileProgress(shares.append, lambda: False, window.passes(data.shape[1:]))
+    shares: list[float | None] = []
+    window = SlidingWindow((8, 8, 8), Quality(), (0, 2), 2)
+    progress = TileProgress(
+        lambda progress: shares.append(progress.fraction), lambda: False, window.workload(data.shape[1:], folds=1)
+    )
     logits = window.predict(Network(), data, torch.device("cpu"), progress)
     assert logits.shape == (2, 5, 13, 20)
     difference = (logits - torch.cat([data, -data])).abs()
@@ -220,9 +258,9 @@ def test_too_little_gpu_memory_means_fewer_tiles_then_sums_in_main_memory_then_a
         raise RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)")
 
     monkeypatch.setattr(SlidingWindow, "_sum_tiles", no_room)
-    progress = TileProgress(lambda share: None, lambda: False)
+    progress = quiet()
     with pytest.raises(UserError, match="too little memory"):
-        SlidingWindow((8, 8, 8), 0.5, (), 2).predict(
+        SlidingWindow((8, 8, 8), Quality(), (), 2).predict(
             torch.nn.Identity(), torch.zeros(1, 9, 9, 9), torch.device("cuda"), progress
         )
     assert tried == [("cuda", "cuda", 2), ("cuda", "cuda", 1), ("cuda", "cpu", 1)]
@@ -233,6 +271,6 @@ def test_other_errors_of_the_network_are_not_taken_for_a_lack_of_memory() -> Non
         def forward(self, tile: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("a broken driver")
 
-    progress = TileProgress(lambda share: None, lambda: False)
+    progress = quiet()
     with pytest.raises(RuntimeError, match="broken driver"):
-        SlidingWindow((8, 8, 8), 0.5, (), 2).predict(Network(), torch.zeros(1, 9, 9, 9), torch.device("cpu"), progress)
+        SlidingWindow((8, 8, 8), Quality(), (), 2).predict(Network(), torch.zeros(1, 9, 9, 9), torch.device("cpu"), progress)

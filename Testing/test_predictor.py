@@ -10,11 +10,13 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from LNSegFMLib.core.background import Progress
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.images import Geometry
 from LNSegFMLib.core.metrics import dice
 from LNSegFMLib.core.models import ModelInfo
-from LNSegFMLib.engine.predictor import Predictor, Quality
+from LNSegFMLib.engine.predictor import Predictor
+from LNSegFMLib.engine.quality import Quality
 from LNSegFMLib.phantom import make_case
 
 CPU = torch.device("cpu")
@@ -98,20 +100,24 @@ def test_a_scan_smaller_than_a_tile_is_segmented(predictor: Predictor) -> None:
 
 
 def test_progress_rises_to_one(predictor: Predictor) -> None:
-    shares: list[float] = []
-    predictor.segment(make_case("source", 909).ct, FAST, report=shares.append)
+    seen: list[Progress] = []
+    predictor.segment(make_case("source", 909).ct, FAST, report=seen.append)
+    shares = [progress.fraction for progress in seen if progress.fraction is not None]
     assert shares == sorted(shares)
-    assert len(shares) > 1
+    assert len(set(shares)) > 2
     assert shares[-1] == 1.0
+    assert [seen[0].message, seen[-1].message] == ["Preparing the CT", "Bringing the result to the CT's grid"]
+    assert "Segmenting, tile 1 of 8" in [progress.message for progress in seen]
 
 
-def test_a_cancel_is_obeyed_at_the_next_tile(predictor: Predictor) -> None:
+def test_a_cancel_is_obeyed_at_the_next_step(predictor: Predictor) -> None:
     shares: list[float] = []
     with pytest.raises(Cancelled):
         predictor.segment(
-            make_case("source", 909).ct, FAST, report=shares.append, is_cancelled=lambda: len(shares) >= 2
+            make_case("source", 909).ct, FAST, report=lambda progress: shares.append(progress.fraction or 0.0),
+            is_cancelled=lambda: any(shares),
         )
-    assert len(shares) == 2
+    assert len([share for share in shares if share]) == 1
 
 
 def test_a_tile_step_that_is_impossible_is_refused() -> None:

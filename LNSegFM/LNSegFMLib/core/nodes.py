@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,9 @@ def label_instances(labels: sitk.Image) -> sitk.Image:
     return _Instances(labels).image()
 
 
-def measure(labels: sitk.Image, *, minimum_volume_mm3: float = 0.0) -> tuple[sitk.Image, list[LymphNode]]:
+def measure(
+    labels: sitk.Image, *, minimum_volume_mm3: float = 0.0, minimum_short_axis_mm: float = 0.0
+) -> tuple[sitk.Image, list[LymphNode]]:
     """Find and measure the lymph nodes of a labelmap.
 
     Axial slices are those of the grid whose normal is closest to superior. Long and short axis are measured as in
@@ -84,7 +86,8 @@ def measure(labels: sitk.Image, *, minimum_volume_mm3: float = 0.0) -> tuple[sit
 
     Args:
         labels: 3D scalar image; 0 is background.
-        minimum_volume_mm3: Smaller regions are left out of both results.
+        minimum_volume_mm3: Smaller regions are left out of both results, and the numbers close up.
+        minimum_short_axis_mm: So are regions with a smaller short axis.
 
     Returns:
         Instances as of `label_instances`, and the lymph nodes by their number.
@@ -93,10 +96,12 @@ def measure(labels: sitk.Image, *, minimum_volume_mm3: float = 0.0) -> tuple[sit
         UserError: Not a 3D scalar image, or a sheared grid.
     """
     instances = _Instances(labels)
-    instances.drop_below(minimum_volume_mm3)
-    return instances.image(), [
-        _measured(number, voxels, instances.geometry) for number, voxels in enumerate(instances.voxels(), start=1)
-    ]
+    instances.keep(instances.counts * _voxel_volume(instances.geometry) >= minimum_volume_mm3)
+    found = [_measured(number, voxels, instances.geometry) for number, voxels in enumerate(instances.voxels(), start=1)]
+    large = [node.short_axis_mm >= round(minimum_short_axis_mm, _DECIMALS) for node in found]
+    instances.keep(np.array(large, bool))
+    kept = [node for node, is_large in zip(found, large) if is_large]
+    return instances.image(), [replace(node, number=number) for number, node in enumerate(kept, start=1)]
 
 
 class _Instances:
@@ -124,15 +129,23 @@ class _Instances:
         numbers[tuple(self._indices.T)] = self._values
         return self._like.put_on(sitk.GetImageFromArray(np.ascontiguousarray(self._axes.invert(numbers))))
 
-    def drop_below(self, minimum_volume_mm3: float) -> None:
-        """Forget the regions of a smaller volume."""
-        counts = np.bincount(self._values)
-        large = counts[self._values] * _voxel_volume(self.geometry) >= minimum_volume_mm3
-        self._indices, self._values = self._indices[large], self._values[large]
+    @property
+    def counts(self) -> np.ndarray:
+        """Voxels of each region, by number from 1."""
+        return np.bincount(self._values, minlength=1)[1:]
+
+    def keep(self, wanted: np.ndarray) -> None:
+        """Forget regions and close the gaps in the numbers.
+
+        Args:
+            wanted: bool, shape (n,), by number from 1.
+        """
+        numbers = np.append(0, np.where(wanted, np.cumsum(wanted), 0)).astype(np.uint32)[self._values]
+        self._indices, self._values = self._indices[numbers > 0], numbers[numbers > 0]
 
     def voxels(self) -> Iterator[np.ndarray]:
         """Yield the voxels of each region, (z, y, x) indices of shape (n, 3), by number."""
-        counts = np.bincount(self._values)[1:]
+        counts = self.counts
         by_number = self._indices[np.argsort(self._values, kind="stable")]
         yield from np.split(by_number, np.cumsum(counts)[:-1]) if len(counts) else ()
 

@@ -10,7 +10,8 @@ from LNSegFMLib.core.errors import UserError
 
 QualityName = Literal["fast", "standard", "best"]
 QUALITIES: tuple[str, ...] = get_args(QualityName)
-WHOLE, BODY = "whole", "body"
+WHOLE: Literal["whole"] = "whole"
+BODY: Literal["body"] = "body"
 Box = tuple[int, int, int, int, int, int]
 """Half-open extents ``(i0, i1, j0, j1, k0, k1)`` in voxels, by the image's own axes."""
 Region = Literal["whole", "body"] | Box
@@ -69,7 +70,7 @@ class SegmentOptions:
         Raises:
             UserError: A value that is not possible.
         """
-        region = fields.get("region", WHOLE)
+        region: Any = fields.get("region", WHOLE)
         return cls(
             model=fields["model"],
             device=fields.get("device", "auto"),

@@ -7,17 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from LNSegFMLib.core.background import Progress
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import read_ct, write_image
 from LNSegFMLib.core.models import ModelStore
+from LNSegFMLib.core.node_intensity import describe
 from LNSegFMLib.core.nodes import measure
+from LNSegFMLib.core.probabilities import FOREGROUND_FROM
 from LNSegFMLib.core.segment_options import SegmentOptions
+from LNSegFMLib.core.uncertainty import expected_benefit
 from LNSegFMLib.engine.devices import choose_device
 from LNSegFMLib.engine.install import install_model
-from LNSegFMLib.engine.predictor import Predictor, Quality
+from LNSegFMLib.engine.predictor import Predictor
+from LNSegFMLib.engine.quality import QUALITIES
 
 Arguments = dict[str, Any]
-Report = Callable[[float, str], None]
+Report = Callable[[Progress], None]
 
 
 class Operations:
@@ -35,27 +40,32 @@ class Operations:
         """Segment the CT in the file ``image`` and write what is asked for.
 
         Args:
-            arguments: ``image`` (path), ``series``, the fields of `SegmentOptions`, and where to write ``output`` (labels,
-                1 is lymph node), ``instances`` (numbers of the lymph nodes) and ``probability`` (uint8).
-            report: Called with the share done and what is being done.
+            arguments: ``image`` (path), ``series``, the fields of `SegmentOptions`, and where to write ``output``
+                (labels, 1 is lymph node), ``instances`` (numbers of the lymph nodes) and ``probability`` (uint8).
+            report: Called with what is being done.
             is_cancelled: Asked often.
+
+        Returns:
+            Model, device, seconds, warnings, the lymph nodes, and the benefit expected of a correction.
         """
         started = time.monotonic()
         options = SegmentOptions.from_json(arguments)
-        report(0.0, "Loading the model")
+        report(Progress(0.0, "Loading the model"))
         device, reason = choose_device(options.device)
         predictor = self._predictor(options.model, device)
-        report(0.0, "Reading the CT")
+        report(Progress(0.0, "Reading the CT"))
         warnings: list[str] = []
         image = read_ct(Path(arguments["image"]), series=arguments.get("series", ""), warnings=warnings)
-        labels = predictor.segment(
-            image, Quality(mirroring=options.quality != "fast"), report=lambda share: report(share, "Segmenting"), is_cancelled=is_cancelled
+        probability = predictor.predict(
+            image, QUALITIES[options.quality], region=options.region, report=report, is_cancelled=is_cancelled
         )
-        report(1.0, "Measuring lymph nodes")
-        instances, nodes = measure(labels)
-        for name, result in (("output", labels), ("instances", instances)):
-            if name in arguments:
-                write_image(result, Path(arguments[name]), compress=name == "output")
+        report(Progress(1.0, "Measuring lymph nodes"))
+        found = probability >= FOREGROUND_FROM
+        instances, nodes = measure(found, minimum_short_axis_mm=options.minimum_short_axis_mm)
+        results = {"output": instances > 0, "instances": instances, "probability": probability}
+        for name in results.keys() & arguments.keys():
+            # The instances go to a process on this machine, which reads them once.
+            write_image(results[name], Path(arguments[name]), compress=name != "instances")
         return {
             "model": predictor.model.id,
             "model_sha256": predictor.model.sha256,
@@ -63,14 +73,14 @@ class Operations:
             "device_reason": reason,
             "warnings": warnings,
             "seconds": time.monotonic() - started,
-            "expected_benefit": 0.0,
-            "nodes": [node.to_json() for node in nodes],
+            "expected_benefit": expected_benefit(probability, found),
+            "nodes": [node.to_json() for node in describe(nodes, instances, image, probability)],
         }
 
     def install(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
         """Install the model at ``source`` under the display name ``name``."""
         del is_cancelled
-        report(0.0, "Checking the model")
+        report(Progress(0.0, "Checking the model"))
         model = install_model(self._store, Path(arguments["source"]), name=arguments.get("name", ""))
         return {"model": model.id}
 

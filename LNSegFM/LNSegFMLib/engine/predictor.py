@@ -1,10 +1,9 @@
-"""A loaded model that turns CT images into labels on the CT's own grid."""
+"""A loaded model that turns CT images into probabilities and labels on the CT's own grid."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,37 +12,25 @@ from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPre
 from nnunetv2.utilities.helpers import empty_cache
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.background import Progress
 from LNSegFMLib.core.files import read_json
-from LNSegFMLib.core.images import check_ct, labels_on
+from LNSegFMLib.core.images import check_ct
 from LNSegFMLib.core.models import ModelInfo
-from LNSegFMLib.core.orientation import reorient
+from LNSegFMLib.core.orientation import reorient, restore
+from LNSegFMLib.core.probabilities import FOREGROUND_FROM
+from LNSegFMLib.core.regions import crop, put_back, region_box
+from LNSegFMLib.core.segment_options import WHOLE, Region
 from LNSegFMLib.engine.adapters import fit_adapters
 from LNSegFMLib.engine.checkpoints import load_checkpoint, network_weights
-from LNSegFMLib.engine.export import labels_from_logits
+from LNSegFMLib.engine.export import probability_from_logits
 from LNSegFMLib.engine.networks import build_network, check_weights
-from LNSegFMLib.engine.sliding_window import SlidingWindow, TileProgress
+from LNSegFMLib.engine.quality import QUALITIES, Quality
+from LNSegFMLib.engine.sliding_window import SlidingWindow
+from LNSegFMLib.engine.tile_progress import TileProgress
 
 
-@dataclass(frozen=True)
-class Quality:
-    """What may be traded for speed.
-
-    Args:
-        mirroring: Average over all flips the model was trained with (eight passes in 3D), as nnU-Net does.
-        step: Distance of neighbouring tiles as a share of the tile, 0 < step <= 1; nnU-Net takes 0.5.
-    """
-
-    mirroring: bool = True
-    step: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 < self.step <= 1:
-            raise UserError(f"The tile step {self.step} is not possible.", "It must be above 0 and at most 1.")
-
-
-def _nothing(share: float) -> None:
-    del share
+def _nothing(progress: Progress) -> None:
+    del progress
 
 
 def _never() -> bool:
@@ -69,6 +56,7 @@ class Predictor:
         self._network = build_network(plans, configuration, self._dataset, deep_supervision=False)
         self._folds: list[dict[str, torch.Tensor]] = []
         self._mirror_axes: tuple[int, ...] = ()
+        self._pass_s: dict[bool, float | None] = {}  # seconds of a pass, by whether it was in half precision
         for fold in model.card.folds:
             path = model.checkpoint(fold)
             checkpoint = load_checkpoint(path)
@@ -96,31 +84,53 @@ class Predictor:
     def segment(
         self,
         image: sitk.Image,
-        quality: Quality = Quality(),
+        quality: Quality = QUALITIES["standard"],
         *,
-        report: Callable[[float], None] = _nothing,
+        report: Callable[[Progress], None] = _nothing,
         is_cancelled: Callable[[], bool] = _never,
     ) -> sitk.Image:
-        """Segment one CT.
+        """Segment one CT: `predict`, as labels.
+
+        Returns:
+            uint8 labels (1 = lymph node) with exactly the image's geometry.
+        """
+        return self.predict(image, quality, report=report, is_cancelled=is_cancelled) >= FOREGROUND_FROM
+
+    def predict(
+        self,
+        image: sitk.Image,
+        quality: Quality = QUALITIES["standard"],
+        *,
+        region: Region = WHOLE,
+        report: Callable[[Progress], None] = _nothing,
+        is_cancelled: Callable[[], bool] = _never,
+    ) -> sitk.Image:
+        """Return the probability that a voxel belongs to a lymph node.
 
         The volume is brought to the voxel order the model was trained in by flips and a permutation of its axes, and
-        the labels are brought back, so that the result does not depend on how the scan was stored.
+        the result is brought back, so that it does not depend on how the scan was stored.
 
         Args:
             image: 3D scalar CT in HU.
             quality: See `Quality`.
-            report: Called with the share done, 0 to 1.
+            region: What of it to look at, see `SegmentOptions`; the probability is 0 elsewhere.
+            report: Called with what is being done, the share of the network's work, and its time left.
             is_cancelled: Asked before every pass of the network.
 
         Returns:
-            uint8 labels (1 = lymph node) with exactly the image's geometry.
+            uint8 with exactly the image's geometry, 255 is certain; at least `FOREGROUND_FROM` where the label is
+            lymph node.
 
         Raises:
-            UserError: The image is not a CT that can be segmented, or memory does not suffice.
+            UserError: The image is not a CT that can be segmented, the region lies outside of it, or memory does not
+                suffice.
             Cancelled: The user cancelled.
         """
         check_ct(image)
-        canonical, axes = reorient(image, self.model.card.orientation)
+        report(Progress(0.0, "Preparing the CT"))
+        box = region_box(image, region)
+        part = crop(image, box)
+        canonical, axes = reorient(part, self.model.card.orientation)
         array = sitk.GetArrayFromImage(canonical)[None].astype(np.float32)
         spacing = [float(size) for size in canonical.GetSpacing()[::-1]]
         data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
@@ -128,18 +138,21 @@ class Predictor:
         )
         window = SlidingWindow(
             tuple(int(size) for size in self._configuration.patch_size),
-            quality.step,
-            self._mirror_axes if quality.mirroring else (),
+            quality,
+            self._mirror_axes,
             self._labels.num_segmentation_heads,
         )
-        progress = TileProgress(report, is_cancelled, window.passes(data.shape[1:]) * len(self._folds))
+        workload = window.workload(data.shape[1:], len(self._folds))
+        progress = TileProgress(report, is_cancelled, workload, pass_s=self._pass_s.get(quality.half_on_cpu))
         try:
             logits = self._ensemble(window, torch.from_numpy(data), progress)
         finally:
             # The worker lives as long as Slicer: a fine-tuning job on the same GPU needs what it does not use.
             empty_cache(self.device)
-        labels = labels_from_logits(logits, self._plans, self._configuration, self._labels, properties)
-        return labels_on(image, axes.invert(labels))
+        self._pass_s[quality.half_on_cpu] = progress.pass_s
+        report(Progress(1.0, "Bringing the result to the CT's grid"))
+        probability = probability_from_logits(logits, self._plans, self._configuration, properties)
+        return put_back(restore(probability, axes, part), image, box)
 
     def _ensemble(self, window: SlidingWindow, data: torch.Tensor, progress: TileProgress) -> torch.Tensor:
         total: torch.Tensor | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,38 +11,14 @@ from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 from nnunetv2.utilities.helpers import empty_cache
 
-from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.engine.quality import Quality
+from LNSegFMLib.engine.tile_progress import TileProgress, Workload
 
 Slices = tuple[slice, ...]
 # On CPUs PyTorch's 3D convolution of a single item takes another path, which is five times slower for networks of few
 # channels and no faster for large ones. Fixed, not measured, so that labels do not depend on how busy a computer is.
 IN_FLIGHT = 2
-
-
-@dataclass
-class TileProgress:
-    """Tells how much is done and asks whether to go on.
-
-    Args:
-        report: Called with the share done, 0 to 1, after every pass of the network.
-        is_cancelled: Asked before every pass.
-    """
-
-    report: Callable[[float], None]
-    is_cancelled: Callable[[], bool]
-    passes: int = 1
-    done: int = 0
-
-    def step(self) -> None:
-        """Count one pass of the network; raise `Cancelled` when the user no longer wants it."""
-        self.done += 1
-        self.report(min(self.done / self.passes, 1.0))
-        self.check()
-
-    def check(self) -> None:
-        """Raise `Cancelled` when the user no longer wants it."""
-        if self.is_cancelled():
-            raise Cancelled
 
 
 @dataclass(frozen=True)
@@ -51,21 +27,20 @@ class SlidingWindow:
 
     Args:
         patch_size: Tile size in voxels, ``(z, y, x)``.
-        step: Distance of neighbouring tiles as a share of the tile, 0 < step <= 1.
-        mirror_axes: Spatial axes (0 = z) whose flips are averaged; empty for none.
+        quality: Step, mirroring and precision.
+        mirror_axes: Spatial axes (0 = z) that the model was trained to be mirrored along; empty for none.
         heads: Number of output channels.
     """
 
     patch_size: tuple[int, ...]
-    step: float
+    quality: Quality
     mirror_axes: tuple[int, ...]
     heads: int
 
-    def passes(self, shape: Sequence[int]) -> int:
-        """Number of passes of the network for a volume of this shape."""
+    def workload(self, shape: Sequence[int], folds: int) -> Workload:
+        """Return how many passes of the network a volume of this shape takes."""
         padded = [max(size, patch) for size, patch in zip(shape, self.patch_size)]
-        steps = compute_steps_for_sliding_window(tuple(padded), self.patch_size, self.step)
-        return len(list(itertools.product(*steps))) * len(self._flips())
+        return Workload(len(self._corners(padded)), len(self._flips()), folds)
 
     @torch.inference_mode()
     def predict(
@@ -84,7 +59,7 @@ class SlidingWindow:
         plans = [(device, IN_FLIGHT)]
         if device.type != "cpu":
             plans += [(device, 1), (torch.device("cpu"), 1)]
-        done = progress.done
+        mark = progress.begin()
         for home, in_flight in plans:
             try:
                 logits = self._sum_tiles(network, padded, device, home, in_flight, progress)
@@ -93,7 +68,8 @@ class SlidingWindow:
                 # MPS raises a plain RuntimeError where CUDA has a class of its own.
                 if "out of memory" not in str(error).lower():
                     raise
-                progress.done, reason = done, str(error).splitlines()[0]
+                progress.restart(mark)
+                reason = str(error).splitlines()[0]
             # Only here: inside the except block the traceback still holds the tensors.
             empty_cache(device)
         raise UserError(
@@ -117,9 +93,10 @@ class SlidingWindow:
         )
         logits = torch.zeros((self.heads, *data.shape[1:]), dtype=torch.half, device=home)
         weights = torch.zeros(data.shape[1:], dtype=torch.half, device=home)
-        steps = compute_steps_for_sliding_window(tuple(data.shape[1:]), self.patch_size, self.step)
-        corners = itertools.product(*steps)
-        tiles = [tuple(slice(low, low + size) for low, size in zip(corner, self.patch_size)) for corner in corners]
+        tiles = [
+            tuple(slice(low, low + size) for low, size in zip(corner, self.patch_size))
+            for corner in self._corners(data.shape[1:])
+        ]
         for tile, prediction in self._predictions(network, data, tiles, device, in_flight, progress):
             logits[(slice(None), *tile)] += prediction.to(home) * weight
             weights[tile] += weight
@@ -146,11 +123,10 @@ class SlidingWindow:
         total: torch.Tensor | None = None
         for start in range(0, len(work), in_flight):
             chunk = work[start : start + in_flight]
-            progress.check()
             batch = [torch.flip(data[(slice(None), *tile)].to(device), axes) for tile, axes in chunk]
             # A last tile that is left alone is doubled: one convolution of a batch of one takes as long as five.
             batch += batch[-1:] * (in_flight - len(batch))
-            with torch.autocast(device.type, enabled=device.type == "cuda"):
+            with self.quality.autocast(device):
                 predictions = network(torch.stack(batch)).float()
             for number, (tile, axes) in enumerate(chunk, start + 1):
                 prediction = torch.flip(predictions[number - start - 1], axes)
@@ -158,8 +134,13 @@ class SlidingWindow:
                 if number % len(flips) == 0:
                     yield tile, total / len(flips)
                     total = None
-                progress.step()
+            progress.step(len(chunk))
+
+    def _corners(self, shape: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return where the tiles of a volume begin that is no smaller than a tile."""
+        steps = compute_steps_for_sliding_window(tuple(shape), self.patch_size, self.quality.step)
+        return list(itertools.product(*steps))
 
     def _flips(self) -> list[tuple[int, ...]]:
-        axes = [axis + 1 for axis in self.mirror_axes]
+        axes = [axis + 1 for axis in self.mirror_axes] if self.quality.mirroring else []
         return [chosen for count in range(len(axes) + 1) for chosen in itertools.combinations(axes, count)]

@@ -11,17 +11,18 @@ import os
 import queue
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from LNSegFMLib.core.background import Progress
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.failures import as_user_error
 
 Arguments = dict[str, Any]
-Report = Callable[[float, str], None]
+Report = Callable[[Progress], None]
 Operation = Callable[[Arguments, Report, Callable[[], bool]], dict[str, Any]]
 
 
@@ -54,12 +55,8 @@ class Worker:
             self._answer(message["id"], message["op"], message.get("arguments", {}))
 
     def _answer(self, number: int, name: str, arguments: Arguments) -> None:
-        started = time.monotonic()
-
-        def report(share: float, text: str) -> None:
-            elapsed = time.monotonic() - started
-            remaining = elapsed * (1 - share) / share if share > 0 else None
-            self._send(id=number, event="progress", fraction=share, message=text, remaining_s=remaining)
+        def report(progress: Progress) -> None:
+            self._send(id=number, event="progress", **asdict(progress))
 
         def is_cancelled() -> bool:
             return number in self._cancelled

@@ -9,12 +9,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+from LNSegFMLib.core.background import Progress
 from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import check_writable
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import check_image_name
 from LNSegFMLib.core.models import ModelStore
+from LNSegFMLib.core.segment_options import BODY, QUALITIES, WHOLE, SegmentOptions
 
 
 def add_to(commands: Any) -> None:
@@ -25,8 +27,14 @@ def add_to(commands: Any) -> None:
     parser.add_argument("-m", "--model", default="", help="model id (default: the newest installed one)")
     parser.add_argument("--series", default="", help="Series Instance UID, where a folder holds several series")
     parser.add_argument("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"))
-    parser.add_argument("--no-mirroring", action="store_true", help="eight times faster, less accurate")
-    parser.add_argument("--step-size", type=float, default=0.5, help="tile step, 0 to 1 (default 0.5)")
+    parser.add_argument(
+        "--quality", default="standard", choices=QUALITIES, help="standard is nnU-Net's own; see docs/quality.md"
+    )
+    parser.add_argument("--region", default=WHOLE, choices=(WHOLE, BODY), help="body leaves out what is around it")
+    parser.add_argument(
+        "--min-short-axis", type=float, default=0.0, metavar="MM", help="leave out lymph nodes with a smaller one"
+    )
+    parser.add_argument("--probability", type=Path, help="write the foreground probability (0 to 255) as an image")
     parser.add_argument("--nodes", type=Path, help="write the measurements of the lymph nodes as CSV")
     parser.set_defaults(run=run)
 
@@ -41,20 +49,25 @@ def run(options: argparse.Namespace) -> None:
     installed = store.list()
     if not installed:
         raise UserError("No model is installed.", "", "Type: lnsegfm models install FOLDER_OR_ZIP_OR_PTH")
-    check_image_name(options.output)
-    for path in filter(None, (options.output, options.nodes)):
+    images = {"output": options.output, **({"probability": options.probability} if options.probability else {})}
+    for path in images.values():
+        check_image_name(path)
+    for path in filter(None, (*images.values(), options.nodes)):
         check_writable(path)
-    model = options.model or installed[-1].id
+    wanted = SegmentOptions(
+        model=options.model or installed[-1].id, device=options.device, quality=options.quality,
+        region=options.region, minimum_short_axis_mm=options.min_short_axis,
+    )
     with tqdm(total=1.0, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:
 
-        def report(share: float, text: str) -> None:
-            bar.set_description_str(text)
-            bar.update(share - bar.n)
+        def report(progress: Progress) -> None:
+            bar.set_description_str(progress.message)
+            bar.update((progress.fraction or 0.0) - bar.n)
 
         result = Operations(home).segment(
             {
-                "model": model, "image": str(options.ct), "output": str(options.output), "device": options.device,
-                "quality": "fast" if options.no_mirroring else "standard", "series": options.series,
+                "image": str(options.ct), "series": options.series, **wanted.to_json(),
+                **{name: str(path) for name, path in images.items()},
             },
             report,
             lambda: False,
@@ -63,16 +76,18 @@ def run(options: argparse.Namespace) -> None:
         print(f"Warning: {warning}")
     nodes = result["nodes"]
     print(f"Model {result['model']} on {result['device']} ({result['device_reason']}), {result['seconds']:.1f} s")
-    print(f"{len(nodes)} lymph nodes -> {options.output}")
+    print(f"{len(nodes)} lymph nodes -> {options.output}; expected benefit of a correction "
+          f"{result['expected_benefit']:.3f}")
     for node in nodes:
         print(f"  {node['number']:3d}  {node['short_axis_mm']:5.1f} x {node['long_axis_mm']:5.1f} mm  "
-              f"{node['volume_mm3'] / 1000:7.2f} ml  {node['size_class']}")
+              f"{node['volume_mm3'] / 1000:7.2f} ml  {node['mean_hu']:5.0f} HU  {node['confidence']:4.0%}  "
+              f"{node['side']:5s}  {node['size_class']}")
     if options.nodes:
         _write_csv(options.nodes, nodes)
 
 
 def _write_csv(path: Path, nodes: list[dict[str, Any]]) -> None:
-    columns = ("number", "short_axis_mm", "long_axis_mm", "volume_mm3", "size_class")
+    columns = ("number", "short_axis_mm", "long_axis_mm", "volume_mm3", "size_class", "side", "mean_hu", "confidence")
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow((*columns, "r_mm", "a_mm", "s_mm"))
