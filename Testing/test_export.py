@@ -273,4 +273,6 @@ def test_other_errors_of_the_network_are_not_taken_for_a_lack_of_memory() -> Non
 
     progress = quiet()
     with pytest.raises(RuntimeError, match="broken driver"):
-        SlidingWindow((8, 8, 8), Quality(), (), 2).predict(Network(), torch.zeros(1, 9, 9, 9), torch.device("cpu"), progress)
+        SlidingWindow((8, 8, 8), Quality(), (), 2).predict(
+            Network(), torch.zeros(1, 9, 9, 9), torch.device("cpu"), progress
+        )

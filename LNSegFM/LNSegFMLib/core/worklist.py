@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from LNSegFMLib.core.nodes import LymphNode
 
+# A doubtful node has a mean probability nearer to the decision's edge (1/2) than to certainty.
+_DOUBTFUL = 0.75
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -44,5 +47,25 @@ def rank(candidates: Iterable[Candidate]) -> list[Ranked]:
     """Return the volumes in the order in which they are worth correcting.
 
     By expected benefit, the greatest first; then what is not segmented yet; what is corrected already comes last.
+    Volumes of the same rank keep their order.
     """
-    return [Ranked(candidate.key, position, "") for position, candidate in enumerate(candidates, start=1)]
+    ordered = sorted(candidates, key=_place)
+    return [Ranked(candidate.key, position, _reason(candidate)) for position, candidate in enumerate(ordered, start=1)]
+
+
+def _place(candidate: Candidate) -> tuple[bool, bool, float]:
+    benefit = candidate.expected_benefit
+    return candidate.corrected, benefit is None, -(benefit or 0.0)
+
+
+def _reason(candidate: Candidate) -> str:
+    if candidate.corrected:
+        return "Corrected already."
+    if candidate.expected_benefit is None:
+        return "Not segmented yet."
+    # No Dice: networks are surer than they should be, most of all on scans unlike those they learned from.
+    doubt = f"{candidate.expected_benefit:.1%} in doubt"
+    if not candidate.nodes:
+        return f"{doubt}; no lymph nodes found."
+    doubtful = sum(node.confidence is not None and node.confidence < _DOUBTFUL for node in candidate.nodes)
+    return f"{doubt}; unsure of {doubtful} of {len(candidate.nodes)} lymph nodes."
