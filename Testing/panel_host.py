@@ -7,6 +7,7 @@ from typing import Any
 
 from LNSegFMLib.core.agenda import Agenda
 from LNSegFMLib.core.background import Pending, let_threads_run
+from LNSegFMLib.core.catalogue import RESOURCES
 from LNSegFMLib.core.errors import Cancelled, UserError
 
 POLL_MS = 20
@@ -36,15 +37,26 @@ class FakeHost:
         self.window.setLayout(qt.QVBoxLayout())
         self.window.resize(380, 700)
         self.window.show()
+        self._sections: list[Any] = []
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", self._poll)
 
-    @property
-    def layout(self) -> Any:
-        return self.window.layout()
+    def add(self, kind: type, **options: Any) -> Any:
+        """Make a section of the module LN-Seg-FM and put it below the others."""
+        section = kind(self, str(RESOURCES / "UI" / f"{kind.__name__}.ui"), **options)
+        self.window.layout().addWidget(section.widget)
+        self._sections.append(section)
+        return section
 
-    def start_work(self, name: str, pending: Pending, on_value: Callable[[Any], None]) -> None:
+    def start_work(
+        self,
+        name: str,
+        pending: Pending,
+        on_value: Callable[[Any], None],
+        on_problem: Callable[[UserError | Cancelled], None] | None = None,
+    ) -> None:
+        assert on_problem is None
         self.agenda.start(name, pending, on_value)
         self._timer.start()
 
@@ -63,7 +75,13 @@ class FakeHost:
     def show_error(self, error: UserError) -> None:
         self.errors.append(error)
 
+    def update(self) -> None:
+        for section in self._sections:
+            section.update()
+
     def close(self) -> None:
+        for section in self._sections:
+            section.close()
         self._timer.stop()
         self.agenda.drop()
         self.window.close()

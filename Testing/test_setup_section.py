@@ -113,7 +113,7 @@ def host(home: Home) -> Iterator[FakeHost]:
 def section_of(host: FakeHost, **hooks: Any) -> Any:
     from LNSegFMLib.panels.setup_section import SetupSection
 
-    section = SetupSection(host, host.layout, **hooks)
+    section = host.add(SetupSection, **hooks)
     standin.start().process_events()
     if section.ui.setupCollapsibleButton.collapsed:
         standin.start().click(section.ui.setupCollapsibleButton)
@@ -121,7 +121,7 @@ def section_of(host: FakeHost, **hooks: Any) -> Any:
 
 
 def finish(section: Any) -> None:
-    standin.start().wait_until(lambda: not section._bar.busy and not section._host.agenda, 60, "the work")
+    standin.start().wait_until(lambda: not section._bar.busy and not section.host.agenda, 60, "the work")
 
 
 def add_model(home: Home, kind: str = "foundation") -> None:
@@ -137,29 +137,29 @@ def add_model(home: Home, kind: str = "foundation") -> None:
 class TestStatus:
     def test_names_what_is_missing(self, host: FakeHost, pip: FakePip) -> None:
         section = section_of(host)
-        assert section.ui.statusLabel.text == "Missing: nnunetv2>=2.6,<3, a model for patients."
-        assert section.ui.installButton.isVisible()
-        assert not section.ui.checkButton.enabled
+        assert section.ui.setupStatusLabel.text == "Missing: nnunetv2>=2.6,<3, a model for patients."
+        assert section.ui.setupInstallButton.isVisible()
+        assert not section.ui.selfCheckButton.enabled
 
     def test_demonstration_model_is_no_model_for_patients(self, host: FakeHost, home: Home) -> None:
         add_model(home, "demonstration")
         section = section_of(host)
-        assert "a model for patients" in section.ui.statusLabel.text
-        assert section.ui.installButton.text == "Get a model"
+        assert "a model for patients" in section.ui.setupStatusLabel.text
+        assert section.ui.setupInstallButton.text == "Get a model"
 
     def test_says_when_everything_is_there_and_keeps_out_of_the_way(self, host: FakeHost, home: Home) -> None:
         from LNSegFMLib.panels.setup_section import SetupSection
 
         add_model(home)
-        section = SetupSection(host, host.layout)
-        assert section.ui.statusLabel.text.startswith("Everything is there: torch 2.")
+        section = host.add(SetupSection)
+        assert section.ui.setupStatusLabel.text.startswith("Everything is there: torch 2.")
         assert section.ui.setupCollapsibleButton.collapsed
-        assert section.ui.installButton.isHidden()
+        assert section.ui.setupInstallButton.isHidden()
 
     def test_one_button_gets_the_model_when_only_that_is_missing(self, host: FakeHost) -> None:
         asked: list[int] = []
         section = section_of(host, get_model=lambda: asked.append(1))
-        standin.start().click(section.ui.installButton)
+        standin.start().click(section.ui.setupInstallButton)
         assert asked == [1]
 
 
@@ -171,58 +171,58 @@ class TestInstallation:
 
         released: list[int] = []
         section = section_of(host, release_packages=lambda: released.append(1))
-        standin.start().click(section.ui.installButton)
-        assert section.ui.progressBar.isVisible() and section.ui.cancelButton.isVisible()
-        assert section.ui.installButton.isHidden()
+        standin.start().click(section.ui.setupInstallButton)
+        assert section.ui.setupProgressBar.isVisible() and section.ui.setupCancelButton.isVisible()
+        assert section.ui.setupInstallButton.isHidden()
         finish(section)
         assert "nnunetv2>=2.6,<3" in pip.asked and not any(each.startswith("torch") for each in pip.asked)
         assert f"numpy=={numpy.__version__}" in pip.constraints and "torch==" in pip.constraints
-        assert section.ui.statusLabel.text == "Missing: a model for patients."
+        assert section.ui.setupStatusLabel.text == "Missing: a model for patients."
         assert released == [1] and host.errors == []
 
     def test_nothing_is_installed_without_a_yes(self, host: FakeHost, pip: FakePip) -> None:
         app = standin.start()
         section = section_of(host)
         app.answers.append(False)
-        app.click(section.ui.installButton)
+        app.click(section.ui.setupInstallButton)
         assert pip.asked == [] and "3 GB" in app.dialogs[-1][1]
 
     def test_log_shows_what_pip_said(self, host: FakeHost, pip: FakePip) -> None:
         section = section_of(host)
-        standin.start().click(section.ui.installButton)
+        standin.start().click(section.ui.setupInstallButton)
         finish(section)
-        standin.start().click(section.ui.logCollapsibleButton)
-        assert "Successfully installed nnunetv2-2.8" in section.ui.logEdit.toPlainText()
+        standin.start().click(section.ui.installationLogCollapsibleButton)
+        assert "Successfully installed nnunetv2-2.8" in section.ui.installationLogEdit.toPlainText()
 
     def test_progress_tells_what_is_fetched(self, host: FakeHost, pip: FakePip) -> None:
         pip.behave("hang")
         section = section_of(host)
         app = standin.start()
-        app.click(section.ui.installButton)
-        app.wait_until(lambda: "of" in section.ui.workLabel.text, 60, "the progress")
-        assert section.ui.workLabel.text == "Downloading nnunetv2-2.8-py3-none-any.whl: 100 kB of 200 kB"
-        app.click(section.ui.cancelButton)
+        app.click(section.ui.setupInstallButton)
+        app.wait_until(lambda: "of" in section.ui.setupWorkLabel.text, 60, "the progress")
+        assert section.ui.setupWorkLabel.text == "Downloading nnunetv2-2.8-py3-none-any.whl: 100 kB of 200 kB"
+        app.click(section.ui.setupCancelButton)
         finish(section)
-        assert section.ui.workLabel.text == "Cancelled."
-        assert section.ui.installButton.isVisible() and host.errors == []
+        assert section.ui.setupWorkLabel.text == "Cancelled."
+        assert section.ui.setupInstallButton.isVisible() and host.errors == []
 
     def test_cancel_does_not_leave_half_a_package(self, host: FakeHost, pip: FakePip) -> None:
         pip.behave("place")
         section = section_of(host)
         app = standin.start()
-        app.click(section.ui.installButton)
-        app.wait_until(lambda: "interrupted" in section.ui.workLabel.text, 60, "the placing")
-        app.click(section.ui.cancelButton)
+        app.click(section.ui.setupInstallButton)
+        app.wait_until(lambda: "interrupted" in section.ui.setupWorkLabel.text, 60, "the placing")
+        app.click(section.ui.setupCancelButton)
         finish(section)
-        assert "nnunetv2" not in section.ui.statusLabel.text
+        assert "nnunetv2" not in section.ui.setupStatusLabel.text
 
     def test_failure_names_the_cause(self, host: FakeHost, pip: FakePip) -> None:
         pip.behave("fail")
         section = section_of(host)
-        standin.start().click(section.ui.installButton)
+        standin.start().click(section.ui.setupInstallButton)
         finish(section)
         assert [error.why for error in host.errors] == ["The disk is full."]
-        assert section.ui.workLabel.text == "The Python packages could not be installed."
+        assert section.ui.setupWorkLabel.text == "The Python packages could not be installed."
 
     def test_restart_is_asked_for_only_when_something_in_use_has_changed(
         self, host: FakeHost, pip: FakePip, monkeypatch: pytest.MonkeyPatch
@@ -233,10 +233,10 @@ class TestInstallation:
         monkeypatch.setattr(packages, "installed_versions", lambda: seen.pop(0))
         section = section_of(host)
         app.answers.extend([True, False])
-        app.click(section.ui.installButton)
+        app.click(section.ui.setupInstallButton)
         finish(section)
         assert "numpy changed while Slicer was using it" in app.dialogs[-1][1]
-        assert section.ui.workLabel.text == "Restart Slicer before you segment."
+        assert section.ui.setupWorkLabel.text == "Restart Slicer before you segment."
 
     def test_pytorch_comes_through_its_extension(
         self, host: FakeHost, pip: FakePip, monkeypatch: pytest.MonkeyPatch
@@ -280,7 +280,7 @@ class TestInstallation:
             lambda name, *rest: object() if name == "slicer.packaging" else find(name, *rest),
         )
         section = section_of(host)
-        standin.start().click(section.ui.installButton)
+        standin.start().click(section.ui.setupInstallButton)
         assert "Another extension" in host.errors[0].what and pip.asked == []
 
 
@@ -347,10 +347,10 @@ class TestSelfCheck:
         add_model(home)
         host.parameter_node.SetParameter("Device", "cpu")
         section = section_of(host)
-        standin.start().click(section.ui.checkButton)
-        assert not section.ui.checkButton.enabled
+        standin.start().click(section.ui.selfCheckButton)
+        assert not section.ui.selfCheckButton.enabled
         finish(section)
-        assert "work on CPU with" in section.ui.checkLabel.text
+        assert "work on CPU with" in section.ui.selfCheckLabel.text
         assert not section.ui.repairButton.enabled
 
     def test_device_that_is_not_there_is_told(self) -> None:
@@ -385,9 +385,9 @@ class TestSelfCheck:
         command = self.fake(tmp_path, code)
         monkeypatch.setattr(setup_section, "run_self_check", lambda device: run_self_check(device, command=command))
         app, section = standin.start(), section_of(host)
-        app.click(section.ui.checkButton)
+        app.click(section.ui.selfCheckButton)
         finish(section)
-        assert words in section.ui.checkLabel.text
+        assert words in section.ui.selfCheckLabel.text
         app.click(section.ui.repairButton)
         finish(section)
         assert "--force-reinstall" in pip.asked and pip.asked[-1].startswith("torch>=")
@@ -457,4 +457,4 @@ class TestReport:
             assert private not in text.casefold()
         for helpful in ("3D Slicer: 5.13.0", "torch 2.", "Last error:", "Last installation:", "UserError"):
             assert helpful in text
-        assert "clipboard" in section.ui.workLabel.text
+        assert "clipboard" in section.ui.setupWorkLabel.text

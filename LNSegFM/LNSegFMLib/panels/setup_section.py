@@ -5,20 +5,19 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from LNSegFMLib.core.background import Task
-from LNSegFMLib.core.catalogue import RESOURCES
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelStore
 from LNSegFMLib.core.self_check import SelfCheck, run_self_check
 from LNSegFMLib.core.text_tail import tail
 from LNSegFMLib.panels.host import PanelHost
+from LNSegFMLib.panels.section import Section
 from LNSegFMLib.panels.work_bar import WorkBar
 from LNSegFMLib.scene.packages import foreign_python, missing_packages, needs_extension_for_gpu, start_installation
 from LNSegFMLib.scene.system_report import system_report
@@ -31,41 +30,40 @@ def _do_nothing() -> None:
     return
 
 
-class SetupSection:
+class SetupSection(Section):
     """What this module needs to segment.
 
     Args:
-        host: The panel.
-        layout: Where the section is put.
+        host: The module's widget.
+        ui_file: Path of SetupSection.ui.
         release_packages: Ends the processes that use the packages; Windows does not replace files in use.
         get_model: Gets a model for patients, when only that is missing.
     """
 
     def __init__(
-        self, host: PanelHost, layout: Any, *, release_packages: Callable[[], object] = _do_nothing,
+        self, host: PanelHost, ui_file: str, *, release_packages: Callable[[], object] = _do_nothing,
         get_model: Callable[[], object] = _do_nothing,
     ) -> None:
-        self._host = host
+        super().__init__(host, ui_file)
         self._release_packages = release_packages
         self._get_model = get_model
         self._check: SelfCheck | None = None
-        self.widget = slicer.util.loadUI(str(RESOURCES / "UI" / "SetupSection.ui"))
-        layout.addWidget(self.widget)
-        self.ui = slicer.util.childWidgetVariables(self.widget)
-        self._bar = WorkBar(self.ui)
-        self.ui.checkLabel.setVisible(False)
+        self._missing: list[str] = []
+        ui = self.ui
+        self._bar = WorkBar(ui.setupWorkLabel, ui.setupProgressBar, ui.setupCancelButton)
+        ui.selfCheckLabel.setVisible(False)
         for button, slot in (
-            (self.ui.installButton, self.on_install),
-            (self.ui.checkButton, self.on_check),
-            (self.ui.repairButton, self.on_repair),
-            (self.ui.wheelsButton, self.on_wheels),
-            (self.ui.reportButton, self.on_report),
+            (ui.setupInstallButton, self.on_install),
+            (ui.selfCheckButton, self.on_check),
+            (ui.repairButton, self.on_repair),
+            (ui.wheelsButton, self.on_wheels),
+            (ui.reportButton, self.on_report),
         ):
             button.connect("clicked(bool)", slot)
-        self.ui.logCollapsibleButton.connect("contentsCollapsed(bool)", self._show_log)
-        self.refresh()
+        ui.installationLogCollapsibleButton.connect("contentsCollapsed(bool)", self._show_log)
+        self.update()
         # Who has everything has no need of this section; who lacks something should not have to look for it.
-        self.ui.setupCollapsibleButton.collapsed = not self._missing
+        ui.setupCollapsibleButton.collapsed = not self._missing
 
     def close(self) -> None:
         """End what goes on here, for the panel is being closed."""
@@ -73,7 +71,7 @@ class SetupSection:
 
     # --- What is there
 
-    def refresh(self) -> None:
+    def update(self) -> None:
         """Look again what is missing, and say so."""
         packages = missing_packages()
         has_model = any(model.card.kind != "demonstration" for model in ModelStore(Home.default().models).list())
@@ -81,19 +79,19 @@ class SetupSection:
         ui, busy = self.ui, self._bar.busy
         foreign = foreign_python()
         if self._missing:
-            ui.statusLabel.text = _("Missing: {names}.").format(names=", ".join(self._missing))
+            ui.setupStatusLabel.text = _("Missing: {names}.").format(names=", ".join(self._missing))
         else:
             versions = ", ".join(f"{name} {_version(name)}" for name in ("torch", "nnunetv2") if _version(name))
-            ui.statusLabel.text = _("Everything is there: {versions}.").format(versions=versions or _("a model"))
+            ui.setupStatusLabel.text = _("Everything is there: {versions}.").format(versions=versions or _("a model"))
         if foreign:
-            ui.statusLabel.text += " " + _("The computation runs in a Python of your choice (LNSEGFM_PYTHON).")
+            ui.setupStatusLabel.text += " " + _("The computation runs in a Python of your choice (LNSEGFM_PYTHON).")
         if packages and needs_extension_for_gpu():
-            ui.statusLabel.text += " " + _("For an NVIDIA GPU, install the extension PyTorch first.")
-        ui.installButton.text = _("Install") if packages or not self._missing else _("Get a model")
-        ui.installButton.setVisible(bool(self._missing) and not busy)
-        for button in (ui.checkButton, ui.wheelsButton):
+            ui.setupStatusLabel.text += " " + _("For an NVIDIA GPU, install the extension PyTorch first.")
+        ui.setupInstallButton.text = _("Install") if packages or not self._missing else _("Get a model")
+        ui.setupInstallButton.setVisible(bool(self._missing) and not busy)
+        for button in (ui.selfCheckButton, ui.wheelsButton):
             button.enabled = not busy
-        ui.checkButton.enabled = not busy and not packages
+        ui.selfCheckButton.enabled = not busy and not packages
         ui.wheelsButton.enabled = not busy and not foreign
         ui.repairButton.enabled = not busy and not foreign and self._check is not None and self._check.broken
 
@@ -127,14 +125,14 @@ class SetupSection:
             task = start_installation(_log(), wheels=wheels, repair=repair)
         except UserError as error:
             self._bar.say(error.what)
-            self._host.show_error(error)
+            self.host.show_error(error)
             return
-        self._host.start_work("packages", task, self._on_installed)
+        self.host.start_work("packages", task, self._on_installed)
         self._bar.watch(task, self._on_ended)
-        self.refresh()
+        self.update()
 
     def _on_installed(self, changed: list[str]) -> None:
-        self.refresh()
+        self.update()
         if changed:
             self._offer_restart(changed)
         elif not missing_packages():
@@ -148,31 +146,31 @@ class SetupSection:
             self._bar.say(_("Restart Slicer before you segment."))
 
     def _on_ended(self) -> None:
-        self.refresh()
+        self.update()
         self._show_log()
 
     def _show_log(self, *_collapsed: bool) -> None:
-        if not self.ui.logCollapsibleButton.collapsed:
-            self.ui.logEdit.setPlainText("\n".join(tail(_log(), _LOG_LINES)))
-            self.ui.logEdit.moveCursor(qt.QTextCursor.End)
+        if not self.ui.installationLogCollapsibleButton.collapsed:
+            self.ui.installationLogEdit.setPlainText("\n".join(tail(_log(), _LOG_LINES)))
+            self.ui.installationLogEdit.moveCursor(qt.QTextCursor.End)
 
     # --- Self-check and report
 
     def on_check(self) -> None:
         """Compute something tiny on the chosen device, in another process."""
-        node = self._host.parameter_node
+        node = self.host.parameter_node
         device = (node.GetParameter("Device") if node is not None else "") or "auto"
         task = Task(run_self_check, device)
-        self._host.start_work("self-check", task, self._on_checked)
-        self._bar.watch(task, self.refresh)
+        self.host.start_work("self-check", task, self._on_checked)
+        self._bar.watch(task, self.update)
         self._bar.say(_("Checking..."))
-        self.refresh()
+        self.update()
 
     def _on_checked(self, check: SelfCheck) -> None:
         self._check = check
-        self.ui.checkLabel.text = check.words
-        self.ui.checkLabel.setVisible(True)
-        self.refresh()
+        self.ui.selfCheckLabel.text = check.words
+        self.ui.selfCheckLabel.setVisible(True)
+        self.update()
 
     def on_report(self) -> None:
         """Copy the report to the clipboard."""

@@ -20,11 +20,13 @@ class WorkBar:
     It only looks: the values of work go where `PanelHost.start_work` was told to bring them.
 
     Args:
-        ui: Widgets of a section; those named workLabel, progressBar and cancelButton are used.
+        label: QLabel for what is done.
+        bar: QProgressBar.
+        button: QPushButton that cancels.
     """
 
-    def __init__(self, ui: Any) -> None:
-        self._label, self._bar, self._button = ui.workLabel, ui.progressBar, ui.cancelButton
+    def __init__(self, label: Any, bar: Any, button: Any) -> None:
+        self._label, self._bar, self._button = label, bar, button
         self._pending: Pending | None = None
         self._on_end: Callable[[], object] | None = None
         self._timer = qt.QTimer()
