@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from collections.abc import Iterator
+from dataclasses import replace
 from subprocess import CalledProcessError
 from typing import Any
 
@@ -254,14 +255,21 @@ def test_segmentation_goes_into_the_folder_of_the_volume() -> None:
 
 
 def test_table_shows_rounded_numbers_and_the_size_class() -> None:
+    from LNSegFMLib.scene.node_records import NodeRecord
     from LNSegFMLib.scene.node_table import columns, summary
 
     nodes = measure(two_nodes(ct(Spacing=(4.0, 4.0, 3.0))))[1]
-    values = [[column.value(node) for column in columns()] for node in nodes]
-    short, long = round(nodes[0].short_axis_mm, 1), round(nodes[0].long_axis_mm, 1)
-    assert values[0] == [1, short, long, 2.3, "target"]  # 48 voxels of 48 mm³
-    assert [row[-1] for row in values] == ["target", "normal"]
-    assert summary(nodes) == "2 lymph nodes, 1 with a short axis of 10 mm or more."
+    nodes[0] = replace(nodes[0], mean_hu=41.4, confidence=0.876, side="left")
+    texts = [[column.text(node) for column in columns()] for node in nodes]
+    diameters = f"{nodes[0].short_axis_mm:.1f} × {nodes[0].long_axis_mm:.1f}"
+    assert texts[0] == ["1", "L", diameters, "2.30", "41", "target", "88"]  # 48 voxels of 48 mm³
+    assert [text for column, text in zip(columns(), texts[1]) if column.name in ("side", "hu", "recist")] == [
+        "", "", "normal",
+    ]
+    records = [NodeRecord(node, f"segment {node.number}", reviewed=node.number == 1) for node in nodes]
+    assert summary(records) == (
+        "2 lymph nodes, 2.6 cm³ in all. Short axis of 10 mm or more: 1; of 15 mm or more: 1. Reviewed: 1."
+    )
     assert summary([]) == "No lymph nodes."
 
 

@@ -127,10 +127,8 @@ class Walk:
         ui, app = widget.ui, self._app
         before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
         app.choose(ui.volumeSelector, volume.GetName())
-        ui.optionsCollapsibleButton.collapsed = False
-        if ui.mirroringCheckBox.checked != self._settings.mirroring:
-            app.click(ui.mirroringCheckBox)
-        ui.optionsCollapsibleButton.collapsed = True
+        quality = "standard" if self._settings.mirroring else "fast"
+        ui.qualitySelector.setCurrentIndex(ui.qualitySelector.findData(quality))
         app.click(ui.segmentButton)
         app.wait_until(
             lambda: slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") > before or app.dialogs,

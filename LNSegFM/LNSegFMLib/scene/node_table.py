@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
-from LNSegFMLib.core.nodes import LymphNode
+from LNSegFMLib.core.nodes import NON_TARGET_MM, TARGET_MM, LymphNode
+from LNSegFMLib.scene.node_records import NodeRecord
 
 
 @dataclass(frozen=True)
@@ -15,49 +16,75 @@ class Column:
     """One column of the table.
 
     Args:
+        name: What the program knows it by.
         title: Short enough for a narrow panel.
         tooltip: What the column shows.
-        value: The value of a lymph node; numbers stay numbers, so that they sort as such.
+        text: What stands in it for a lymph node.
+        key: By what it is sorted.
     """
 
+    name: str
     title: str
     tooltip: str
-    value: Callable[[LymphNode], int | float | str]
+    text: Callable[[LymphNode], str]
+    key: Callable[[LymphNode], float | str]
 
 
 def columns() -> list[Column]:
     """Return the columns in the user's language."""
-    classes = {
-        "target": _("target"),
-        "non-target": _("non-target"),
-        "normal": _("normal"),
-    }
+    classes = {"target": _("target"), "non-target": _("non-target"), "normal": _("normal")}
+    sides = {"left": _("L"), "right": _("R"), "": ""}
     return [
-        Column(_("No."), _("Number of the lymph node; 1 is the largest."), lambda node: node.number),
         Column(
-            _("Short mm"),
-            _("Short axis: the longest diameter perpendicular to the long axis, in the same axial slice."),
-            lambda node: round(node.short_axis_mm, 1),
+            "number", _("No."),
+            _("Number of the lymph node, in the colour of its segment; it stays while the segment is there."),
+            lambda node: str(node.number), lambda node: node.number,
         ),
         Column(
-            _("Long mm"),
-            _("Long axis: the longest diameter in any axial slice."),
-            lambda node: round(node.long_axis_mm, 1),
+            "side", _("L/R"), _("The patient's own left or right of the midline; empty near it."),
+            lambda node: sides[node.side], lambda node: node.side,
         ),
-        Column(_("cm³"), _("Volume in cubic centimetres."), lambda node: round(node.volume_mm3 / 1000, 2)),
         Column(
-            _("RECIST"),
+            "diameters", _("S × L mm"),
+            _("Short × long axis in mm. Long axis: the longest in any axial slice; short axis: the longest "
+              "perpendicular to it in the same slice."),
+            lambda node: f"{node.short_axis_mm:.1f} × {node.long_axis_mm:.1f}", lambda node: node.short_axis_mm,
+        ),
+        Column(
+            "volume", _("cm³"), _("Volume in cubic centimetres."),
+            lambda node: f"{node.volume_mm3 / 1000:.2f}", lambda node: node.volume_mm3,
+        ),
+        Column(
+            "hu", _("HU"), _("Mean of the CT over the lymph node."),
+            lambda node: "" if node.mean_hu is None else f"{node.mean_hu:.0f}",
+            lambda node: float("-inf") if node.mean_hu is None else node.mean_hu,
+        ),
+        Column(
+            "recist", _("RECIST"),
             _("Size class of RECIST 1.1 by the short axis: target from 15 mm, non-target from 10 mm, else normal."),
-            lambda node: classes[node.size_class],
+            lambda node: classes[node.size_class], lambda node: node.short_axis_mm,
+        ),
+        Column(
+            "confidence", _("Conf"),
+            _("Confidence: mean probability of lymph node that the model gave to its voxels, in percent."),
+            lambda node: "" if node.confidence is None else f"{100 * node.confidence:.0f}",
+            lambda node: -1.0 if node.confidence is None else node.confidence,
         ),
     ]
 
 
-def summary(nodes: list[LymphNode]) -> str:
-    """Return one line about all lymph nodes."""
-    enlarged = sum(node.size_class != "normal" for node in nodes)
-    if not nodes:
+def summary(records: Sequence[NodeRecord]) -> str:
+    """Return one or two lines about all lymph nodes."""
+    if not records:
         return _("No lymph nodes.")
-    return _("{count} lymph nodes, {enlarged} with a short axis of 10 mm or more.").format(
-        count=len(nodes), enlarged=enlarged
+    axes = [round(record.node.short_axis_mm, 3) for record in records]
+    return _(
+        "{count} lymph nodes, {volume} cm³ in all. Short axis of 10 mm or more: {enlarged}; of 15 mm or more: "
+        "{target}. Reviewed: {reviewed}."
+    ).format(
+        count=len(records),
+        volume=f"{sum(record.node.volume_mm3 for record in records) / 1000:.1f}",
+        enlarged=sum(axis >= NON_TARGET_MM for axis in axes),
+        target=sum(axis >= TARGET_MM for axis in axes),
+        reviewed=sum(record.reviewed for record in records),
     )

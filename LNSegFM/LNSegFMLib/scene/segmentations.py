@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,19 @@ import slicer
 import vtk
 from vtk.util import numpy_support
 
-from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.images import Geometry
 from LNSegFMLib.core.label_grids import label_on_grid
 from LNSegFMLib.scene.terminology import LYMPH_NODE, LYMPH_NODE_COLOUR, lymph_node_colour
-from LNSegFMLib.scene.volumes import geometry_of, geometry_of_volume, ijk_to_ras_of, matrix_of, vtk_matrix_of
+from LNSegFMLib.scene.volumes import (
+    geometry_of,
+    geometry_of_volume,
+    ijk_to_ras_of,
+    matrix_between,
+    matrix_of,
+    vtk_matrix_of,
+)
 
-_DRAFT_MODEL = "LNSegFM.DraftModel"
-_DRAFT_SHA256 = "LNSegFM.DraftModelSha256"
-_BINARY = "Binary labelmap"
+BINARY = "Binary labelmap"
 # A result with more is no anatomy, and Slicer would take minutes to list its segments.
 MOST_SEGMENTS = 200
 
@@ -99,17 +103,12 @@ def remove_segmentation(node: Any) -> None:
     slicer.mrmlScene.RemoveNode(node)
 
 
-def set_draft(node: Any, model: str, model_sha256: str) -> None:
-    """Note on a segmentation node which model made it; the note is saved with the scene."""
-    node.SetAttribute(_DRAFT_MODEL, model)
-    node.SetAttribute(_DRAFT_SHA256, model_sha256)
-
-
-def draft_of(node: Any | None) -> tuple[str, str]:
-    """Return id and SHA-256 of the model that made a segmentation node; empty where none is known."""
+def segment_colours(node: Any | None) -> dict[str, tuple[float, float, float]]:
+    """Return the colour of each segment, RGB from 0 to 1, by its id."""
     if node is None:
-        return "", ""
-    return node.GetAttribute(_DRAFT_MODEL) or "", node.GetAttribute(_DRAFT_SHA256) or ""
+        return {}
+    segmentation = node.GetSegmentation()
+    return {segment_id: segmentation.GetSegment(segment_id).GetColor() for segment_id in segmentation.GetSegmentIDs()}
 
 
 def label_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], sitk.Image]:
@@ -138,17 +137,61 @@ def label_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], sitk.
     return read
 
 
+def mask_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], dict[str, sitk.Image]]:
+    """Take what is needed of a segmentation node now, so that another thread can make a mask of each segment.
+
+    Args:
+        segmentation_node: vtkMRMLSegmentationNode.
+        volume_node: The volume node the masks are for.
+
+    Returns:
+        A function that returns the masks by segment id: uint8, 0 and 1, on the segmentation's own grid, cut down to the
+        segment, in LPS of the volume before its parent transform. A segment without voxels has none.
+
+    Raises:
+        UserError: The segments cannot be brought to the volume, for a transform between them is not linear.
+    """
+    layers = _layers(segmentation_node, _to_volume(segmentation_node, volume_node))
+    return lambda: {segment_id: mask for layer in layers for segment_id, mask in layer.masks()}
+
+
+def image_in(grid: Geometry, array: np.ndarray, first: Sequence[int]) -> sitk.Image:
+    """Return an array as the image of a box of a grid.
+
+    Args:
+        grid: The grid.
+        array: Voxels of the box, shape (z, y, x).
+        first: Index (i, j, k) of the box's first voxel.
+    """
+    x, y, z = array.shape[::-1]
+    a, b, c = grid.positions(np.asarray(first)[None])[0].tolist()
+    return Geometry((x, y, z), grid.spacing, (a, b, c), grid.direction).put_on(sitk.GetImageFromArray(array))
+
+
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """A labelmap that one or several segments share."""
+    """A labelmap that one or several segments share; ``values`` are theirs, by segment id."""
 
     array: np.ndarray
-    values: Sequence[int]
+    values: dict[str, int]
     geometry: Geometry
 
     def image(self) -> sitk.Image:
-        chosen = np.isin(self.array, self.values).astype(np.uint8)
+        chosen = np.isin(self.array, list(self.values.values())).astype(np.uint8)
         return self.geometry.put_on(sitk.GetImageFromArray(chosen))
+
+    def masks(self) -> Iterator[tuple[str, sitk.Image]]:
+        """Yield the mask of each segment that has voxels, cut down to them."""
+        voxels = np.argwhere(self.array)
+        labels = self.array[tuple(voxels.T)]
+        for segment_id, value in self.values.items():
+            own = voxels[labels == value]
+            if len(own):
+                first = own.min(axis=0)
+                mask = np.zeros(own.max(axis=0) - first + 1, np.uint8)
+                mask[tuple((own - first).T)] = 1
+                yield segment_id, image_in(self.geometry, mask, first[::-1])
+
 
 
 def _fill(
@@ -156,19 +199,25 @@ def _fill(
 ) -> None:
     if not labelmap.labels:
         return
-    shared = _oriented_image(labelmap, ijk_to_ras)
+    shared = oriented_image(labelmap, ijk_to_ras)
     for label in labelmap.labels:
         segment = slicer.vtkSegment()
         segment.SetName(names(label))
         segment.SetColor(*(LYMPH_NODE_COLOUR if len(labelmap.labels) == 1 else lymph_node_colour(label)))
         segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), LYMPH_NODE)
         segment.SetLabelValue(label)
-        segment.AddRepresentation(_BINARY, shared)
+        segment.AddRepresentation(BINARY, shared)
         if not segmentation.AddSegment(segment, f"LymphNode_{label}"):
             raise RuntimeError(f"Slicer did not accept the segment of label {label}.")
 
 
-def _oriented_image(labelmap: Labelmap, ijk_to_ras: np.ndarray) -> Any:
+def oriented_image(labelmap: Labelmap, ijk_to_ras: np.ndarray) -> Any:
+    """Return labels as vtkOrientedImageData, as segments hold them.
+
+    Args:
+        labelmap: The labels.
+        ijk_to_ras: 4x4 matrix from its IJK to mm in the segmentation's own RAS.
+    """
     image = slicer.vtkOrientedImageData()
     bounds = [(low, low + count - 1) for low, count in zip(labelmap.first, labelmap.array.shape[::-1])]
     image.SetExtent([end for pair in bounds for end in pair])
@@ -193,40 +242,28 @@ def _put_beside(node: Any, volume_node: Any, scene: Any) -> None:
 
 
 def _to_volume(segmentation_node: Any, volume_node: Any) -> np.ndarray:
-    """Return the 4x4 matrix from the segmentation's own RAS to the volume's own RAS, before parent transforms."""
-    source, target = segmentation_node.GetParentTransformNode(), volume_node.GetParentTransformNode()
-    if source is target:
-        return np.eye(4)
-    if any(node is not None and not node.IsTransformToWorldLinear() for node in (source, target)):
-        raise UserError(
-            "The segmentation cannot be brought to the volume.",
-            "They are under different transforms, and one of these is not linear.",
-            "Harden the transforms (in Slicer: Data module), or put both under the same one.",
-        )
-    matrix = vtk.vtkMatrix4x4()
-    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(source, target, matrix)
-    return matrix_of(matrix)
+    return matrix_between(segmentation_node, volume_node, "The segmentation cannot be brought to the volume.")
 
 
 def _layers(segmentation_node: Any, to_volume: np.ndarray) -> list[_Layer]:
     segmentation = segmentation_node.GetSegmentation()
-    if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(_BINARY):
+    if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(BINARY):
         segmentation_node.CreateBinaryLabelmapRepresentation()
-    labels: dict[int, tuple[Any, list[int]]] = {}
-    for index in range(segmentation.GetNumberOfSegments()):
-        segment = segmentation.GetNthSegment(index)
-        image = segment.GetRepresentation(_BINARY)
+    labels: dict[int, tuple[Any, dict[str, int]]] = {}
+    for segment_id in segmentation.GetSegmentIDs():
+        segment = segmentation.GetSegment(segment_id)
+        image = segment.GetRepresentation(BINARY)
         if image is not None and not image.IsEmpty():
             # Segments that do not overlap share one labelmap.
-            labels.setdefault(id(image), (image, []))[1].append(segment.GetLabelValue())
+            labels.setdefault(id(image), (image, {}))[1][segment_id] = segment.GetLabelValue()
     return [_layer(image, values, to_volume) for image, values in labels.values()]
 
 
-def _layer(image: Any, values: Sequence[int], to_volume: np.ndarray) -> _Layer:
+def _layer(image: Any, values: dict[str, int], to_volume: np.ndarray) -> _Layer:
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     extent = image.GetExtent()
     first, size = extent[::2], image.GetDimensions()
     # A copy, since the user may go on drawing while another thread reads it.
     array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size[::-1]).copy()
-    return _Layer(array, tuple(values), geometry_of(to_volume @ matrix_of(matrix), size, first))
+    return _Layer(array, values, geometry_of(to_volume @ matrix_of(matrix), size, first))

@@ -59,11 +59,11 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         self._choose_model(widget)
         widget.ui.volumeSelector.setCurrentNode(volume_node)
         widget.ui.segmentsSelector.setCurrentIndex(0)
-        widget.ui.mirroringCheckBox.checked = False
+        widget.ui.qualitySelector.setCurrentIndex(widget.ui.qualitySelector.findData("fast"))
 
         self.delayDisplay("Segmenting")
         widget.ui.segmentButton.click()
-        self._wait(lambda: widget.ui.cancelButton.isHidden(), "the segmentation")
+        self._wait(lambda: not widget.is_working("segment"), "the segmentation")
         segmentation_node = widget.ui.segmentationSelector.currentNode()
         self.assertIsNotNone(segmentation_node, widget.ui.statusLabel.text)
         labels = label_reader(segmentation_node, volume_node)()

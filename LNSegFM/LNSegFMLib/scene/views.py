@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import slicer
+
+# Opacity in 3D of what does not stand out.
+_DIMMED = 0.25
 
 
 def show_module(name: str) -> None:
@@ -38,6 +41,39 @@ def centre_on(position_ras: Sequence[float], volume_node: Any) -> tuple[float, f
         slicer.mrmlScene, right, anterior, superior, slicer.vtkMRMLSliceNode.CenteredJumpSlice
     )
     return right, anterior, superior
+
+
+def show_pair(volume_node: Any, segmentation_node: Any | None, others: Iterable[Any] = ()) -> None:
+    """Show a volume in the slice views with its segmentation.
+
+    Args:
+        volume_node: The volume node.
+        segmentation_node: Its vtkMRMLSegmentationNode, made visible.
+        others: Segmentation nodes of other volumes, which would lie over this one, and are hidden.
+    """
+    slicer.util.setSliceViewerLayers(background=volume_node, fit=True)
+    for node in others:
+        if node is not segmentation_node:
+            node.SetDisplayVisibility(False)
+    if segmentation_node is not None:
+        segmentation_node.SetDisplayVisibility(True)
+
+
+def highlight(segmentation_node: Any | None, segment_ids: Collection[str]) -> None:
+    """Draw some segments filled and dim the others: outlines in the slices, translucent in 3D.
+
+    Args:
+        segmentation_node: vtkMRMLSegmentationNode.
+        segment_ids: What is to stand out; when empty, nothing is dimmed.
+    """
+    if segmentation_node is None or segmentation_node.GetDisplayNode() is None:
+        return
+    display = segmentation_node.GetDisplayNode()
+    with slicer.util.NodeModify(display):
+        for segment_id in segmentation_node.GetSegmentation().GetSegmentIDs():
+            bright = not segment_ids or segment_id in segment_ids
+            display.SetSegmentOpacity2DFill(segment_id, 1.0 if bright else 0.0)
+            display.SetSegmentOpacity3D(segment_id, 1.0 if bright else _DIMMED)
 
 
 def open_segment_editor(segmentation_node: Any, volume_node: Any) -> None:

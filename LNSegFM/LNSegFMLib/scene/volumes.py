@@ -14,6 +14,8 @@ from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.images import Geometry
 
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
+OVERLAY = "LNSegFM.Overlay"
+"""Attribute of volume nodes that are drawn over a CT and are none."""
 # Window and level in HU.
 _SOFT_TISSUE = (400.0, 40.0)
 
@@ -96,6 +98,39 @@ def ijk_to_ras_of(volume_node: Any) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(matrix)
     return matrix_of(matrix)
+
+
+def matrix_between(node: Any, volume_node: Any, problem: str) -> np.ndarray:
+    """Return the 4x4 matrix from a node's own RAS to a volume node's own RAS, before their parent transforms.
+
+    Args:
+        node: Any transformable node.
+        volume_node: The volume node.
+        problem: What happened, for the user, where there is no such matrix.
+
+    Raises:
+        UserError: They are under different transforms, and one of these is not linear.
+    """
+    source, target = node.GetParentTransformNode(), volume_node.GetParentTransformNode()
+    if source is target:
+        return np.eye(4)
+    if any(each is not None and not each.IsTransformToWorldLinear() for each in (source, target)):
+        raise UserError(
+            problem, "They are under different transforms, and one of these is not linear.",
+            "Harden the transforms (in Slicer: Data module), or put both under the same one.",
+        )
+    matrix = vtk.vtkMatrix4x4()
+    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(source, target, matrix)
+    return matrix_of(matrix)
+
+
+def ct_volumes() -> list[Any]:
+    """Return the scene's volume nodes that may be CTs: no labelmaps, no overlays of ours, nothing hidden."""
+    return [
+        node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors()
+        and node.GetAttribute(OVERLAY) is None
+    ]
 
 
 def add_volume(image: sitk.Image, name: str) -> Any:

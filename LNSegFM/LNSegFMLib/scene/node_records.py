@@ -1,0 +1,138 @@
+"""What is known of the lymph nodes of a segmentation node, kept in its segments' tags and so saved with the scene."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import slicer
+import vtk
+
+from LNSegFMLib.core.nodes import LymphNode
+
+_NODES = "LNSegFM.LymphNodes"
+_REVIEWED = "LNSegFM.Reviewed"
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """A lymph node of a segmentation node.
+
+    Args:
+        node: Its measurements.
+        segment_id: The segment it lies in; several may lie in one.
+        reviewed: Whether the user has ticked it off.
+    """
+
+    node: LymphNode
+    segment_id: str
+    reviewed: bool = False
+
+
+def records_of(segmentation_node: Any | None) -> list[NodeRecord]:
+    """Return the lymph nodes as they were measured last, by number."""
+    if segmentation_node is None:
+        return []
+    segmentation, found = segmentation_node.GetSegmentation(), []
+    for segment_id in segmentation.GetSegmentIDs():
+        segment = segmentation.GetSegment(segment_id)
+        reviewed = set(_read(segment, _REVIEWED) or ())
+        found += [NodeRecord(node, segment_id, node.number in reviewed) for node in _nodes_of(segment) or ()]
+    return sorted(found, key=lambda record: record.node.number)
+
+
+def is_measured(segmentation_node: Any | None) -> bool:
+    """Tell whether every segment has been measured, be it that it was changed since."""
+    if segmentation_node is None:
+        return False
+    segmentation = segmentation_node.GetSegmentation()
+    segments = [segmentation.GetNthSegment(index) for index in range(segmentation.GetNumberOfSegments())]
+    return all(_nodes_of(segment) is not None for segment in segments)
+
+
+def store_records(segmentation_node: Any, nodes: Mapping[str, Sequence[LymphNode]]) -> None:
+    """Note the measurements on the segments; what is reviewed stays so while its number is there.
+
+    Args:
+        segmentation_node: vtkMRMLSegmentationNode.
+        nodes: The lymph nodes of each segment, by segment id. Segments that are gone meanwhile are passed over.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    with slicer.util.NodeModify(segmentation_node):
+        for segment_id, members in nodes.items():
+            segment = segmentation.GetSegment(segment_id)
+            if segment is None:
+                continue
+            _write(segment, _NODES, [node.to_json() for node in members])
+            reviewed = set(_read(segment, _REVIEWED) or ())
+            _write(segment, _REVIEWED, sorted(reviewed & {node.number for node in members}))
+
+
+def set_reviewed(segmentation_node: Any, record: NodeRecord, reviewed: bool) -> None:
+    """Tick a lymph node off, or take the tick away."""
+    segment = segmentation_node.GetSegmentation().GetSegment(record.segment_id)
+    numbers = set(_read(segment, _REVIEWED) or ())
+    _write(segment, _REVIEWED, sorted(numbers | {record.node.number} if reviewed else numbers - {record.node.number}))
+
+
+def forget_measurements(segment: Any) -> None:
+    """Take off a segment what was measured before its voxels were changed."""
+    for tag in (_NODES, _REVIEWED):
+        segment.RemoveTag(tag)
+
+
+def free_number(records: Iterable[NodeRecord]) -> int:
+    """Return the first number above all that are taken."""
+    return 1 + max((record.node.number for record in records), default=0)
+
+
+def numbered(
+    measured: Mapping[str, Sequence[LymphNode]], known: Iterable[NodeRecord]
+) -> dict[str, list[LymphNode]]:
+    """Give measured lymph nodes their numbers: a segment keeps its old ones, new ones come after all others.
+
+    So lymph node 3 stays lymph node 3 when number 2 is deleted.
+
+    Args:
+        measured: The lymph nodes of each segment by descending volume, by segment id; their numbers do not count.
+        known: What was known before.
+    """
+    known = list(known)
+    old: dict[str, list[int]] = {}
+    for record in known:
+        old.setdefault(record.segment_id, []).append(record.node.number)
+    following = free_number(known)
+    result: dict[str, list[LymphNode]] = {}
+    # New numbers go by volume, the largest first, over all segments.
+    waiting: list[tuple[float, str, int]] = []
+    for segment_id, nodes in measured.items():
+        numbers = old.get(segment_id, [])
+        result[segment_id] = [replace(node, number=number) for node, number in zip(nodes, numbers)]
+        waiting += [(-node.volume_mm3, segment_id, place) for place, node in enumerate(nodes) if place >= len(numbers)]
+    for number, (_, segment_id, place) in enumerate(sorted(waiting), start=following):
+        result[segment_id].append(replace(measured[segment_id][place], number=number))
+    return result
+
+
+def _nodes_of(segment: Any) -> list[LymphNode] | None:
+    fields = _read(segment, _NODES)
+    try:
+        return None if fields is None else [LymphNode.from_json(each) for each in fields]
+    except (TypeError, KeyError, AttributeError):  # of a version of ours that measured something else
+        return None
+
+
+def _read(segment: Any, tag: str) -> Any:
+    text = vtk.reference("")
+    if not segment.GetTag(tag, text):
+        return None
+    try:
+        return json.loads(str(text))
+    except ValueError:
+        return None
+
+
+def _write(segment: Any, tag: str, value: Any) -> None:
+    segment.SetTag(tag, json.dumps(value, separators=(",", ":")))

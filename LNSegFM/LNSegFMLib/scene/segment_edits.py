@@ -1,0 +1,163 @@
+"""Delete, merge and split the segments of lymph nodes, and take it back without touching what was painted since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.scene.node_records import forget_measurements
+from LNSegFMLib.scene.segment_voxels import SegmentVoxels
+from LNSegFMLib.scene.segmentations import BINARY
+from LNSegFMLib.scene.terminology import LYMPH_NODE, lymph_node_colour
+
+_Logic = slicer.vtkSlicerSegmentationsModuleLogic
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A segment that was taken off, as it was."""
+
+    segment_id: str
+    index: int
+    segment: Any
+    voxels: SegmentVoxels
+
+    @classmethod
+    def take(cls, node: Any, segment_id: str) -> _Kept:
+        segmentation = node.GetSegmentation()
+        source, index = segmentation.GetSegment(segment_id), segmentation.GetSegmentIndex(segment_id)
+        copy, voxels = slicer.vtkSegment(), SegmentVoxels.of(source)
+        copy.DeepCopyMetadata(source)
+        copy.SetLabelValue(1)
+        copy.AddRepresentation(BINARY, voxels.image())
+        segmentation.RemoveSegment(segment_id)
+        return cls(segment_id, index, copy, voxels)
+
+    def put_back(self, node: Any) -> None:
+        segmentation = node.GetSegmentation()
+        if segmentation.GetSegment(self.segment_id) is None:
+            segmentation.AddSegment(self.segment, self.segment_id)
+            segmentation.SetSegmentIndex(self.segment_id, min(self.index, segmentation.GetNumberOfSegments() - 1))
+
+
+class SegmentEdits:
+    """Edits of segmentation nodes, the latest of which can be taken back."""
+
+    def __init__(self) -> None:
+        self._undo: list[tuple[Any, Callable[[], None]]] = []
+
+    def can_undo(self, node: Any | None) -> bool:
+        """Tell whether the last edit that is left was of this segmentation node."""
+        return bool(self._undo) and self._undo[-1][0] is node
+
+    def forget(self) -> None:
+        """Forget all edits, as when the scene is closed."""
+        self._undo = []
+
+    def undo(self) -> None:
+        """Take the latest edit back; voxels that were painted since stay."""
+        node, undo = self._undo.pop()
+        if node.GetScene() is not None:
+            with slicer.util.NodeModify(node):
+                undo()
+
+    def delete(self, node: Any, segment_ids: Sequence[str]) -> None:
+        """Remove segments."""
+        with slicer.util.NodeModify(node):
+            kept = [_Kept.take(node, segment_id) for segment_id in segment_ids]
+
+        def undo() -> None:
+            for each in reversed(kept):
+                each.put_back(node)
+
+        self._undo.append((node, undo))
+
+    def merge(self, node: Any, segment_ids: Sequence[str]) -> str:
+        """Give the voxels of several segments to the first of them and remove the others; return its id.
+
+        Raises:
+            UserError: The segments lie on different grids.
+        """
+        target, *others = segment_ids
+        segmentation = node.GetSegmentation()
+        _check_same_lattice([SegmentVoxels.of(segmentation.GetSegment(each)) for each in segment_ids])
+        with slicer.util.NodeModify(node):
+            kept = [_Kept.take(node, segment_id) for segment_id in others]
+            for each in kept:
+                _add_voxels(node, target, each.voxels)
+            forget_measurements(segmentation.GetSegment(target))
+
+        def undo() -> None:
+            segment = segmentation.GetSegment(target)
+            for each in reversed(kept):
+                if segment is not None:
+                    _set_voxels(node, target, SegmentVoxels.of(segment).without(each.voxels))
+                each.put_back(node)
+            if segment is not None:
+                forget_measurements(segment)
+
+        self._undo.append((node, undo))
+        return target
+
+    def split(self, node: Any, segment_id: str, islands: Sequence[SegmentVoxels], first_number: int) -> list[str]:
+        """Leave a segment its first island and make a segment of each other; return the ids of these.
+
+        Args:
+            node: vtkMRMLSegmentationNode.
+            segment_id: The segment.
+            islands: Its parts, see `SegmentVoxels.islands`.
+            first_number: Number of the first new lymph node.
+        """
+        segmentation = node.GetSegmentation()
+        made: list[str] = []
+        with slicer.util.NodeModify(node):
+            segment = segmentation.GetSegment(segment_id)
+            _set_voxels(node, segment_id, islands[0])
+            forget_measurements(segment)
+            for number, island in enumerate(islands[1:], start=first_number):
+                new = slicer.vtkSegment()
+                new.SetName(_("Lymph node {number}").format(number=number))
+                new.SetColor(*lymph_node_colour(number))
+                new.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), LYMPH_NODE)
+                new.AddRepresentation(BINARY, island.image())
+                made.append(segmentation.GenerateUniqueSegmentID(f"LymphNode_{number}"))
+                segmentation.AddSegment(new, made[-1])
+            # One labelmap for all that do not overlap, or each part would cost the views a pipeline of its own.
+            segmentation.CollapseBinaryLabelmaps(False)
+
+        def undo() -> None:
+            for new_id in made:
+                if segmentation.GetSegment(new_id) is not None:
+                    taken = _Kept.take(node, new_id)
+                    _add_voxels(node, segment_id, taken.voxels)
+            if segmentation.GetSegment(segment_id) is not None:
+                forget_measurements(segmentation.GetSegment(segment_id))
+
+        self._undo.append((node, undo))
+        return made
+
+
+def _set_voxels(node: Any, segment_id: str, voxels: SegmentVoxels) -> None:
+    _Logic.SetBinaryLabelmapToSegment(voxels.image(), node, segment_id, _Logic.MODE_REPLACE)
+
+
+def _add_voxels(node: Any, segment_id: str, voxels: SegmentVoxels) -> None:
+    # Slicer's own merging of labelmaps takes the label value of the shared labelmap for another segment's.
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    if voxels.labelmap.array.size and segment is not None:
+        _set_voxels(node, segment_id, SegmentVoxels.of(segment).united(voxels))
+
+
+def _check_same_lattice(segments: Sequence[SegmentVoxels]) -> None:
+    matrices = [each.ijk_to_ras for each in segments if each.labelmap.array.size]
+    if any(not np.allclose(matrices[0], matrix, atol=1e-4) for matrix in matrices[1:]):
+        raise UserError(
+            "The segments cannot be merged.", "They lie on different voxel grids.",
+            "Resample the segmentation (in Slicer: Segment Editor, Specify geometry), then merge.",
+        )
