@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,11 +22,10 @@ pytest.importorskip("PySide6")
 pytest.importorskip("vtk")
 
 import standin
-from LNSegFMFineTuneLib.core.evidence import Evidence
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.home import Home
-from LNSegFMLib.core.models import ModelStore
+from LNSegFMLib.core.models import ModelCard, ModelInfo, ModelStore
 from LNSegFMLib.core.processes import kill_tree
 from LNSegFMLib.phantom import make_case
 
@@ -65,10 +65,24 @@ with JobWriter(folder, heartbeat_s=0.1) as writer:
         checkpoint.write_text(str(iteration))
     writer.done("adapted-1", metrics)
 '''
+# Plays the process that measures time and memory of an iteration.
+CALIBRATION = '''
+import json, sys
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+spec = json.loads((folder / "spec.json").read_text())
+assert spec["cases"] == [{"id": "case-0000", "version": 1}]
+(folder / "result.json").write_text(sys.argv[2])
+'''
+COST = {"seconds": 0.5, "device": "cpu: as chosen", "memory_bytes": 2 << 30}
 
 
 def scores(before: float, after: float) -> dict[str, dict[str, float]]:
-    return {"before": {"dsc": before, "nsd": before / 2}, "after": {"dsc": after, "nsd": after / 2}}
+    return {
+        "before": {"dsc": before, "nsd": before / 2, "nodes": 3, "found": 1, "false": 4},
+        "after": {"dsc": after, "nsd": after / 2, "nodes": 3, "found": 3, "false": 1},
+    }
 
 
 DELAY_S = 0.8
@@ -104,6 +118,19 @@ def home(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 
 @pytest.fixture
+def adapted(home: Home) -> ModelInfo:
+    """What the script of ours says it has made."""
+    models = ModelStore(home.models)
+    base = models.list()[0]
+
+    def fill(folder: Path) -> ModelCard:
+        shutil.copytree(base.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("model.json"))
+        return replace(base.card, name="Ours", kind="adapted", parent=base.id, parent_sha256=base.sha256)
+
+    return models.add("adapted-1", fill)
+
+
+@pytest.fixture
 def cases(home: Home, case_template: Path) -> CaseStore:
     shutil.copytree(case_template, home.cases)
     return CaseStore(home.cases)
@@ -114,7 +141,9 @@ class Panel:
 
     def __init__(self, app: Any, home: Home, runner: Path) -> None:
         self.app, self.home, self.runner = app, home, runner
-        self.fault, self.metrics = "", BETTER
+        self.fault, self.metrics, self.cost = "", BETTER, COST
+        self.calibrator = runner.with_name("calibrator.py")
+        self.calibrator.write_text(CALIBRATION)
         self.widget: Any = None
 
     def open(self) -> None:
@@ -132,6 +161,9 @@ class Panel:
     def _prepare(self) -> None:
         self.widget.logic.workbench.runner_command = lambda job: [
             sys.executable, str(self.runner), str(job.path), self.fault, json.dumps(self.metrics)
+        ]
+        self.widget.logic.workbench.calibration_command = lambda folder: [
+            sys.executable, str(self.calibrator), str(folder), json.dumps(self.cost)
         ]
         self.until(lambda: self.ui.modelComboBox.count > 0 and self.ui.adviceLabel.text, "the first refresh")
 
@@ -159,7 +191,7 @@ class Panel:
 
     def start(self, hold: int | None = None) -> None:
         self.hold(hold)
-        self.app.choose(self.ui.presetComboBox, "Quick")
+        self.choose("presetComboBox", "short")
         self.click("startButton")
         if hold is None:
             self.until_state("done")
@@ -168,8 +200,33 @@ class Panel:
 
     def until_state(self, state: str) -> None:
         """Wait until list and buttons agree on a job that has ended."""
-        button = self.ui.useModelButton if state == "done" else self.ui.resumeButton
-        self.until(lambda: f"({state})" in self.ui.jobComboBox.currentText and button.enabled, f"the job to be {state}")
+        button = self.ui.reportButton if state == "done" else self.ui.resumeButton
+        self.until(lambda: self.listed_state == state and button.enabled, f"the job to be {state}")
+
+    @property
+    def listed_state(self) -> str:
+        """The state in the chosen row of the list of jobs."""
+        table = self.ui.jobsTable
+        item = table.item(table.currentRow(), 3)
+        return "" if item is None else item.text()
+
+    @property
+    def listed_job(self) -> str:
+        table = self.ui.jobsTable
+        item = table.item(table.currentRow(), 0)
+        return "" if item is None else item.text()
+
+    def choose(self, name: str, data: Any) -> None:
+        """Choose an entry of a combo box by its data; its text may tell a time."""
+        box = getattr(self.ui, name)
+        self.app.choose(box, box.itemText(box.findData(data)))
+
+    def pick(self, button: str, text: str) -> None:
+        """Choose an entry of a button's menu."""
+        menu = getattr(self.ui, button).menu()
+        menu.aboutToShow.emit()
+        next(action for action in menu.actions() if text in action.text).trigger()
+        self.app.process_events()
 
     def points(self, role: str = "loss") -> int:
         table = self.node("vtkMRMLTableNode", role)
@@ -222,8 +279,10 @@ def test_without_a_model_start_is_disabled_and_says_why(opened: Panel) -> None:
 
 def test_the_table_tells_the_cases_and_sorts_them(opened: Panel, cases: CaseStore) -> None:
     table = opened.ui.casesTable
-    assert [table.item(row, 0).text() for row in range(3)] == ["case-0001", "case-0002", "case-0003"]
-    assert table.item(0, 2).text() == str(cases.get("case-0001").latest.nodes)
+    names = [table.item(row, 0).text().splitlines()[0] for row in range(3)]
+    assert names == ["case-0001", "case-0002", "case-0003"]
+    assert table.item(0, 2).text() == f"v1\n{cases.get('case-0001').latest.nodes} nodes"
+    assert table.item(0, 3).text() == "–"
     assert "2 training, 1 hold-out" in opened.ui.adviceLabel.text
     opened.app.choose(table.cellWidget(1, 4), "left out")
     opened.until(lambda: "1 training, 1 hold-out" in opened.ui.adviceLabel.text, "the new use")
@@ -233,10 +292,10 @@ def test_the_table_tells_the_cases_and_sorts_them(opened: Panel, cases: CaseStor
 
 
 def test_the_job_gets_the_chosen_parameters(opened: Panel) -> None:
-    opened.app.choose(opened.ui.presetComboBox, "Quick")
+    opened.choose("presetComboBox", "short")
+    opened.app.click(opened.ui.advancedCollapsibleButton)
     opened.app.choose(opened.ui.methodComboBox, "Full")
     assert opened.ui.learningRateSpinBox.value == pytest.approx(0.1)
-    opened.app.click(opened.ui.advancedCollapsibleButton)
     opened.app.type_text(opened.ui.epochsSpinBox, "2")
     opened.app.type_text(opened.ui.gammaSpinBox, "3")
     opened.app.type_text(opened.ui.nameLineEdit, "Our hospital")
@@ -312,10 +371,10 @@ def test_a_new_panel_attaches_to_the_running_job(opened: Panel) -> None:
     opened.fault = "memory"
     opened.click("startButton")
     opened.until_state("failed")
-    assert opened.job.id != running
+    assert opened.job.id != running == opened.ui.jobsTable.item(1, 0).text()
     opened.close()
     opened.open()
-    opened.until(lambda: opened.ui.jobComboBox.currentData == running, "the running job, not the newest one")
+    opened.until(lambda: opened.listed_job == running, "the running job, not the newest one")
     opened.until(lambda: "Iteration 5 /" in opened.ui.figuresLabel.text, "the running job")
     opened.hold(8)
     opened.until(lambda: "Iteration 8 /" in opened.ui.figuresLabel.text, "its progress")
@@ -358,7 +417,9 @@ def test_parameters_are_saved_with_the_scene_and_the_curve_is_not(opened: Panel,
     assert opened.node("vtkMRMLPlotChartNode", "chart") is None
 
 
-def test_the_figures_of_a_finished_job_and_its_model(opened: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_figures_of_a_finished_job_and_its_model(
+    adapted: ModelInfo, opened: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import slicer
 
     used: list[str] = []
@@ -368,20 +429,30 @@ def test_the_figures_of_a_finished_job_and_its_model(opened: Panel, monkeypatch:
     monkeypatch.setattr(slicer.util, "selectModule", used.append)
     opened.start()
     table = opened.ui.resultTable
-    rows = [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
-    assert rows == [["case-0003", "0.200 → 0.600", "0.100 → 0.300"], ["Mean", "0.200 → 0.600", "0.100 → 0.300"]]
-    assert opened.ui.verdictLabel.text.startswith("Better on the hold-out cases (DSC rose in 1 of 1)")
-    assert "prove little" in opened.ui.verdictLabel.text
+    rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+    counts = "found 1 → 3\nmissed 2 → 0\nfalse 4 → 1"
+    assert rows == [
+        ["case-0003", "0.200 → 0.600", "0.100 → 0.300", counts], ["Mean", "0.200 → 0.600", "0.100 → 0.300", counts]
+    ]
+    assert opened.ui.verdictLabel.text.startswith("Too few hold-out cases for a verdict: mean DSC 0.200 → 0.600")
+    assert opened.ui.forgettingLabel.isHidden()
     opened.click("useModelButton")
-    assert used == ["adapted-1", "LNSegFM"]
+    assert used == [adapted.id, "LNSegFM"]
+    assert ModelStore(opened.home.models).default_id == adapted.id
+
+
+def many(*pairs: tuple[float, float], **also: Any) -> dict[str, Any]:
+    return {"cases": {f"c{number}": scores(*pair) for number, pair in enumerate(pairs)}, **also}
 
 
 @pytest.mark.parametrize(
     ("metrics", "text"),
     [
         (None, "no hold-out cases"),
-        ({"cases": {"c": scores(0.6, 0.4)}, "mean": scores(0.6, 0.4)}, "Not better: worse"),
-        ({"cases": {"c": scores(0.6, 0.601)}, "mean": scores(0.6, 0.601)}, "no noticeable change"),
+        (many(*[(0.6, 0.4)] * 6), "Worse on the hold-out cases"),
+        (many(*[(0.4, 0.6)] * 6), "Better on the hold-out cases"),
+        (many(*[(0.6, 0.601)] * 6), "Not clearly better or worse"),
+        (many(*[(0.4, 0.6)] * 5), "Only 6 or more can show"),
     ],
 )
 def test_the_verdict_is_honest(opened: Panel, metrics: Any, text: str) -> None:
@@ -390,14 +461,8 @@ def test_the_verdict_is_honest(opened: Panel, metrics: Any, text: str) -> None:
     assert text in opened.ui.verdictLabel.text
 
 
-def test_scores_that_disagree_are_called_mixed() -> None:
-    mean = {"before": {"dsc": 0.5, "nsd": 0.5}, "after": {"dsc": 0.6, "nsd": 0.4}}
-    assert Evidence.of({"cases": {"c": mean}, "mean": mean}).verdict == "mixed"
-
-
 def test_a_failed_job_shows_reason_and_log(opened: Panel) -> None:
     opened.fault = "memory"
-    opened.app.choose(opened.ui.presetComboBox, "Quick")
     opened.click("startButton")
     opened.until_state("failed")
     assert "Memory does not suffice" in opened.ui.stateLabel.text
@@ -432,7 +497,7 @@ def test_missing_packages_are_installed_only_when_the_user_agrees(
     module = sys.modules["LNSegFMFineTune"]
     monkeypatch.setattr(module, "missing_packages", lambda also: ["torch"])
     monkeypatch.setattr(module, "install_packages", lambda also: installed.append(True))
-    opened.app.choose(opened.ui.presetComboBox, "Quick")
+    opened.choose("presetComboBox", "short")
     opened.app.answers.extend([False, True])
     opened.click("startButton")
     assert not installed and not JobStore(opened.home.jobs).list()
@@ -449,7 +514,7 @@ def test_an_import_tells_what_was_left_out(panel: Panel, tmp_path: Path) -> None
         sitk.WriteImage(image, str(tmp_path / "raw" / folder / f"{name}.nii.gz"))
     panel.open()
     panel.app.answers.append(str(tmp_path / "raw"))
-    panel.click("importButton")
+    panel.pick("importButton", "From a folder")
     panel.until(lambda: panel.ui.casesTable.rowCount == 1, "the import")
     assert panel.ui.importLabel.text.splitlines()[0] == "Cases imported: 1"
     assert "Left out b:" in panel.ui.importLabel.text
@@ -525,8 +590,3 @@ def test_what_comes_after_the_panel_is_closed_is_dropped(opened: Panel) -> None:
     opened.close()
     opened.app.process_events(0.3)
     assert advice.text == "closed"
-
-
-def test_an_unknown_surface_score_leaves_the_verdict_to_the_dice() -> None:
-    mean = {"before": {"dsc": 0.5, "nsd": None}, "after": {"dsc": 0.6, "nsd": None}}
-    assert Evidence.of({"cases": {"c": mean}, "mean": mean}).verdict == "better"

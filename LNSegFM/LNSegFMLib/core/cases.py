@@ -117,14 +117,21 @@ class CaseStore:
         return self._accept(image, label, draft, case_id)[0]
 
     def accept_once(
-        self, image: sitk.Image, label: sitk.Image, *, ignore: int | None = None
+        self,
+        image: sitk.Image,
+        label: sitk.Image,
+        *,
+        ignore: int | None = None,
+        draft_model: str = "",
+        draft_model_sha256: str = "",
     ) -> tuple[CaseInfo, bool]:
         """Store a correction as `accept`, unless the same CT has a version with the very same labels.
 
         Returns:
             The case, and whether anything was stored.
         """
-        return self._accept(image, label, _Draft("", "", False, "", ignore), None, once=True)
+        draft = _Draft(draft_model, draft_model_sha256, False, "", ignore)
+        return self._accept(image, label, draft, None, once=True)
 
     def set_use(self, case_id: str, use: str) -> CaseInfo:
         """Put a case into training, hold it out, or leave it out.

@@ -21,7 +21,16 @@ from typing import Any
 
 from LNSegFMLib.core.archive import extract_zip
 from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.core.files import new_folder, read_json, replace, sha256, sweep_abandoned, write_atomic, write_json, write_text
+from LNSegFMLib.core.files import (
+    new_folder,
+    read_json,
+    replace,
+    sha256,
+    sweep_abandoned,
+    write_atomic,
+    write_json,
+    write_text,
+)
 from LNSegFMLib.core.home import free_id
 
 CARD = "model.json"
@@ -195,6 +204,18 @@ class ModelStore:
             created = datetime.now(timezone.utc).isoformat(timespec="microseconds")
             write_json(staging / CARD, {"created": created, "files": files, **asdict(card)})
             return self._read(self._publish(staging, wish))
+
+    def rename(self, model_id: str, name: str) -> None:
+        """Give a model another display name; its id, its files and what was adapted from it stay.
+
+        Raises:
+            UserError: The name is empty, or there is no such model.
+        """
+        if not name.strip():
+            raise UserError("The model was not renamed.", "The name is empty.", "Type a name.")
+        folder = self._folder(model_id)
+        values = read_json(folder / CARD)
+        write_json(folder / CARD, {**values, "name": name.strip()})
 
     def remove(self, model_id: str) -> None:
         """Delete a model. A bundled model that was removed is not installed again by `ensure_bundled`."""

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from LNSegFMFineTuneLib.cli.removal import refuse_while_used
 from LNSegFMFineTuneLib.core.jobs import JobStore
+from LNSegFMFineTuneLib.core.removal import refuse_while_used
 from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.images import read_ct, read_labels

@@ -135,6 +135,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 50, "iterations_per_epoch": 250, "learning_rate": 1e-3, "step_rule": "momentum", "momentum": 0.99,
     },
     # The paper's effective step, lr / (1 - momentum), without momentum's hundreds of iterations of warming up.
+    "standard": {"epochs": 10, "iterations_per_epoch": 100, "learning_rate": 0.1, "step_rule": "plain"},
     "short": {"epochs": 4, "iterations_per_epoch": 30, "learning_rate": 0.1, "step_rule": "plain"},
 }
 """Values of the fields that belong together, by name."""

@@ -29,9 +29,9 @@ class JobStatus:
     """How a job stands.
 
     Args:
-        state: One of `STATES`. ``interrupted``: it claims to be active, but its process is dead. ``paused``: its process
-            wrote a checkpoint and ended, so that it holds neither GPU nor memory, and a resume survives a restart of
-            the computer.
+        state: One of `STATES`. ``interrupted``: it claims to be active, but its process is dead. ``paused``: its
+            process wrote a checkpoint and ended, so that it holds neither GPU nor memory, and a resume is possible
+            even after a restart of the computer.
         stage: What an active job does, for example ``preparing`` or ``training``.
         iteration: Iterations done.
         iterations: Iterations in all.

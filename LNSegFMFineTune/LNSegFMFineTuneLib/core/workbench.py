@@ -1,14 +1,22 @@
-"""All that can be done with cases, models and jobs of one home, each as one call that may take a while."""
+"""All that can be done with cases and jobs of one home, each as one call that may take a while."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import SimpleITK as sitk
+
+from LNSegFMFineTuneLib.core.advice import Finding, advise
+from LNSegFMFineTuneLib.core.calibration import Calibration, Calibrations, calibrate
+from LNSegFMFineTuneLib.core.case_pictures import comparison, thumbnail
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
+from LNSegFMFineTuneLib.core.preflight import check
+from LNSegFMFineTuneLib.core.removal import refuse_while_used
 from LNSegFMFineTuneLib.core.selection import make_spec
+from LNSegFMFineTuneLib.core.spec import JobSpec
 from LNSegFMFineTuneLib.core.status import JobStatus
 from LNSegFMLib.core.case_import import ImportReport
 from LNSegFMLib.core.case_info import CaseInfo
@@ -22,31 +30,68 @@ _LOG_LINES = 200
 
 
 @dataclass(frozen=True)
+class JobSummary:
+    """A job in a list: its id, state, method and when it was made (UTC, ISO 8601)."""
+
+    id: str
+    state: str
+    method: str
+    created: str
+
+
+@dataclass(frozen=True)
 class Stored:
     """What lies on the disk.
 
     Args:
         cases: The stored cases.
+        findings: What is to be said of them.
         models: The installed models.
-        jobs: Id and state of every job, newest first.
+        jobs: The jobs, newest first.
+        calibrations: What was measured of this computer.
+        default_model: Id of the model that was accepted last; empty when there is none.
+        rejected: Ids of the models that were rejected.
         problem: Why the demonstration model could not be installed, if it could not.
     """
 
     cases: Sequence[CaseInfo] = ()
+    findings: Sequence[Finding] = ()
     models: Sequence[ModelInfo] = ()
-    jobs: Sequence[tuple[str, str]] = ()
+    jobs: Sequence[JobSummary] = ()
+    calibrations: Calibrations = field(default_factory=Calibrations)
+    default_model: str = ""
+    rejected: frozenset[str] = frozenset()
     problem: UserError | None = None
 
 
 @dataclass(frozen=True)
 class JobView:
-    """A job at one moment: its status, all rows of its progress, the end of its log where asked for, its method."""
+    """A job at one moment: what it was asked, its status, all rows of its progress, the end of its log if asked for."""
 
     id: str
+    spec: JobSpec
     status: JobStatus
     rows: Sequence[dict[str, Any]]
     log: str
-    method: str
+
+
+@dataclass(frozen=True)
+class ImportPair:
+    """A CT with labels that is to be imported.
+
+    Args:
+        name: What the user calls it; for the report alone, it is not stored.
+        read_image: Makes the CT.
+        read_label: Makes the labels.
+        draft_model: Id of the model that made the first draft, or empty.
+        draft_model_sha256: SHA-256 of that model, or empty.
+    """
+
+    name: str
+    read_image: Callable[[], sitk.Image]
+    read_label: Callable[[], sitk.Image]
+    draft_model: str = ""
+    draft_model_sha256: str = ""
 
 
 class Workbench:
@@ -54,22 +99,48 @@ class Workbench:
 
     Args:
         runner_command: Makes the command line of a job's process; None for the real runner.
+        calibration_command: Makes that of a calibration from its folder; None for the real one.
     """
 
-    def __init__(self, runner_command: Callable[[Job], Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        runner_command: Callable[[Job], Sequence[str]] | None = None,
+        calibration_command: Callable[[Path], Sequence[str]] | None = None,
+    ) -> None:
         self.runner_command = runner_command
+        self.calibration_command = calibration_command
         self._job: Job | None = None
+
+    @property
+    def cases(self) -> CaseStore:
+        """The stored cases."""
+        return CaseStore(Home.default().cases)
+
+    @property
+    def models(self) -> ModelStore:
+        """The installed models."""
+        return ModelStore(Home.default().models)
+
+    @property
+    def jobs(self) -> JobStore:
+        """The jobs."""
+        return JobStore(Home.default().jobs)
 
     def read_stored(self) -> Stored:
         """List everything; installs the demonstration model at the first call."""
-        home, problem = Home.default(), None
-        models = ModelStore(home.models)
+        problem = None
         try:
-            install_bundled(models)
+            install_bundled(self.models)
         except UserError as error:
             problem = error
-        jobs = [(job.id, job.status().state) for job in reversed(JobStore(home.jobs).list())]
-        return Stored(CaseStore(home.cases).list(), models.list(), jobs, problem)
+        jobs = [
+            JobSummary(job.id, job.status().state, job.spec.method, job.created) for job in reversed(self.jobs.list())
+        ]
+        cases, models = self.cases.list(), self.models.list()
+        rejected = frozenset(model.id for model in models if self.models.is_rejected(model.id))
+        return Stored(
+            cases, advise(cases), models, jobs, Calibrations(Home.default()), self.models.default_id, rejected, problem
+        )
 
     def read_job(self, job_id: str, with_log: bool) -> JobView:
         """Read how a job stands; for one caller at a time.
@@ -80,22 +151,42 @@ class Workbench:
         path = Home.default().jobs / job_id
         # The same object reads on where it stopped; a job's progress can have thousands of rows.
         if self._job is None or self._job.path != path or not path.is_dir():
-            self._job = self._jobs().get(job_id)
+            self._job = self.jobs.get(job_id)
         status = self._job.status()
         log = "\n".join(self._job.log_tail(_LOG_LINES)) if with_log else ""
-        return JobView(job_id, status, self._job.progress(), log, self._job.spec.method)
+        return JobView(job_id, self._job.spec, status, self._job.progress(), log)
 
-    def start_job(self, base_model: str, fields: dict[str, Any]) -> str:
+    def calibrate(
+        self, base_model: str, fields: dict[str, Any], is_cancelled: Callable[[], bool] = lambda: False
+    ) -> Calibration:
+        """Measure what an iteration of such a job costs, see `LNSegFMFineTuneLib.core.calibration.calibrate`."""
+        spec = make_spec(Home.default(), base_model, **fields)
+        return calibrate(Home.default(), spec, command=self.calibration_command, is_cancelled=is_cancelled)
+
+    def start_job(
+        self, base_model: str, fields: dict[str, Any], is_cancelled: Callable[[], bool] = lambda: False
+    ) -> str:
         """Make a job from the cases as they are sorted now, start it and return its id.
+
+        What an iteration costs is measured first where that is not known yet.
 
         Args:
             base_model: Id of the model to start from.
-            fields: Further fields of `LNSegFMFineTuneLib.core.spec.JobSpec`.
+            fields: Further fields of `LNSegFMFineTuneLib.core.spec.JobSpec`, and those of `make_spec`.
+            is_cancelled: Asked while something is measured.
 
         Raises:
-            UserError: The job cannot be made or started.
+            UserError: The job cannot be made, cannot work on this computer, or cannot be started.
+            Cancelled: The user cancelled before the job was there.
         """
-        job = self._jobs().create(make_spec(Home.default(), base_model, **fields))
+        home = Home.default()
+        spec = make_spec(home, base_model, **fields)
+        check(home, spec, None)
+        known = Calibrations(home).find(
+            base_sha256=spec.base_sha256, device=spec.device, method=spec.method, batch_size=spec.batch_size
+        )
+        check(home, spec, known or self.calibrate(base_model, fields, is_cancelled))
+        job = self.jobs.create(spec)
         job.start(self._command(job))
         return job.id
 
@@ -105,18 +196,59 @@ class Workbench:
         Raises:
             UserError: There is nothing to resume.
         """
-        job = self._jobs().get(job_id)
+        job = self.jobs.get(job_id)
         job.resume(self._command(job))
         return job_id
 
     def cancel_job(self, job_id: str) -> str:
         """Ask a job to stop; return its id."""
-        self._jobs().get(job_id).cancel()
+        self.jobs.get(job_id).cancel()
         return job_id
+
+    def pause_job(self, job_id: str) -> str:
+        """Ask a job to stop until it is resumed; return its id."""
+        self.jobs.get(job_id).pause()
+        return job_id
+
+    def remove_job(self, job_id: str) -> None:
+        """Delete a job; the model that it made stays.
+
+        Raises:
+            UserError: It is running.
+        """
+        self.jobs.get(job_id).remove()
 
     def set_use(self, case_id: str, use: str) -> None:
         """Put a case to another use."""
-        CaseStore(Home.default().cases).set_use(case_id, use)
+        self.cases.set_use(case_id, use)
+
+    def remove_case(self, case_id: str) -> str:
+        """Move a case into the trash; return its id.
+
+        Raises:
+            UserError: A running job needs it.
+        """
+        refuse_while_used(f"case '{case_id}'", self.jobs.users_of(case=case_id))
+        self.cases.remove(case_id)
+        return case_id
+
+    def thumbnail(self, case: CaseInfo) -> str:
+        """Return the file of a case's thumbnail, see `LNSegFMFineTuneLib.core.case_pictures.thumbnail`."""
+        return str(thumbnail(case))
+
+    def comparison(self, job_id: str, case_id: str) -> str:
+        """Return the file of a picture, see `LNSegFMFineTuneLib.core.case_pictures.comparison`."""
+        return str(comparison(self.jobs.get(job_id), case_id, self.cases))
+
+    def comparisons(self, job_id: str, case_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the pictures of measured cases as PNG, by case id; cases that are gone have none."""
+        pictures = {}
+        for case_id in case_ids:
+            try:
+                pictures[case_id] = Path(self.comparison(job_id, case_id)).read_bytes()
+            except (UserError, OSError):
+                continue
+        return pictures
 
     def import_folder(self, folder: str, progress: Callable[[float, str], None] | None = None) -> ImportReport:
         """Import the pairs of a folder in nnU-Net's raw layout.
@@ -128,10 +260,34 @@ class Workbench:
         Raises:
             UserError: It is not such a folder.
         """
-        return CaseStore(Home.default().cases).import_folder(Path(folder), progress=progress)
+        return self.cases.import_folder(Path(folder), progress=progress)
 
-    def _jobs(self) -> JobStore:
-        return JobStore(Home.default().jobs)
+    def import_pairs(
+        self, pairs: Sequence[ImportPair], progress: Callable[[float, str], None] | None = None
+    ) -> ImportReport:
+        """Import CTs with their labels; bad pairs are reported, the others imported.
+
+        Args:
+            pairs: What is to be imported.
+            progress: Called with the share done and a text.
+        """
+        report = ImportReport()
+        for number, pair in enumerate(pairs):
+            if progress is not None:
+                progress(number / len(pairs), f"{number + 1} / {len(pairs)}")
+            try:
+                info, is_new = self.cases.accept_once(
+                    pair.read_image(), pair.read_label(), draft_model=pair.draft_model,
+                    draft_model_sha256=pair.draft_model_sha256,
+                )
+            except UserError as error:
+                report.skipped.append((pair.name, str(error)))
+                continue
+            if is_new:
+                report.imported.append(info.id)
+            else:
+                report.skipped.append((pair.name, f"It is stored already, as {info.id}."))
+        return report
 
     def _command(self, job: Job) -> Sequence[str] | None:
         return self.runner_command(job) if self.runner_command else None

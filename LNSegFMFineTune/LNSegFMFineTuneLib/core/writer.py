@@ -28,9 +28,9 @@ _WRITE_EVERY_S = 0.5
 class JobWriter:
     """Holds a job while it is worked on; use it as a context manager around all the work.
 
-    Leaving the block with an exception records it: `Cancelled` as cancelled or paused, any other `Exception` as failed with its
-    reason, what comes from outside (`KeyboardInterrupt`, `SystemExit`) as interrupted. The exception goes on. Leaving
-    it without having called `done` or `failed` is recorded as a failure too.
+    Leaving the block with an exception records it: `Cancelled` as cancelled or paused, any other `Exception` as failed
+    with its reason, what comes from outside (`KeyboardInterrupt`, `SystemExit`) as interrupted. The exception goes on.
+    Leaving it without having called `done` or `failed` is recorded as a failure too.
 
     Args:
         path: The job's folder.

@@ -11,6 +11,7 @@ from LNSegFMFineTuneLib.core.spec import JobSpec
 from LNSegFMFineTuneLib.core.writer import JobWriter
 from LNSegFMFineTuneLib.engine.trainer import Trainer
 from LNSegFMLib.core.errors import Cancelled
+from LNSegFMLib.engine.devices import gpu_memory
 
 
 def train(trainer: Trainer, spec: JobSpec, writer: JobWriter, checkpoint: Path) -> None:
@@ -38,8 +39,9 @@ def train(trainer: Trainer, spec: JobSpec, writer: JobWriter, checkpoint: Path) 
             row["pseudo_dice"] = trainer.pseudo_dice()
         left = (spec.steps - trainer.iteration) * sum(durations) / len(durations)
         writer.append(row)
-        known = {"pseudo_dice": row["pseudo_dice"]} if "pseudo_dice" in row else {}
+        known: dict[str, Any] = {"pseudo_dice": row["pseudo_dice"]} if "pseudo_dice" in row else {}
         epoch = min(trainer.epoch, spec.epochs - 1)
+        known.update(gpu_memory(trainer.device))
         writer.status(iteration=trainer.iteration, epoch=epoch, loss=loss, eta_s=left, **known)
         cancelled = trainer.agreed(writer.cancelled())
         if ended or cancelled or time.monotonic() - saved > spec.checkpoint_seconds:

@@ -16,7 +16,7 @@ SETTINGS = (
 """Fields of a `JobSpec` that the user sets."""
 
 _PAPER = {field.name: field.default for field in fields(JobSpec)}
-DEFAULTS: dict[str, Any] = {"preset": "paper", **{name: _PAPER[name] for name in SETTINGS}}
+DEFAULTS: dict[str, Any] = {"preset": "paper", "holdout_choice": "stored", **{name: _PAPER[name] for name in SETTINGS}}
 
 
 def fill_defaults(node: Any) -> None:
@@ -29,7 +29,7 @@ def fill_defaults(node: Any) -> None:
 
 
 def store(node: Any, values: Mapping[str, Any]) -> None:
-    """Write settings, ``base_model`` and ``preset`` into a parameter node (MRML).
+    """Write settings, ``base_model``, ``preset`` and ``holdout_choice`` into a parameter node (MRML).
 
     Values that differ from their preset make it the user's own.
     """

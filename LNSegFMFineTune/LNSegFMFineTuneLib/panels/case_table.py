@@ -1,0 +1,102 @@
+"""The table of the stored cases, with a thumbnail and a choice of use in each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import qt
+
+from LNSegFMFineTuneLib.panels.host import FineTuneHost
+from LNSegFMFineTuneLib.panels.widgets import fill_combo_box, fill_row, set_up_table
+from LNSegFMFineTuneLib.scene import case_wording as wording
+from LNSegFMLib.core.background import Task
+from LNSegFMLib.core.case_info import CaseInfo
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.models import ModelInfo
+
+_ICON_PX = 40
+_DRAFT_COLUMN = 1
+_WORK = "thumbnail"
+
+
+class UseChoice:
+    """The combo box of a case: what the case is used for."""
+
+    def __init__(self, case: CaseInfo, on_choice: Callable[[str, str], None]) -> None:
+        self._case_id, self._on_choice = case.id, on_choice
+        self.combo_box = qt.QComboBox()
+        self.combo_box.setToolTip(wording.titles()[-1][1])
+        fill_combo_box(self.combo_box, wording.uses().items(), case.use)
+        self.combo_box.connect("currentIndexChanged(int)", self._on_index_changed)
+
+    def _on_index_changed(self, index: int) -> None:
+        self._on_choice(self._case_id, self.combo_box.itemData(index))
+
+
+class CaseTable:
+    """Fills ``ui.casesTable``; thumbnails are made one after another, in a thread.
+
+    Args:
+        host: The panel.
+        on_use_chosen: Called with a case's id and its new use.
+    """
+
+    def __init__(self, host: FineTuneHost, on_use_chosen: Callable[[str, str], None]) -> None:
+        self._host, self._on_use_chosen = host, on_use_chosen
+        self._table = host.ui.casesTable
+        self._cases: Sequence[CaseInfo] = ()
+        self._choices: list[UseChoice] = []
+        self._waiting: list[CaseInfo] = []
+        self._icons: dict[tuple[str, int], Any] = {}
+        set_up_table(self._table, wording.titles(), stretched=_DRAFT_COLUMN)
+        self._table.setIconSize(qt.QSize(_ICON_PX, _ICON_PX))
+
+    @property
+    def current(self) -> CaseInfo | None:
+        """The case whose row is chosen."""
+        row = self._table.currentRow()
+        return self._cases[row] if 0 <= row < len(self._cases) else None
+
+    def clear(self) -> None:
+        """Forget what is shown, so that the next `show` fills the table anew."""
+        self._cases, self._waiting = (), []
+        self._table.setRowCount(0)
+
+    def show(self, cases: Sequence[CaseInfo], models: Sequence[ModelInfo]) -> None:
+        """Show these cases; the chosen one stays chosen."""
+        chosen, names = self.current, {model.id: model.name for model in models}
+        self._cases = cases
+        self._table.setRowCount(0)
+        self._table.setRowCount(len(cases))
+        self._choices = [UseChoice(case, self._on_use_chosen) for case in cases]
+        for row, case in enumerate(cases):
+            fill_row(self._table, row, wording.cells(case, names))
+            self._table.setCellWidget(row, self._table.columnCount - 1, self._choices[row].combo_box)
+            if (case.id, case.latest.number) in self._icons:
+                self._table.item(row, 0).setIcon(self._icons[case.id, case.latest.number])
+            if chosen is not None and case.id == chosen.id:
+                self._table.selectRow(row)
+        self._table.resizeRowsToContents()
+        self._waiting = [case for case in cases if (case.id, case.latest.number) not in self._icons]
+        self._make_next_thumbnail()
+
+    def _make_next_thumbnail(self) -> None:
+        if self._waiting and not self._host.is_working(_WORK):
+            task = Task(self._host.workbench.thumbnail, self._waiting[0])
+            self._host.start_work(_WORK, task, self._on_thumbnail, self._on_no_thumbnail)
+
+    def _on_thumbnail(self, path: str) -> None:
+        # The table may have been filled anew while the picture was made.
+        case = next((case for case in self._cases if path.startswith(str(case.path))), None)
+        if case is not None:
+            icon = self._icons[case.id, case.latest.number] = qt.QIcon(path)
+            self._table.item(self._cases.index(case), 0).setIcon(icon)
+            self._table.resizeRowsToContents()
+            self._waiting = [each for each in self._waiting if each.id != case.id]
+        self._make_next_thumbnail()
+
+    def _on_no_thumbnail(self, _error: UserError) -> None:
+        # The case can be used without a picture.
+        self._waiting = self._waiting[1:]
+        self._make_next_thumbnail()

@@ -1,0 +1,67 @@
+"""Writing a report: HTML as it is, PDF by Qt where Slicer's Qt can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.files import write_atomic, write_text
+from LNSegFMLib.core.images import reason
+
+
+def write_report(html: str, path: str) -> tuple[Path, str]:
+    """Write a report to a file whose suffix says the format.
+
+    Args:
+        html: The whole report, self-contained.
+        path: Ends in .pdf for PDF; anything else is HTML.
+
+    Returns:
+        The file that was written, and why it is not the PDF that was asked for, or an empty text.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    target = Path(path)
+    try:
+        if target.suffix.lower() != ".pdf":
+            target = target if target.suffix else target.with_suffix(".html")
+            write_text(target, html)
+            return target, ""
+        printer = _pdf_device()
+        if printer is None:
+            target = target.with_suffix(".html")
+            write_text(target, html)
+            return target, " " + _("This Slicer's Qt cannot write PDF; a web browser can print the HTML file as one.")
+        with slicer.util.WaitCursor():
+            write_atomic(target, lambda temporary: _print(html, printer, temporary))
+        return target, ""
+    except OSError as error:
+        raise UserError(
+            f"{target.name} could not be written.", reason(error), "Check that the folder may be written and has space."
+        ) from error
+
+
+def _pdf_device() -> Any:
+    """Return the class that writes PDF, or None; which ones there are depends on how Slicer's Qt was wrapped."""
+    prints = hasattr(qt.QTextDocument, "print_") or hasattr(qt.QTextDocument, "print")
+    return (getattr(qt, "QPdfWriter", None) or getattr(qt, "QPrinter", None)) if prints else None
+
+
+def _print(html: str, device_class: Any, path: Path) -> None:
+    if device_class.__name__ == "QPdfWriter":
+        device = device_class(str(path))
+        device.setResolution(96)
+    else:
+        device = device_class()
+        device.setOutputFormat(device_class.PdfFormat)
+        device.setOutputFileName(str(path))
+    document = qt.QTextDocument()
+    document.setHtml(html)
+    (getattr(document, "print_", None) or getattr(document, "print"))(device)  # noqa: B009 - a keyword once
+    del device  # the file is complete when its writer is gone

@@ -1,0 +1,191 @@
+"""The section of the jobs: how they stand, the curve and the log of one, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+
+from LNSegFMFineTuneLib.core.status import ACTIVE, RESUMABLE
+from LNSegFMFineTuneLib.core.workbench import JobView, Stored
+from LNSegFMFineTuneLib.panels.host import FineTuneHost
+from LNSegFMFineTuneLib.panels.widgets import fill_row, set_up_table
+from LNSegFMFineTuneLib.scene import job_wording as wording
+from LNSegFMFineTuneLib.scene.curves import LossCurve
+from LNSegFMLib.core.background import Task
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.wording import explain
+
+POLL_MS = 500
+_WORK = "job"
+
+
+class RunSection:
+    """All jobs, and one of them closely.
+
+    Args:
+        host: The panel.
+        on_view: Called whenever the chosen job was read, with its view before, None when it is another one or the
+            first, and now; None for now when there is no job.
+    """
+
+    def __init__(self, host: FineTuneHost, on_view: Callable[[JobView | None, JobView | None], None]) -> None:
+        self._host, self._ui, self._on_view = host, host.ui, on_view
+        self._job_id = ""
+        self._view: JobView | None = None
+        self._curve: LossCurve | None = None
+        self._shall_attach = True
+        self._stored = Stored()
+        set_up_table(self._ui.jobsTable, wording.titles())
+        for button, slot in (
+            (self._ui.pauseButton, self.on_pause), (self._ui.resumeButton, self.on_resume),
+            (self._ui.cancelButton, self.on_cancel), (self._ui.curveButton, self.on_show_curve),
+            (self._ui.logButton, self.on_show_log), (self._ui.removeJobButton, self.on_remove),
+        ):  # fmt: skip
+            button.connect("clicked(bool)", slot)
+        self._ui.jobsTable.connect("itemSelectionChanged()", self.on_chosen)
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MS)
+        self._timer.connect("timeout()", self.poll)
+
+    def enter(self) -> None:
+        """The panel is shown: follow the running job, if there is one."""
+        self._shall_attach = True
+        self._timer.start()
+
+    def exit(self) -> None:
+        """The panel is hidden: a running job is followed on, for its curve."""
+        if self._view is None or not self._view.status.active:
+            self._timer.stop()
+
+    def stop(self) -> None:
+        """The panel goes away."""
+        self._timer.stop()
+
+    def show_stored(self, _before: Stored, stored: Stored) -> None:
+        """Follow what lies on the disk."""
+        self._stored = stored
+        running = [job.id for job in stored.jobs if job.state in ACTIVE]
+        wanted = running[0] if running and self._shall_attach else self._job_id
+        self._shall_attach = False
+        ids = [job.id for job in stored.jobs]
+        self._fill(wanted if wanted in ids else next(iter(ids), ""))
+
+    def _fill(self, chosen: str) -> None:
+        table = self._ui.jobsTable
+        blocked = table.blockSignals(True)
+        table.setRowCount(len(self._stored.jobs))
+        for row, job in enumerate(self._stored.jobs):
+            fill_row(table, row, wording.cells(job))
+            if job.id == chosen:
+                table.selectRow(row)
+        table.blockSignals(blocked)
+        self.watch(chosen)
+
+    def update_controls(self) -> None:
+        """Enable what can be done now."""
+        ui, idle = self._ui, not self._host.is_acting
+        state = self._view.status.state if self._view else ""
+        ui.pauseButton.enabled = ui.cancelButton.enabled = idle and state in ACTIVE
+        ui.resumeButton.enabled = idle and state in RESUMABLE
+        ui.removeJobButton.enabled = idle and bool(state) and state not in ACTIVE
+        ui.curveButton.enabled = self._view is not None and bool(self._view.rows)
+
+    def on_chosen(self) -> None:
+        """Show the job whose row was chosen."""
+        row = self._ui.jobsTable.currentRow()
+        if 0 <= row < len(self._stored.jobs):
+            self.watch(self._stored.jobs[row].id)
+
+    def watch(self, job_id: str) -> None:
+        """Show a job and go on showing how it stands."""
+        if job_id != self._job_id:
+            self._job_id, self._view = job_id, None
+            self._curve = LossCurve(job_id) if job_id else None
+        if not job_id:
+            self._show_nothing("")
+        self.poll()
+
+    def poll(self) -> None:
+        """Read the watched job."""
+        if self._job_id and not self._host.is_working(_WORK):
+            task = Task(self._host.workbench.read_job, self._job_id, self._ui.logButton.checked)
+            self._host.start_work(_WORK, task, self._show, self._on_lost)
+
+    def _on_lost(self, error: UserError) -> None:
+        self._job_id, self._view = "", None
+        self._show_nothing(explain(error))
+        self._host.refresh()
+
+    def _show_nothing(self, text: str) -> None:
+        self._ui.stateLabel.text, self._ui.figuresLabel.text = text, ""
+        self._ui.progressBar.visible = self._ui.figuresLabel.visible = False
+        self._ui.stateLabel.visible = bool(text)
+        self._on_view(None, None)
+
+    def _show(self, view: JobView) -> None:
+        if view.id != self._job_id:
+            self.poll()
+            return
+        before, self._view = self._view, view
+        status, ui = view.status, self._ui
+        for widget in (ui.stateLabel, ui.figuresLabel, ui.progressBar):
+            widget.visible = True
+        ui.stateLabel.text, ui.stateLabel.toolTip = wording.text(status), status.device
+        ui.figuresLabel.text = wording.figures(status)
+        ui.progressBar.maximum = max(status.iterations, 1)
+        ui.progressBar.value = status.iteration
+        self._show_log(view)
+        if not slicer.mrmlScene.IsClosing() and self._curve and (status.active or self._curve.exists):
+            self._curve.update(view.rows)
+        self._on_view(before, view)
+        if before is not None and before.status.state != status.state:
+            self._host.refresh()
+        if self._host.parameter_node is None and not status.active:
+            self._timer.stop()
+        self._host.update_controls()
+
+    def _show_log(self, view: JobView) -> None:
+        text = self._ui.logText
+        if self._ui.logButton.checked and view.log != text.plainText:
+            text.plainText = view.log
+            text.moveCursor(qt.QTextCursor.End)
+
+    # What the user can do with the job
+
+    def on_pause(self) -> None:
+        """Let the job write a checkpoint and end for now."""
+        self._act(self._host.workbench.pause_job)
+
+    def on_cancel(self) -> None:
+        """Let the job end."""
+        self._act(self._host.workbench.cancel_job)
+
+    def on_resume(self) -> None:
+        """Let the job go on from its checkpoint."""
+        if self._view is not None and self._host.packages_ready_for(self._view.spec.method):
+            self._act(self._host.workbench.resume_job)
+
+    def _act(self, function: Any) -> None:
+        self._host.act(self.watch, function, self._job_id)
+
+    def on_remove(self) -> None:
+        """Delete the job, once the user has agreed."""
+        if slicer.util.confirmOkCancelDisplay(wording.removal_question(self._job_id)):
+            self._host.act(self._on_removed, self._host.workbench.remove_job, self._job_id)
+
+    def _on_removed(self, _result: Any) -> None:
+        self.watch("")
+
+    def on_show_curve(self) -> None:
+        """Show the curve in a plot view."""
+        if self._curve is not None and self._view is not None:
+            self._curve.update(self._view.rows)
+            self._curve.show()
+
+    def on_show_log(self) -> None:
+        """Show or hide the log."""
+        self._ui.logText.visible = self._ui.logButton.checked
+        self.poll()

@@ -1,0 +1,66 @@
+"""What several sections do with Qt's widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import qt
+
+
+def fill_combo_box(combo_box: Any, items: Iterable[tuple[Any, str]], current: Any) -> None:
+    """Replace the items, (data, text) pairs, without a signal; ``current`` is chosen, or else the first."""
+    blocked = combo_box.blockSignals(True)
+    combo_box.clear()
+    for data, text in items:
+        combo_box.addItem(text, data)
+    combo_box.setCurrentIndex(max(combo_box.findData(current), 0) if combo_box.count else -1)
+    combo_box.blockSignals(blocked)
+
+
+def set_up_table(table: Any, titles: Sequence[tuple[str, str]], *, stretched: int = 0) -> None:
+    """Give a table its columns: title and tooltip of each; one takes the width that the others leave."""
+    table.setColumnCount(len(titles))
+    for column, (title, tooltip) in enumerate(titles):
+        item = qt.QTableWidgetItem(title)
+        item.setToolTip(tooltip)
+        table.setHorizontalHeaderItem(column, item)
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+    header.setSectionResizeMode(stretched, qt.QHeaderView.Stretch)
+
+
+def fill_row(table: Any, row: int, texts: Sequence[str]) -> None:
+    """Fill a row of a table; the tooltip of a cell is its text, for what is elided."""
+    for column, text in enumerate(texts):
+        item = qt.QTableWidgetItem(text)
+        item.setToolTip(text)
+        table.setItem(row, column, item)
+
+
+def widget_value(widget: Any) -> Any:
+    """Return what the user has set: data of a combo box, text of an editor, value of a spin box."""
+    if isinstance(widget, qt.QComboBox):
+        return widget.currentData
+    return widget.text if isinstance(widget, qt.QLineEdit) else widget.value
+
+
+def set_widget_value(widget: Any, value: Any) -> None:
+    """Set what `widget_value` returns; a choice that a combo box does not have leaves the one that is shown."""
+    if isinstance(widget, qt.QComboBox):
+        index = widget.findData(value)
+        widget.setCurrentIndex(index if index >= 0 else widget.currentIndex)
+    elif isinstance(widget, qt.QLineEdit):
+        widget.text = value
+    else:
+        widget.value = float(value) if isinstance(widget, qt.QDoubleSpinBox) else int(value)
+
+
+def connect_edited(widget: Any, slot: Any) -> None:
+    """Call a slot when the user, or the program, changes what `widget_value` returns."""
+    if isinstance(widget, qt.QComboBox):
+        widget.connect("currentIndexChanged(int)", slot)
+    elif isinstance(widget, qt.QLineEdit):
+        widget.connect("textChanged(QString)", slot)
+    else:
+        widget.connect(f"valueChanged({'double' if isinstance(widget, qt.QDoubleSpinBox) else 'int'})", slot)
