@@ -16,6 +16,8 @@ _TISSUE_HU = -300.0
 _SAMPLE_MM = 4.0
 # The shells of couches and masks are thinner than twice this, and what lies on them often touches them.
 _OPENING_MM = 6.0
+# Airways lie so close below the skin that the opening would take the skin away; the inside of a couch is larger.
+_LARGEST_AIRWAY_MM2 = 2000.0
 # The opening takes the tips of nose and ears, too.
 _MARGIN_MM = 20.0
 # Where only the legs are in the scan, both count.
@@ -74,7 +76,9 @@ def find_body(ct: sitk.Image) -> Body | None:
     size = (dense.shape[2], dense.shape[1], dense.shape[0])
     grid = Geometry(size, spacing, fine.origin, fine.direction)
     radius = [round(_OPENING_MM / step) for step in spacing[:2]]
-    opened = sitk.BinaryMorphologicalOpening(sitk.GetImageFromArray(dense.astype(np.uint8)), [*radius, 0])
+    airway = int(_LARGEST_AIRWAY_MM2 / (spacing[0] * spacing[1]))
+    closed = np.stack([_filled(level, airway) for level in dense])
+    opened = sitk.BinaryMorphologicalOpening(sitk.GetImageFromArray(closed.astype(np.uint8)), [*radius, 0])
     regions = sitk.GetArrayFromImage(sitk.ConnectedComponent(opened))
     counts = np.bincount(regions.ravel())
     counts[0] = 0
@@ -111,6 +115,12 @@ def body_box(ct: sitk.Image) -> Box:
     return i0, i1, j0, j1, k0, k1
 
 
-def _filled(level: np.ndarray) -> np.ndarray:
-    """Return one slice, shape (y, x), without holes such as airways and lungs."""
-    return sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(level.astype(np.uint8)))) > 0
+def _filled(level: np.ndarray, largest: int | None = None) -> np.ndarray:
+    """Return one slice, bool of shape (y, x), without its holes, or only without those of so many voxels at most."""
+    filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(level.astype(np.uint8)))) > 0
+    if largest is None:
+        return filled
+    holes = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray((filled & ~level).astype(np.uint8))))
+    small = np.bincount(holes.ravel()) <= largest
+    small[0] = False
+    return level | small[holes]
