@@ -37,6 +37,7 @@ class FakeHost:
         self.window.setLayout(qt.QVBoxLayout())
         self.window.resize(380, 700)
         self.window.show()
+        self._on_problem: dict[str, Callable[[UserError | Cancelled], None] | None] = {}
         self._sections: list[Any] = []
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
@@ -56,7 +57,7 @@ class FakeHost:
         on_value: Callable[[Any], None],
         on_problem: Callable[[UserError | Cancelled], None] | None = None,
     ) -> None:
-        assert on_problem is None
+        self._on_problem[name] = on_problem
         self.agenda.start(name, pending, on_value)
         self._timer.start()
 
@@ -68,6 +69,7 @@ class FakeHost:
 
     def models_changed(self) -> None:
         self.changes += 1
+        self.update()
 
     def use_model(self, model_id: str) -> None:
         self.used.append(model_id)
@@ -89,11 +91,13 @@ class FakeHost:
     def _poll(self) -> None:
         let_threads_run()
         for work in self.agenda.take_done():
+            on_problem = self._on_problem.pop(work.name)
             try:
                 work.on_value(work.pending.result())
-            except Cancelled:
-                continue
-            except UserError as error:
-                self.show_error(error)
+            except (UserError, Cancelled) as problem:
+                if on_problem is not None:
+                    on_problem(problem)
+                elif isinstance(problem, UserError):
+                    self.show_error(problem)
         if not self.agenda:
             self._timer.stop()

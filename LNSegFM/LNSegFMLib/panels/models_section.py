@@ -1,0 +1,294 @@
+"""The section Models: get, keep, pass on and remove models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from LNSegFMLib.core.background import Pending, Task
+from LNSegFMLib.core.catalogue import published_models
+from LNSegFMLib.core.drive import Drive, GdownDrive
+from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.home import Home, slug
+from LNSegFMLib.core.model_download import Fetched, ModelDownloads
+from LNSegFMLib.core.model_tree import family_tree
+from LNSegFMLib.core.models import ModelInfo, ModelStore
+from LNSegFMLib.panels.drop_filter import DropFilter
+from LNSegFMLib.panels.host import PanelHost, errors_shown
+from LNSegFMLib.panels.model_tree_view import ModelTreeView
+from LNSegFMLib.panels.section import Section
+from LNSegFMLib.panels.work_bar import WorkBar
+from LNSegFMLib.scene.model_words import installed_words, published_words
+from LNSegFMLib.scene.packages import GDOWN, is_met, start_installation
+
+
+def _not_in_use(model_id: str) -> str:
+    del model_id
+    return ""
+
+
+class ModelsSection(Section):
+    """Manager of the models of this computer.
+
+    Args:
+        host: The module's widget.
+        ui_file: Path of ModelsSection.ui.
+        install: Installs a model from a file or folder; the value has its id as ``model``.
+        in_use: Tells why a model, by its id, cannot be removed now; empty when it can.
+        drive: Google Drive; None for the one of gdown, which is installed when it is needed.
+    """
+
+    def __init__(
+        self, host: PanelHost, ui_file: str, *, install: Callable[[str], Pending],
+        in_use: Callable[[str], str] = _not_in_use, drive: Drive | None = None,
+    ) -> None:
+        super().__init__(host, ui_file)
+        self._install, self.in_use, self._drive = install, in_use, drive
+        self._waiting: list[tuple[str, str, str]] = []  # source, display name, id in the catalogue
+        self._entry: dict[str, Any] = {}  # what is being downloaded
+        self._shown: object = None
+        ui = self.ui
+        self._bar = WorkBar(ui.modelsWorkLabel, ui.modelsProgressBar, ui.modelsCancelButton)
+        self._view = ModelTreeView(ui.modelTree, self._show_chosen)
+        self._drops = DropFilter(ui.modelTree.viewport(), self.import_paths)
+        self._menu = qt.QMenu(ui.importModelButton)
+        for text, slot in (
+            (_("From a file (zip or pth)..."), self.on_import_file), (_("From a folder..."), self.on_import_folder)
+        ):
+            action = qt.QAction(text, self._menu)
+            action.connect("triggered(bool)", slot)
+            self._menu.addAction(action)
+        ui.importModelButton.setMenu(self._menu)
+        for button, slot in (
+            (ui.downloadModelButton, self.on_download),
+            (ui.useModelButton, self.on_use),
+            (ui.renameModelButton, self.on_rename),
+            (ui.verifyModelButton, self.on_verify),
+            (ui.exportModelButton, self.on_export),
+            (ui.removeModelButton, self.on_remove),
+        ):
+            button.connect("clicked(bool)", slot)
+        self.update()
+
+    def close(self) -> None:
+        """End what goes on here; what was downloaded so far is kept."""
+        self._bar.close()
+
+    # --- What is there
+
+    def update(self) -> None:
+        """Show the models that are installed now."""
+        store = self._store()
+        models, default = store.list(), store.default_id
+        rejected = {model.id for model in models if store.is_rejected(model.id)}
+        state = (models, default, rejected)
+        if state != self._shown:
+            self._shown = state
+            entries = [entry for entry in published_models() if "download" in entry]
+            self._view.fill(entries, family_tree(models), default, rejected)
+        self._show_chosen()
+
+    def _show_chosen(self) -> None:
+        ui, chosen, idle = self.ui, self._view.chosen, not self._bar.busy
+        entry, model = chosen.published, chosen.installed
+        ui.downloadModelButton.enabled = idle and entry is not None and entry["supported"]
+        for button in (ui.useModelButton, ui.renameModelButton, ui.verifyModelButton, ui.exportModelButton,
+                       ui.removeModelButton):  # fmt: skip
+            button.enabled = idle and model is not None
+        ui.importModelButton.enabled = idle
+        words, more = "", ""
+        if entry is not None:
+            words, more = published_words(entry, self._downloads().recorded(entry["id"]))
+        elif model is not None:
+            words, more = installed_words(model)
+        ui.modelDetailLabel.text = words
+        ui.modelDetailLabel.toolTip = more
+        ui.modelDetailLabel.setVisible(bool(words))
+
+    def _installed(self) -> ModelInfo | None:
+        return self._view.chosen.installed
+
+    # --- Download
+
+    def get_recommended(self) -> None:
+        """Download the first published model, for users who have none yet."""
+        self.ui.modelsCollapsibleButton.collapsed = False
+        self._view.select_published(next(entry["id"] for entry in published_models() if "download" in entry))
+        self.on_download()
+
+    def on_download(self) -> None:
+        """Download the chosen published model, then install it."""
+        entry = self._view.chosen.published
+        if entry is None or self._bar.busy:
+            return
+        self._entry = entry
+        if "drive_names" in entry and self._drive is None and not is_met(GDOWN):
+            question = _("Downloads from Google Drive need the Python package gdown. Install it now?")
+            if slicer.util.confirmOkCancelDisplay(question):
+                with errors_shown(self.host):
+                    log = Home.default().root / "installation-log.txt"
+                    self._start("gdown", start_installation(log, only=[GDOWN]), self._on_gdown)
+            return
+        self._fetch()
+
+    def _on_gdown(self, _changed: list[str]) -> None:
+        self._fetch()
+
+    def _fetch(self) -> None:
+        task = Task(self._downloads().fetch, self._entry, self._drive or GdownDrive())
+        self._start("download", task, self._on_fetched)
+
+    def _on_fetched(self, fetched: Fetched) -> None:
+        name, model_id = str(self._entry["name"]), str(self._entry["id"])
+        if fetched.changed:
+            question = _(
+                "{files} of '{name}' is not the file that was downloaded the first time; its publisher gives no "
+                "SHA-256 to compare with. Install it all the same?"
+            )
+            if not slicer.util.confirmOkCancelDisplay(question.format(files=", ".join(fetched.changed), name=name)):
+                self._bar.say(_("Not installed."))
+                return
+            self._downloads().accept(model_id)
+        self._install_next([(str(fetched.source), name, model_id)])
+
+    # --- Import
+
+    def on_import_file(self) -> None:
+        """Install a model from a file."""
+        filters = _("Models (*.zip *.pth)") + ";;" + _("All files (*)")
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Import a model from a file"), "", filters)
+        self.import_paths([path] if path else [])
+
+    def on_import_folder(self) -> None:
+        """Install a model from a folder."""
+        title = _("Import a model from an nnU-Net results folder")
+        path = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, "")
+        self.import_paths([path] if path else [])
+
+    def import_paths(self, paths: list[str]) -> None:
+        """Install models from files and folders, one after the other, as when they are dropped on the list."""
+        if self._bar.busy:
+            self._bar.say(_("Wait until what is going on has ended, then try again."))
+        elif paths:
+            self._install_next([(path, "", "") for path in paths])
+
+    def _install_next(self, sources: list[tuple[str, str, str]]) -> None:
+        if not self.host.packages_ready():
+            self._bar.say(_("Not installed, for Python packages are missing; see Setup."))
+            return
+        self._waiting = sources
+        with errors_shown(self.host):
+            pending = self._install(sources[0][0])
+            self.host.start_work("install-model", pending, self._on_installed, self._on_not_installed)
+            self._watch(pending)
+            self._bar.say(_("Installing {name}...").format(name=Path(sources[0][0]).name))
+
+    def _on_installed(self, value: dict[str, Any]) -> None:
+        (_source, name, published_id), *rest = self._waiting
+        if name:
+            self._store().rename(value["model"], name)
+            self._downloads().clear(published_id)
+        self.host.use_model(value["model"])
+        self.host.models_changed()
+        self._bar.say(_("The model is installed."))
+        if rest:
+            self._install_next(rest)
+
+    def _on_not_installed(self, problem: UserError | Cancelled) -> None:
+        rest = self._waiting[1:]
+        if isinstance(problem, UserError):
+            self.host.show_error(problem)
+            if rest:
+                self._install_next(rest)
+
+    # --- Installed models
+
+    def on_use(self) -> None:
+        """Choose the model for the next segmentation."""
+        model = self._installed()
+        if model is not None:
+            self.host.use_model(model.id)
+            self._bar.say(_("{name} is chosen.").format(name=model.name))
+
+    def on_rename(self) -> None:
+        """Ask for another display name."""
+        model = self._installed()
+        if model is None:
+            return
+        title, question = _("Rename the model"), _("Name:")
+        name = qt.QInputDialog.getText(slicer.util.mainWindow(), title, question, qt.QLineEdit.Normal, model.name)
+        if name and name.strip():
+            with errors_shown(self.host):
+                self._store().rename(model.id, name)
+            self.host.models_changed()
+
+    def on_verify(self) -> None:
+        """Compare the files with their recorded hashes."""
+        model = self._installed()
+        if model is not None:
+            self._start("verify-model", Task(self._store().verify, model.id), self._on_verified)
+            self._bar.say(_("Verifying {name}...").format(name=model.name))
+
+    def _on_verified(self, model: ModelInfo) -> None:
+        self._bar.say(_("All {count} files are as they were installed.").format(count=len(model.files)))
+
+    def on_export(self) -> None:
+        """Write the model as a zip."""
+        model = self._installed()
+        if model is None:
+            return
+        question = _("'{name}' has adapters, which stock nnU-Net does not know: only LN-Seg-FM loads it. Export it?")
+        if not model.card.stock and not slicer.util.confirmOkCancelDisplay(question.format(name=model.name)):
+            return
+        title, suggestion = _("Export the model as a zip"), f"{slug(model.name)}.zip"
+        path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, suggestion, _("Zip (*.zip)"))
+        if path:
+            target = Path(path) if path.lower().endswith(".zip") else Path(f"{path}.zip")
+            self._start("export-model", Task(self._store().export, model.id, target), self._on_exported)
+            self._bar.say(_("Exporting {name}...").format(name=model.name))
+
+    def _on_exported(self, _nothing: None) -> None:
+        self._bar.say(_("The model is exported."))
+
+    def on_remove(self) -> None:
+        """Delete the model, after a question that names what descends from it."""
+        model = self._installed()
+        if model is None:
+            return
+        reason = self.in_use(model.id)
+        if reason:
+            todo = _("Wait until that has ended, or cancel it.")
+            self.host.show_error(UserError(_("'{name}' is in use.").format(name=model.name), reason, todo))
+            return
+        heirs = ", ".join(each.name for each in self._store().descendants(model.id))
+        question = _("Delete '{name}' from this computer? This cannot be undone.").format(name=model.name)
+        if heirs:
+            question += "\n\n" + _(
+                "These models were adapted from it and stay, but can no longer be traced or rolled back to it: {names}."
+            ).format(names=heirs)
+        if slicer.util.confirmOkCancelDisplay(question):
+            with errors_shown(self.host):
+                self._store().remove(model.id)
+                self._bar.say(_("{name} is removed.").format(name=model.name))
+            self.host.models_changed()
+
+    # --- Helpers
+
+    def _start(self, name: str, pending: Pending, on_value: Callable[[Any], None]) -> None:
+        self.host.start_work(name, pending, on_value)
+        self._watch(pending)
+
+    def _watch(self, pending: Pending) -> None:
+        self._bar.watch(pending, self.update)
+        self._show_chosen()
+
+    def _store(self) -> ModelStore:
+        return ModelStore(Home.default().models)
+
+    def _downloads(self) -> ModelDownloads:
+        return ModelDownloads(Home.default())
