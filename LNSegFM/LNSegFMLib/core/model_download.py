@@ -104,15 +104,19 @@ class ModelDownloads:
     ) -> Path:
         progress(None, "Looking into the folder on Google Drive")
         files = files_of_model(drive.files(str(entry["download"])), entry)
+        # Next to the weights, the other files are nothing; they come last, when the weights are known to be there.
+        files = sorted(files, key=lambda file: not file.path.endswith(_WEIGHTS))
+        heavy = sum(file.path.endswith(_WEIGHTS) for file in files)
         for number, file in enumerate(files, start=1):
             if is_cancelled():
                 raise Cancelled
             target = folder.joinpath(*PurePosixPath(file.path).parts)
-            name = f"{target.name} (file {number} of {len(files)})"
+            name, before = f"{target.name} (file {number} of {len(files)})", number - 1
 
-            def moved(done: int, size: int | None, name: str = name) -> None:
+            def moved(done: int, size: int | None, name: str = name, before: int = before) -> None:
+                share = min(1.0, (before + done / size) / heavy) if size else None
                 of = f" of {data_size(size)}" if size else ""
-                progress(done / size if size else None, f"Downloading {name}: {data_size(done)}{of}")
+                progress(share, f"Downloading {name}: {data_size(done)}{of}")
 
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
