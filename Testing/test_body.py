@@ -19,7 +19,10 @@ ALL_48 = [(p, f) for p in permutations(range(3)) for f in product((False, True),
 
 
 def scan(
-    *, centre: tuple[int, int] = (64, 60), radii: tuple[int, int] = (30, 22), size: tuple[int, int, int] = (128, 128, 24)
+    *,
+    centre: tuple[int, int] = (64, 60),
+    radii: tuple[int, int] = (30, 22),
+    size: tuple[int, int, int] = (128, 128, 24),
 ) -> np.ndarray:
     """An elliptic patient with a trachea, in noisy air: int16 (z, y, x), centre and radii (x, y) in voxels."""
     x, y = np.ogrid[: size[0], : size[1]]

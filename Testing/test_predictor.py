@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from LNSegFMLib.core.background import Progress
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.images import Geometry
 from LNSegFMLib.core.metrics import dice
-from LNSegFMLib.core.models import ModelInfo
+from LNSegFMLib.core.models import ModelInfo, ModelStore
+from LNSegFMLib.engine.install import install_model
 from LNSegFMLib.engine.predictor import Predictor
-from LNSegFMLib.engine.quality import Quality
+from LNSegFMLib.engine.quality import QUALITIES, Quality
 from LNSegFMLib.phantom import make_case
+from tiny_models import make_model
 
 CPU = torch.device("cpu")
 FAST = Quality(mirroring=False, step=1.0)
@@ -145,3 +148,62 @@ def test_an_ensemble_averages_its_folds(demonstration_model: ModelInfo, tmp_path
     one = Predictor(demonstration_model, CPU).segment(ct, FAST)
     assert array(one).any()
     assert dice(array(Predictor(twice, CPU).segment(ct, FAST)), array(one)) > 0.999
+
+
+def in_order(box: tuple[int, ...], size: tuple[int, ...], order: tuple[int, ...], flips: tuple[bool, ...]) -> Any:
+    """The same voxels' box in a volume stored otherwise."""
+    limits: list[int] = []
+    for axis, flip in zip(order, flips):
+        low, high = box[2 * axis : 2 * axis + 2]
+        limits += (size[axis] - high, size[axis] - low) if flip else (low, high)
+    return tuple(limits)
+
+
+@pytest.fixture(scope="module")
+def tiny_predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """A network of random weights, whose answers make no sense but depend on every voxel around."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return Predictor(install_model(ModelStore(folder / "models"), make_model(folder / "results")), CPU)
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_region_equals_cropping_by_hand_in_all_48_voxel_orders(tiny_predictor: Predictor, rotated: bool) -> None:
+    """Rotated: in seven of the orders."""
+    rotation = sitk.VersorTransform((0.3, 0.5, 0.8), 0.45).GetMatrix() if rotated else None
+    ct = make_case("source", 905, size=(40, 44, 24), spacing=(3.0, 2.8, 4.0), direction=rotation).ct
+    box = (8, 20, 7, 20, 3, 12)
+    by_hand = tiny_predictor.predict(ct[8:20, 7:20, 3:12], FAST)
+    expected = sitk.Paste(ct * 0, sitk.Cast(by_hand, ct.GetPixelID()), by_hand.GetSize(), (0, 0, 0), box[::2])
+    assert len(np.unique(array(expected))) > 10
+    orders = itertools.product(itertools.permutations(range(3)), itertools.product((False, True), repeat=3))
+    for order, flips in list(orders)[:: 7 if rotated else 1]:
+        stored = stored_otherwise(ct, order, flips)
+        found = tiny_predictor.predict(stored, FAST, region=in_order(box, ct.GetSize(), order, flips))
+        assert Geometry.of(found) == Geometry.of(stored)
+        assert np.array_equal(array(found), array(stored_otherwise(expected, order, flips))), (order, flips)
+
+
+def test_a_region_outside_of_the_ct_is_refused(predictor: Predictor) -> None:
+    ct = make_case("source", 905, size=(40, 44, 24), spacing=(3.0, 2.8, 4.0)).ct
+    with pytest.raises(UserError, match="region"):
+        predictor.predict(ct, FAST, region=(50, 60, 0, 10, 0, 10))
+
+
+@pytest.mark.parametrize("spacing", [(3.0, 2.8, 4.0), (2.0, 2.0, 3.0), (1.2, 1.2, 7.0)])
+def test_a_probability_of_a_half_or_more_is_a_label(predictor: Predictor, spacing: tuple[float, float, float]) -> None:
+    rotation = sitk.VersorTransform((0.3, 0.5, 0.8), 0.45).GetMatrix()
+    ct = make_case("source", 906, size=(48, 48, 16), spacing=spacing, direction=rotation).ct
+    probability, labels = array(predictor.predict(ct, FAST)), array(predictor.segment(ct, FAST))
+    assert probability.dtype == np.uint8
+    assert np.array_equal(probability >= 128, labels == 1)
+    assert set(np.unique(labels)) <= {0, 1}
+
+
+def test_standard_quality_is_nnunet_s() -> None:
+    assert QUALITIES["standard"] == Quality(mirroring=True, step=0.5, half_on_cpu=False)
+
+
+def test_fast_agrees_with_standard_on_a_scan_like_those_of_the_training(predictor: Predictor) -> None:
+    ct = make_case("source", 904, size=(56, 56, 28), spacing=(2.6, 2.6, 4.0)).ct
+    fast, standard = (array(predictor.segment(ct, QUALITIES[name])) for name in ("fast", "standard"))
+    assert dice(fast, standard) > 0.85

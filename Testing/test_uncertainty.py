@@ -96,8 +96,8 @@ def node(number: int, confidence: float | None) -> LymphNode:
 
 def test_the_most_doubtful_scan_comes_first_then_unsegmented_ones_then_corrected_ones() -> None:
     ranked = rank([
-        Candidate("corrected", 0.9, corrected=True), Candidate("new"), Candidate("sure", 0.01), Candidate("unsure", 0.2),
-        Candidate("newer"),
+        Candidate("corrected", 0.9, corrected=True), Candidate("new"), Candidate("sure", 0.01),
+        Candidate("unsure", 0.2), Candidate("newer"),
     ])  # fmt: skip
     assert [each.key for each in ranked] == ["unsure", "sure", "new", "newer", "corrected"]
     assert [each.position for each in ranked] == [1, 2, 3, 4, 5]
