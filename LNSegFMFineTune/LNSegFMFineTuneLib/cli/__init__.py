@@ -8,6 +8,7 @@ import sys
 
 from LNSegFMFineTuneLib.cli import (
     adaptation_commands,
+    benchmark_command,
     case_commands,
     evaluate_command,
     import_command,
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for part in (
         segment_command, model_commands, case_commands, adaptation_commands, evaluate_command, import_command,
-        pretrain_command,
+        pretrain_command, benchmark_command,
     ):
         part.add_to(commands)
     options = parser.parse_args(arguments)

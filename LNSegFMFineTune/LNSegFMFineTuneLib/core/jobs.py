@@ -49,6 +49,8 @@ _ID = re.compile(r"job-(\d{4,})-[0-9a-f]{6}")
 # So long may a start take between announcing itself and telling the pid of what it started.
 _LAUNCH_S = 30.0
 _LOG_LINES = 15
+DEVICE_VARIABLE = "LNSEGFM_JOB_DEVICE"
+"""Environment variable of a runner that counts more than the device its job names."""
 _READ_ATTEMPTS = 4
 
 
@@ -246,13 +248,18 @@ class JobStore:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
-    def create(self, spec: JobSpec) -> Job:
-        """Make a job; it waits to be started."""
+    def create(self, spec: JobSpec, *, token: str = "") -> Job:
+        """Make a job; it waits to be started.
+
+        Args:
+            spec: What is asked for.
+            token: Six hexadecimal digits for the end of its id; by default random ones.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.root / ".lock", wait_s=10.0):
                 number = 1 + max((number for number, _ in _numbered(self.root)), default=0)
-                target = self.root / f"job-{number:04d}-{secrets.token_hex(3)}"
+                target = self.root / f"job-{number:04d}-{token or secrets.token_hex(3)}"
                 created = datetime.now(timezone.utc).isoformat(timespec="seconds")
                 with new_folder(target) as staging:
                     write_json(staging / JOB, {"created": created, "spec": spec.to_json()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.metadata
+import os
 import platform
 import shutil
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import SimpleITK as sitk
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from LNSegFMFineTuneLib.core.detection import count_nodes
-from LNSegFMFineTuneLib.core.jobs import Job, JobStore
+from LNSegFMFineTuneLib.core.jobs import DEVICE_VARIABLE, Job, JobStore
 from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.results import RESULT, label_file, reuse_scores
 from LNSegFMFineTuneLib.core.spec import CaseRef
@@ -66,7 +67,8 @@ class Adaptation:
         """Do what is left to do and finish the job."""
         finished = self._already_stored()
         if finished is None:
-            self._device, reason = choose_device(self._spec.device)
+            # Who does many jobs decides late which device is free.
+            self._device, reason = choose_device(os.environ.get(DEVICE_VARIABLE) or self._spec.device)
             self._writer.status(device=f"{self._device.type}: {reason}", iterations=self._spec.steps)
             self._base = self._verified_base()
             # Read once: a base model that is removed meanwhile must not cost a training that is nearly done.
