@@ -35,7 +35,7 @@ def measure_segments(
     batch = _Batch(grid)
     described: dict[int, LymphNode] = {}
     for segment_id, mask in segments.items():
-        box, labels = _on_part_of(mask, grid)
+        box, labels = on_part_of(mask, grid)
         instances, nodes = measure(labels)
         if batch.overlaps(box, instances):
             described.update(batch.described(ct, probability))
@@ -73,7 +73,7 @@ class _Batch:
             yield node.number, node
 
 
-def _on_part_of(mask: sitk.Image, grid: Geometry) -> tuple[tuple[slice, ...], sitk.Image]:
+def on_part_of(mask: sitk.Image, grid: Geometry) -> tuple[tuple[slice, ...], sitk.Image]:
     """Bring a mask to the part of a grid that it lies in; return the part, by array axis, and the labels there."""
     own = Geometry.of(mask)
     corners = np.array([np.ravel(corner) for corner in np.ndindex(2, 2, 2)]) * (np.asarray(own.size) - 1)

@@ -1,0 +1,90 @@
+"""Lymph nodes of a segmentation node as labelmaps and measurements for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from LNSegFMLib.core.background import Task
+from LNSegFMLib.core.images import check_image_name, write_image
+from LNSegFMLib.core.measurement_table import MeasuredNode
+from LNSegFMLib.core.node_numbers import number_image
+from LNSegFMLib.core.nodes import LymphNode
+from LNSegFMLib.scene.node_records import records_of
+from LNSegFMLib.scene.segmentations import label_reader, mask_reader
+from LNSegFMLib.scene.volumes import geometry_of_volume
+
+Measured = Mapping[str, Sequence[LymphNode]]
+"""The lymph nodes of each segment by descending volume, by segment id, as `Workbench.measure` gives them."""
+
+
+def write_union(segmentation_node: Any, volume_node: Any, path: Path) -> Task:
+    """Write all lymph nodes with the value 1, on the CT's own grid; the value is 0.
+
+    Args:
+        segmentation_node: vtkMRMLSegmentationNode.
+        volume_node: The CT.
+        path: Name ending in .nii.gz, .nii, .nrrd or .mha.
+
+    Raises:
+        UserError: Another ending, or the segments cannot be brought to the CT.
+    """
+    check_image_name(path)
+    read_labels = label_reader(segmentation_node, volume_node)
+
+    def write() -> int:
+        write_image(read_labels(), path)
+        return 0
+
+    return Task(write)
+
+
+def write_numbers(segmentation_node: Any, volume_node: Any, path: Path, measured: Measured) -> Task:
+    """Write every lymph node with its number as value, on the CT's own grid.
+
+    Args:
+        segmentation_node: vtkMRMLSegmentationNode, as it was measured.
+        volume_node: The CT.
+        path: As in `write_union`.
+        measured: The measurements.
+
+    Returns:
+        The task; its value is the number of voxels that lie in several segments, which keep the first one's number.
+
+    Raises:
+        UserError: As in `write_union`.
+    """
+    check_image_name(path)
+    read_masks, grid = mask_reader(segmentation_node, volume_node), geometry_of_volume(volume_node)
+    numbers = {segment_id: [node.number for node in nodes] for segment_id, nodes in measured.items()}
+
+    def write() -> int:
+        image, shared = number_image(read_masks(), grid, numbers)
+        write_image(image, path)
+        return shared
+
+    return Task(write)
+
+
+def table_rows(segmentation_node: Any, measured: Measured) -> list[MeasuredNode]:
+    """Return the rows of the table of measurements.
+
+    Args:
+        segmentation_node: vtkMRMLSegmentationNode, for the names of its segments and what was reviewed.
+        measured: The measurements.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    known = {(record.segment_id, record.node.number): record for record in records_of(segmentation_node)}
+    rows = []
+    for segment_id, nodes in measured.items():
+        segment = segmentation.GetSegment(segment_id)
+        for node in nodes:
+            record = known.get((segment_id, node.number))
+            # The model's probability is not kept with the scene; what was measured with it still holds for this node.
+            if record is not None and node.confidence is None and record.node.volume_mm3 == node.volume_mm3:
+                node = replace(node, confidence=record.node.confidence)
+            name = "" if segment is None else segment.GetName()
+            rows.append(MeasuredNode(node, name, record is not None and record.reviewed))
+    return rows
