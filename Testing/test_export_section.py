@@ -447,3 +447,24 @@ def test_nothing_can_be_exported_before_something_is_chosen(host: FakeHost) -> N
     host.update()
     assert section.ui.exportLabelmapButton.enabled
     assert section.ui.exportSourceLabel.text == "Neck nodes, on the grid of Neck CT."
+
+
+def test_self_test_exports_and_says_what_it_skips(host: FakeHost) -> None:
+    from unittest import TestCase
+
+    from LNSegFMLib.scene.export_self_test import check_exports
+    from LNSegFMLib.scene.workbench import Workbench
+
+    class Recorder(TestCase):
+        said: list[str]
+
+        def delayDisplay(self, text: str) -> None:
+            self.said.append(text)
+
+    test = Recorder()
+    test.said = []
+    check_exports(test, Workbench(), *add_pair(host))
+    assert test.said == [
+        "Skipped: DICOM SEG, for the extension QuantitativeReporting is not installed.",
+        "Skipped: RTSTRUCT, for the extension SlicerRT is not installed.",
+    ]

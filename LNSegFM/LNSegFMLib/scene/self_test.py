@@ -16,6 +16,8 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from LNSegFMLib.core.metrics import dice
+from LNSegFMLib.core.self_check import run_self_check
+from LNSegFMLib.scene.export_self_test import check_exports
 from LNSegFMLib.scene.segmentations import label_reader
 from LNSegFMLib.scene.views import show_module
 from LNSegFMLib.scene.volumes import add_volume, image_reader
@@ -49,6 +51,9 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
     def _run_story(self) -> None:
         show_module("LNSegFM")
         widget = _widget()
+        self.delayDisplay("Checking the packages")
+        found = run_self_check("cpu")
+        self.assertTrue(found.works, found.words)
         from LNSegFMLib.phantom import (
             make_case,  # here, because it needs scipy, and Slicer imports this file at its start
         )
@@ -71,6 +76,8 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         self.assertGreater(dice(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(case.labels)), 0.5)
 
         self._check_table(widget, segmentation_node)
+        self.delayDisplay("Exporting")
+        check_exports(self, widget.logic.bench, segmentation_node, volume_node)
         self.delayDisplay("Accepting the case")
         widget.ui.acceptButton.click()
         self._wait(lambda: widget.logic.bench.cases.list(), "the case")

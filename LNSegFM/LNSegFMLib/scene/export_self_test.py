@@ -1,0 +1,101 @@
+"""The part of the self-test that exports: files always, DICOM objects where the extensions for them are there."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+
+from LNSegFMLib.core.images import Geometry
+from LNSegFMLib.core.measurement_table import write_csv
+from LNSegFMLib.scene.dicom_exports import RTSTRUCT, SEG, DicomFormat, export_dicom, is_available
+from LNSegFMLib.scene.exports import table_rows, write_numbers
+from LNSegFMLib.scene.segmentations import Labelmap, add_segmentation
+from LNSegFMLib.scene.volumes import image_reader
+from LNSegFMLib.scene.workbench import Workbench
+
+_WAIT_S = 120.0
+_SCALAR_PLUGIN = "DICOMScalarVolumePlugin"
+
+
+def check_exports(test: Any, bench: Workbench, segmentation_node: Any, volume_node: Any) -> None:
+    """Write labelmap, measurements and DICOM objects and read them back; what cannot be done here says why.
+
+    Args:
+        test: The running test, for its assertions and messages.
+        bench: Measures.
+        segmentation_node: Measured lymph nodes, a segment each.
+        volume_node: Their CT.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        measured = bench.measure(segmentation_node, volume_node).wait(_WAIT_S)
+        count = sum(len(nodes) for nodes in measured.values())
+        path = Path(folder) / "labels.nrrd"
+        write_numbers(segmentation_node, volume_node, path, measured).wait(_WAIT_S)
+        labels, ct = sitk.ReadImage(str(path)), image_reader(volume_node)()
+        test.assertTrue(Geometry.of(labels).matches(Geometry.of(ct)))
+        test.assertEqual(len(np.unique(sitk.GetArrayViewFromImage(labels))), count + 1)
+        write_csv(table_rows(segmentation_node, measured), Path(folder) / "nodes.csv")
+        test.assertEqual(len((Path(folder) / "nodes.csv").read_text(encoding="utf-8-sig").splitlines()), count + 1)
+    for kind in (SEG, RTSTRUCT):
+        reason = _why_not(kind)
+        if reason:
+            test.delayDisplay(f"Skipped: {kind.name}, for {reason}")
+        else:
+            with _in_own_database(volume_node) as (loaded, output):
+                _check_dicom(test, kind, loaded, output)
+
+
+def _why_not(kind: DicomFormat) -> str:
+    if not is_available(kind):
+        return f"the extension {kind.extension} is not installed."
+    if importlib.util.find_spec("DICOMLib") is None or _SCALAR_PLUGIN not in slicer.modules.dicomPlugins:
+        return "Slicer's DICOM module is not there."
+    return ""
+
+
+def _check_dicom(test: Any, kind: DicomFormat, volume_node: Any, folder: Path) -> None:
+    array = np.zeros(volume_node.GetImageData().GetDimensions()[::-1], np.uint8)
+    array[tuple(slice(length // 3, length // 2) for length in array.shape)] = 1
+    segmentation_node = add_segmentation(Labelmap(array, (0, 0, 0), (1,)), volume_node, "Node {}".format, "Nodes")
+    files = export_dicom(kind, segmentation_node, volume_node, folder)
+    test.assertTrue(any(path.stat().st_size > 0 for path in files))
+    test.delayDisplay(f"{kind.name}: {len(files)} files")
+
+
+@contextmanager
+def _in_own_database(volume_node: Any) -> Iterator[tuple[Any, Path]]:
+    """Make a DICOM series of a volume, load it from a database of its own; yield that and a folder for files."""
+    utilities: Any = importlib.import_module("DICOMLib.DICOMUtils")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        series, output = Path(folder) / "series", Path(folder) / "output"
+        series.mkdir()
+        output.mkdir()
+        _write_series(volume_node, series)
+        with utilities.TemporaryDICOMDatabase() as database:
+            utilities.importDicom(str(series), database)
+            loaded = [utilities.loadPatientByUID(patient) for patient in database.patients()]
+            nodes = [slicer.mrmlScene.GetNodeByID(node_id) for ids in loaded for node_id in ids]
+            yield next(node for node in nodes if node.IsA("vtkMRMLScalarVolumeNode")), output
+
+
+def _write_series(volume_node: Any, folder: Path) -> None:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "Phantom")
+    item = hierarchy.GetItemByDataNode(volume_node)
+    hierarchy.SetItemParent(item, hierarchy.CreateStudyItem(patient, "Self-test"))
+    plugin = slicer.modules.dicomPlugins[_SCALAR_PLUGIN]()
+    exportables = plugin.examineForExport(item)
+    for exportable in exportables:
+        exportable.directory = str(folder)
+        exportable.setTag("PatientName", "Phantom")
+        exportable.setTag("PatientID", "Phantom")
+    plugin.export(exportables)
