@@ -22,11 +22,12 @@ from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.failures import as_user_error
 from LNSegFMLib.core.wording import explain
 from LNSegFMLib.panels.correct_section import CorrectSection
-from LNSegFMLib.panels.install_menu import InstallMenu
+from LNSegFMLib.panels.models_section import ModelsSection
 from LNSegFMLib.panels.review_section import ReviewSection
 from LNSegFMLib.panels.segment_section import SegmentSection
+from LNSegFMLib.panels.setup_section import SetupSection
 from LNSegFMLib.panels.worklist_section import WorklistSection
-from LNSegFMLib.scene.packages import install_packages, missing_packages
+from LNSegFMLib.scene.packages import missing_packages
 from LNSegFMLib.scene.self_test import LNSegFMTest  # noqa: F401 - Slicer looks for it here
 from LNSegFMLib.scene.workbench import Workbench
 
@@ -88,6 +89,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
         self.start_work("bundled", self.logic.bench.install_bundled(), self.onBundledInstalled)
+        if slicer.util.mainWindow() is not None and slicer.util.selectedModule() == self.moduleName:
+            self.enter()  # after a reload nobody else says so
 
     def _addSections(self, frame):
         bench = self.logic.bench
@@ -97,15 +100,22 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.correct = CorrectSection(
             self, self.resourcePath("UI/CorrectSection.ui"), bench, on_next=self.worklist.open_next
         )
-        self._sections = [self.segment, self.review, self.correct, self.worklist]
-        for section, layout in (
-            (self.segment, frame.segmentLayout),
-            (self.review, frame.reviewLayout),
-            (self.correct, frame.correctLayout),
-            (self.worklist, frame.worklistLayout),
-        ):
+        self.models = ModelsSection(
+            self, self.resourcePath("UI/ModelsSection.ui"), install=bench.install, in_use=self.segment.use_of
+        )
+        self.packages = SetupSection(
+            self, self.resourcePath("UI/SetupSection.ui"), release_packages=bench.close,
+            get_model=self.models.get_recommended,
+        )
+        self._sections = [self.packages, self.segment, self.review, self.correct, self.worklist, self.models]
+        # These look at the disk, and at nothing that a click in the other sections changes.
+        self._storeSections = [self.packages, self.models]
+        places = (
+            frame.setupPlace, frame.segmentPlace, frame.reviewPlace, frame.correctPlace, frame.worklistPlace,
+            frame.modelsPlace,
+        )
+        for section, layout in zip(self._sections, places):
             layout.addWidget(section.widget)
-        self._installMenu = InstallMenu(self, bench, self.segment.ui.installModelButton, self.segment.ui.statusLabel)
         # One place for the self-tests and for other modules to find every widget by its name.
         self.ui = SimpleNamespace(**vars(frame))
         for section in self._sections:
@@ -211,18 +221,15 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         missing = missing_packages() if self.logic.bench.worker_command is None else []
         if not missing:
             return True
-        question = _("This needs the Python packages {names}, which take about 3 GB. Install them now?")
-        if slicer.util.confirmOkCancelDisplay(question.format(names=", ".join(missing))):
-            try:
-                with slicer.util.WaitCursor():
-                    install_packages()
-                return True
-            except UserError as error:
-                self.show_error(error)
+        # It asks, and installs while the user goes on; there is progress to be seen.
+        self.ui.setupCollapsibleButton.collapsed = False
+        self.packages.on_install()
         return False
 
     def models_changed(self):
         self.segment.refresh_models()
+        for section in self._storeSections:
+            section.update()
         self.update()
 
     def use_model(self, model_id):
@@ -250,7 +257,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._updating = True
         try:
             for section in self._sections:
-                section.update()
+                if section not in self._storeSections:
+                    section.update()
         finally:
             self._updating = False
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lnsegfm_panel import app, panel_home, widget  # noqa: F401 - fixtures of the tests of the panel
 from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelInfo, ModelStore

@@ -248,8 +248,7 @@ class ReviewSection(Section, VTKObservationMixin):
             def apply(islands: list[SegmentVoxels]) -> None:
                 gone = node.GetScene() is None or node.GetSegmentation().GetSegment(segment_id) is None
                 if len(islands) > 1 and not gone:
-                    self._edits.split(node, segment_id, islands, free_number(records_of(node)))
-                    self._after_edit(measure=True)
+                    self._split(node, segment_id, islands)
                 else:
                     self.ui.summaryLabel.text = _("The segment is in one piece.")
                 self._update_buttons()
@@ -257,11 +256,22 @@ class ReviewSection(Section, VTKObservationMixin):
             self.host.start_work(SPLIT, self._bench.split(node, segment_id), apply)
             self._update_buttons()
 
+    def _split(self, node: Any, segment_id: str, islands: list[SegmentVoxels]) -> None:
+        # Both go by descending volume: what was listed as two lymph nodes of one segment keeps its two numbers.
+        known = [record for record in records_of(node) if record.segment_id == segment_id]
+        if len(known) != len(islands):
+            first = free_number(node)
+            self._edits.split(node, segment_id, islands, range(first, first + len(islands) - 1))
+        else:
+            made = self._edits.split(node, segment_id, islands, [record.node.number for record in known[1:]])
+            parts = zip([segment_id, *made], known)
+            store_records(node, {part: [record.node] for part, record in parts})
+        self._after_edit(measure=True)
+
     def on_undo(self) -> None:
         """Take the last deletion, merge or split back."""
         with errors_shown(self.host):
-            self._edits.undo()
-            self._after_edit(measure=not is_measured(self._segmentation_node))
+            self._after_edit(measure=self._edits.undo())
 
     def _after_edit(self, *, measure: bool) -> None:
         self._show_table()

@@ -66,9 +66,9 @@ class SegmentSection(Section):
         # Each with its value in the parameter node, its text, and what it means.
         for box, choices in (
             (self.ui.qualitySelector, (
-                ("fast", _("Fast"), _("One pass with larger steps and less precision: for a first look.")),
-                ("standard", _("Standard"), _("The labels of nnU-Net's own settings: mirrored passes, half overlap.")),
-                ("best", _("Best"), _("Full precision, all mirrored passes and denser tiles: slowest.")),
+                ("fast", _("Fast"), _("One pass instead of eight mirrored ones, wider tiles: for a first look.")),
+                ("standard", _("Standard"), _("As nnU-Net by itself: mirrored passes, tiles that overlap by half.")),
+                ("best", _("Best"), _("Mirrored passes and tiles that overlap by two thirds: slowest.")),
             )),
             (self.ui.regionSelector, (
                 (WHOLE, _("The whole CT"), _("Everything is segmented.")),
@@ -95,8 +95,8 @@ class SegmentSection(Section):
     def refresh_models(self) -> None:
         """Show the models that are installed now; the chosen one stays chosen while it exists."""
         node, selector = self.host.parameter_node, self.ui.modelSelector
-        chosen = node.GetParameter("Model") if node else ""
-        models = self._bench.models.list()
+        store = self._bench.models
+        models, chosen = store.list(), (node.GetParameter("Model") if node else "") or store.default_id
         self.binding.showing = True
         try:
             selector.clear()
@@ -174,6 +174,14 @@ class SegmentSection(Section):
         )
         ui.stopButton.enabled = running
         self._show_queue_summary()
+
+    def use_of(self, model_id: str) -> str:
+        """Tell what a model is needed for at the moment; empty when for nothing."""
+        needing = [
+            entry.name for entry in self._queue.entries
+            if self._queue.is_pending(entry.key) and entry.job[0].model == model_id
+        ]
+        return _("It segments {names}.").format(names=", ".join(needing)) if needing else ""
 
     # --- What the user does
 

@@ -35,8 +35,8 @@ class WorklistSection(Section):
         ui.worklistTable.connect("cellClicked(int,int)", self.on_clicked)
         ui.openNextButton.connect("clicked(bool)", self.open_next)
         ui.worklistLabel.text = _(
-            "Correct from the top: the volumes are ranked by the Dice that a correction is expected to win, taken from "
-            "the model's own probability where it was not sure. A handful of them adapts the model best."
+            "Correct from the top: first come the volumes whose segmentation the model itself doubts most, by the Dice "
+            "that it expects to lose. A handful of these should teach it more than a handful of others."
         )
 
     def update(self) -> None:
@@ -118,6 +118,6 @@ def _cells(position: int, node: Any) -> tuple[str, str, str, str, str]:
     benefit, case_id, volume_node = expected_benefit_of(node), accepted_case_of(node), volume_of(node)
     return (
         str(position), "" if volume_node is None else volume_node.GetName(), str(len(records_of(node))),
-        "" if benefit is None else f"{100 * benefit:.0f} %",
+        "" if benefit is None else f"{100 * benefit:.1f} %",
         _("accepted ({case})").format(case=case_id) if case_id else _("to correct"),
     )

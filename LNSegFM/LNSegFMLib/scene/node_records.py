@@ -14,6 +14,7 @@ from LNSegFMLib.core.nodes import LymphNode
 
 _NODES = "LNSegFM.LymphNodes"
 _REVIEWED = "LNSegFM.Reviewed"
+_HIGHEST = "LNSegFM.HighestNumber"  # attribute of the segmentation node
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def store_records(segmentation_node: Any, nodes: Mapping[str, Sequence[LymphNode
             _write(segment, _NODES, [node.to_json() for node in members])
             reviewed = set(_read(segment, _REVIEWED) or ())
             _write(segment, _REVIEWED, sorted(reviewed & {node.number for node in members}))
+        segmentation_node.SetAttribute(_HIGHEST, str(free_number(segmentation_node) - 1))
 
 
 def set_reviewed(segmentation_node: Any, record: NodeRecord, reviewed: bool) -> None:
@@ -77,19 +79,14 @@ def set_reviewed(segmentation_node: Any, record: NodeRecord, reviewed: bool) -> 
     _write(segment, _REVIEWED, sorted(numbers | {record.node.number} if reviewed else numbers - {record.node.number}))
 
 
-def forget_measurements(segment: Any) -> None:
-    """Take off a segment what was measured before its voxels were changed."""
-    for tag in (_NODES, _REVIEWED):
-        segment.RemoveTag(tag)
-
-
-def free_number(records: Iterable[NodeRecord]) -> int:
-    """Return the first number above all that are taken."""
-    return 1 + max((record.node.number for record in records), default=0)
+def free_number(segmentation_node: Any) -> int:
+    """Return the first number that no lymph node of a segmentation node has or had: a deleted one may come back."""
+    highest = max((record.node.number for record in records_of(segmentation_node)), default=0)
+    return 1 + max(highest, int(segmentation_node.GetAttribute(_HIGHEST) or 0))
 
 
 def numbered(
-    measured: Mapping[str, Sequence[LymphNode]], known: Iterable[NodeRecord]
+    measured: Mapping[str, Sequence[LymphNode]], known: Iterable[NodeRecord], first_free: int
 ) -> dict[str, list[LymphNode]]:
     """Give measured lymph nodes their numbers: a segment keeps its old ones, new ones come after all others.
 
@@ -98,12 +95,11 @@ def numbered(
     Args:
         measured: The lymph nodes of each segment by descending volume, by segment id; their numbers do not count.
         known: What was known before.
+        first_free: See `free_number`.
     """
-    known = list(known)
     old: dict[str, list[int]] = {}
     for record in known:
         old.setdefault(record.segment_id, []).append(record.node.number)
-    following = free_number(known)
     result: dict[str, list[LymphNode]] = {}
     # New numbers go by volume, the largest first, over all segments.
     waiting: list[tuple[float, str, int]] = []
@@ -111,7 +107,7 @@ def numbered(
         numbers = old.get(segment_id, [])
         result[segment_id] = [replace(node, number=number) for node, number in zip(nodes, numbers)]
         waiting += [(-node.volume_mm3, segment_id, place) for place, node in enumerate(nodes) if place >= len(numbers)]
-    for number, (_, segment_id, place) in enumerate(sorted(waiting), start=following):
+    for number, (_, segment_id, place) in enumerate(sorted(waiting), start=first_free):
         result[segment_id].append(replace(measured[segment_id][place], number=number))
     return result
 

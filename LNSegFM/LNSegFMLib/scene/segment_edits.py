@@ -11,7 +11,6 @@ import slicer
 from slicer.i18n import tr as _
 
 from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.scene.node_records import forget_measurements
 from LNSegFMLib.scene.segment_voxels import SegmentVoxels
 from LNSegFMLib.scene.segmentations import BINARY
 from LNSegFMLib.scene.terminology import LYMPH_NODE, lymph_node_colour
@@ -33,9 +32,13 @@ class _Kept:
         segmentation = node.GetSegmentation()
         source, index = segmentation.GetSegment(segment_id), segmentation.GetSegmentIndex(segment_id)
         copy, voxels = slicer.vtkSegment(), SegmentVoxels.of(source)
-        copy.DeepCopyMetadata(source)
-        copy.SetLabelValue(1)
-        copy.AddRepresentation(BINARY, voxels.image())
+        if segmentation.GetSourceRepresentationName() == BINARY:
+            # Its own voxels alone: a deep copy would take the labelmap that it shares with all others along.
+            copy.DeepCopyMetadata(source)
+            copy.SetLabelValue(1)
+            copy.AddRepresentation(BINARY, voxels.image())
+        else:
+            copy.DeepCopy(source)
         segmentation.RemoveSegment(segment_id)
         return cls(segment_id, index, copy, voxels)
 
@@ -50,7 +53,7 @@ class SegmentEdits:
     """Edits of segmentation nodes, the latest of which can be taken back."""
 
     def __init__(self) -> None:
-        self._undo: list[tuple[Any, Callable[[], None]]] = []
+        self._undo: list[tuple[Any, Callable[[], None], bool]] = []
 
     def can_undo(self, node: Any | None) -> bool:
         """Tell whether the last edit that is left was of this segmentation node."""
@@ -60,12 +63,17 @@ class SegmentEdits:
         """Forget all edits, as when the scene is closed."""
         self._undo = []
 
-    def undo(self) -> None:
-        """Take the latest edit back; voxels that were painted since stay."""
-        node, undo = self._undo.pop()
+    def undo(self) -> bool:
+        """Take the latest edit back; voxels that were painted since stay.
+
+        Returns:
+            Whether segments that were there already have changed by it.
+        """
+        node, undo, changes = self._undo.pop()
         if node.GetScene() is not None:
             with slicer.util.NodeModify(node):
                 undo()
+        return changes
 
     def delete(self, node: Any, segment_ids: Sequence[str]) -> None:
         """Remove segments."""
@@ -76,14 +84,15 @@ class SegmentEdits:
             for each in reversed(kept):
                 each.put_back(node)
 
-        self._undo.append((node, undo))
+        self._undo.append((node, undo, False))
 
     def merge(self, node: Any, segment_ids: Sequence[str]) -> str:
         """Give the voxels of several segments to the first of them and remove the others; return its id.
 
         Raises:
-            UserError: The segments lie on different grids.
+            UserError: The segments lie on different grids, or are not drawn as voxels.
         """
+        _check_drawn_as_voxels(node)
         target, *others = segment_ids
         segmentation = node.GetSegmentation()
         _check_same_lattice([SegmentVoxels.of(segmentation.GetSegment(each)) for each in segment_ids])
@@ -91,7 +100,6 @@ class SegmentEdits:
             kept = [_Kept.take(node, segment_id) for segment_id in others]
             for each in kept:
                 _add_voxels(node, target, each.voxels)
-            forget_measurements(segmentation.GetSegment(target))
 
         def undo() -> None:
             segment = segmentation.GetSegment(target)
@@ -99,28 +107,28 @@ class SegmentEdits:
                 if segment is not None:
                     _set_voxels(node, target, SegmentVoxels.of(segment).without(each.voxels))
                 each.put_back(node)
-            if segment is not None:
-                forget_measurements(segment)
 
-        self._undo.append((node, undo))
+        self._undo.append((node, undo, True))
         return target
 
-    def split(self, node: Any, segment_id: str, islands: Sequence[SegmentVoxels], first_number: int) -> list[str]:
+    def split(self, node: Any, segment_id: str, islands: Sequence[SegmentVoxels], numbers: Sequence[int]) -> list[str]:
         """Leave a segment its first island and make a segment of each other; return the ids of these.
 
         Args:
             node: vtkMRMLSegmentationNode.
             segment_id: The segment.
             islands: Its parts, see `SegmentVoxels.islands`.
-            first_number: Number of the first new lymph node.
+            numbers: Numbers of the new lymph nodes, one fewer than islands.
+
+        Raises:
+            UserError: The segments are not drawn as voxels.
         """
+        _check_drawn_as_voxels(node)
         segmentation = node.GetSegmentation()
         made: list[str] = []
         with slicer.util.NodeModify(node):
-            segment = segmentation.GetSegment(segment_id)
             _set_voxels(node, segment_id, islands[0])
-            forget_measurements(segment)
-            for number, island in enumerate(islands[1:], start=first_number):
+            for number, island in zip(numbers, islands[1:]):
                 new = slicer.vtkSegment()
                 new.SetName(_("Lymph node {number}").format(number=number))
                 new.SetColor(*lymph_node_colour(number))
@@ -136,11 +144,17 @@ class SegmentEdits:
                 if segmentation.GetSegment(new_id) is not None:
                     taken = _Kept.take(node, new_id)
                     _add_voxels(node, segment_id, taken.voxels)
-            if segmentation.GetSegment(segment_id) is not None:
-                forget_measurements(segmentation.GetSegment(segment_id))
 
-        self._undo.append((node, undo))
+        self._undo.append((node, undo, True))
         return made
+
+
+def _check_drawn_as_voxels(node: Any) -> None:
+    if node.GetSegmentation().GetSourceRepresentationName() != BINARY:
+        raise UserError(
+            "The segments cannot be changed.", "They are drawn as surfaces or contours, not as voxels.",
+            "Make the binary labelmap their source representation (in Slicer: Segmentations module).",
+        )
 
 
 def _set_voxels(node: Any, segment_id: str, voxels: SegmentVoxels) -> None:

@@ -27,7 +27,7 @@ from LNSegFMLib.core.segment_options import SegmentOptions
 from LNSegFMLib.core.segment_run import SegmentResult, SegmentRun
 from LNSegFMLib.core.worker_client import WorkerClient, WorkerRequest
 from LNSegFMLib.scene.drafts import draft_of, set_draft
-from LNSegFMLib.scene.node_records import numbered, records_of, store_records
+from LNSegFMLib.scene.node_records import free_number, numbered, records_of, store_records
 from LNSegFMLib.scene.overlay import in_percent, overlay_of
 from LNSegFMLib.scene.regions import box_of
 from LNSegFMLib.scene.segment_voxels import SegmentVoxels
@@ -188,13 +188,14 @@ class Workbench:
             UserError: The segments cannot be brought to the volume.
         """
         read_masks, read_ct = mask_reader(segmentation_node, volume_node), image_reader(volume_node)
-        known, segment_ids = records_of(segmentation_node), list(segmentation_node.GetSegmentation().GetSegmentIDs())
+        segment_ids = list(segmentation_node.GetSegmentation().GetSegmentIDs())
+        known, first_free = records_of(segmentation_node), free_number(segmentation_node)
         kept = self._kept.get(segmentation_node.GetID())
         packed = None if kept is None else kept.probability
 
         def work() -> dict[str, list[LymphNode]]:
             probability = None if packed is None else packed.image()
-            measured = numbered(measure_segments(read_masks(), read_ct(), probability), known)
+            measured = numbered(measure_segments(read_masks(), read_ct(), probability), known, first_free)
             return {segment_id: measured.get(segment_id, []) for segment_id in segment_ids}
 
         return Task(work)

@@ -1,0 +1,196 @@
+"""Corrections: the embedded Segment Editor, and the acceptance of a part or of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from PySide6 import QtWidgets
+
+from lnsegfm_panel import BOXES, OBLIQUE, add_ct, bright, segment
+
+
+def accepted(app: Any, widget: Any, version: int = 1) -> np.ndarray:
+    """Accept, and return what was stored."""
+    app.click(widget.ui.acceptButton)
+    app.wait_until(lambda: f"version {version}" in widget.ui.caseLabel.text or app.dialogs, 60, "the case")
+    case = widget.logic.bench.cases.list()[-1]
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(case.label_path())))
+
+
+def add_roi(app: Any, widget: Any, volume: Any, corners: tuple[tuple[float, ...], tuple[float, ...]]) -> Any:
+    """Draw a ROI along the voxels, between two corners in continuous IJK."""
+    import vtk
+
+    app.choose(widget.ui.checkedRoiSelector, "Create new ROI")
+    roi = widget.ui.checkedRoiSelector.currentNode()
+    to_ras = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(to_ras)
+    low, high = np.array(corners)
+    object_to_node = vtk.vtkMatrix4x4()
+    centre = to_ras.MultiplyPoint((*((low + high) / 2), 1.0))
+    for row in range(3):
+        object_to_node.SetElement(row, 3, centre[row])
+        for column in range(3):
+            object_to_node.SetElement(row, column, to_ras.GetElement(row, column) / volume.GetSpacing()[column])
+    roi.SetSize(((high - low) * volume.GetSpacing()).tolist())
+    roi.SetAndObserveObjectToNodeMatrix(object_to_node)
+    roi.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    return roi
+
+
+@pytest.mark.parametrize("direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), OBLIQUE])
+@pytest.mark.parametrize("transform", [False, True])
+def test_what_was_not_checked_is_ignored(app: Any, widget: Any, direction: Any, transform: bool) -> None:
+    volume = add_ct(direction=direction, transform=transform)
+    app.process_events()
+    segment(app, widget)
+    add_roi(app, widget, volume, ((1.0, 1.0, 0.0), (13.0, 9.0, 5.0)))
+    labels = accepted(app, widget)
+    expected = np.full(labels.shape, 2, np.uint8)
+    expected[0:6, 1:10, 1:14] = bright(volume)[0:6, 1:10, 1:14]
+    np.testing.assert_array_equal(labels, expected)
+    case = widget.logic.bench.cases.list()[0]
+    assert case.latest.partial
+    assert "nothing will be learned" in widget.ui.caseLabel.text
+    assert widget.ui.checkedRoiSelector.currentNode() is None  # the next one may be checked elsewhere
+
+
+def test_roi_beside_the_ct_is_refused_and_nothing_is_stored(app: Any, widget: Any) -> None:
+    volume = add_ct()
+    app.process_events()
+    segment(app, widget)
+    add_roi(app, widget, volume, ((100.0, 100.0, 100.0), (110.0, 110.0, 110.0)))
+    app.click(widget.ui.acceptButton)
+    app.wait_until(lambda: app.dialogs, 60, "the refusal")
+    assert "The region holds no voxels" in app.dialogs[0][1]
+    assert widget.logic.bench.cases.list() == []
+
+
+def test_case_remembers_how_far_the_draft_was_off(app: Any, widget: Any) -> None:
+    volume = add_ct()
+    app.process_events()
+    node = segment(app, widget)
+    accepted(app, widget)
+    assert widget.logic.bench.cases.list()[0].latest.draft_dice == pytest.approx(1.0)
+    node.GetSegmentation().RemoveSegment("LymphNode_2")
+    accepted(app, widget, version=2)
+    small, large = (np.count_nonzero(bright(volume)[box]) for box in reversed(BOXES))
+    assert widget.logic.bench.cases.list()[0].latest.draft_dice == pytest.approx(2 * large / (2 * large + small))
+
+
+def test_acceptance_changes_nothing_in_the_scene_but_the_segmentations_note(app: Any, widget: Any) -> None:
+    volume = add_ct()
+    other = add_ct("Other")
+    app.process_events()
+    app.choose(widget.ui.volumeSelector, "CT")
+    node = segment(app, widget)
+    watched = (volume, other, node.GetSegmentation(), node.GetDisplayNode())
+    before = [each.GetMTime() for each in watched]
+    accepted(app, widget)
+    assert [each.GetMTime() for each in watched] == before
+
+
+class FakeEffect:
+    def __init__(self) -> None:
+        self.parameters: dict[str, Any] = {}
+
+    def setCommonParameter(self, name: str, value: Any) -> None:
+        self.parameters[name] = value
+
+
+class FakeSegmentEditor(QtWidgets.QWidget):
+    """Keeps what a qMRMLSegmentEditorWidget is told; refuses what it does not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, Any] = {}
+        self._effect = FakeEffect()
+        type(self).made = self
+
+    def __getattr__(self, name: str) -> Any:
+        setters = ("MaximumNumberOfUndoStates", "EffectNameOrder", "SwitchToSegmentationsButtonVisible",
+                   "SegmentationNodeSelectorVisible", "SourceVolumeNodeSelectorVisible", "MRMLSegmentEditorNode",
+                   "MRMLScene", "SegmentationNode", "SourceVolumeNode", "ActiveEffectByName")  # fmt: skip
+        if name.startswith("set") and name[3:] in setters:
+            return lambda value: self._told.__setitem__(name[3:], value)
+        getters = {"mrmlSegmentEditorNode": "MRMLSegmentEditorNode", "segmentationNode": "SegmentationNode",
+                   "sourceVolumeNode": "SourceVolumeNode"}  # fmt: skip
+        if name in getters:
+            return lambda: self._told.get(getters[name])
+        raise AttributeError(name)
+
+    def effectByName(self, name: str) -> FakeEffect | None:
+        return self._effect if name == "Paint" else None
+
+    def setupViewObservations(self) -> None:
+        self._told["views"] = True
+
+    def removeViewObservations(self) -> None:
+        self._told["views"] = False
+
+
+@pytest.fixture
+def with_editor(app: Any, widget: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The panel as it is in a Slicer that has the Segment Editor's widget."""
+    import slicer
+
+    monkeypatch.setattr(slicer, "qMRMLSegmentEditorWidget", FakeSegmentEditor, raising=False)
+    section = type(widget.correct)(
+        widget, widget.resourcePath("UI/CorrectSection.ui"), widget.logic.bench, on_next=widget.worklist.open_next
+    )
+    before, widget.correct = widget.correct, section
+    widget._sections[widget._sections.index(before)] = section
+    before.widget.parentWidget().layout().addWidget(section.widget)
+    section.enter()
+    yield section
+    section.close()
+    section.widget.setParent(None)
+    widget._sections[widget._sections.index(section)] = before
+    widget.correct = before
+
+
+def test_embedded_editor_follows_the_pair_and_has_a_sphere_brush(app: Any, widget: Any, with_editor: Any) -> None:
+    volume = add_ct()
+    app.process_events()
+    node = segment(app, widget)
+    assert with_editor.ui.editButton.isHidden()
+    app.click(with_editor.ui.editorCollapsibleButton)
+    told = FakeSegmentEditor.made._told
+    assert (told["SegmentationNode"], told["SourceVolumeNode"]) == (node, volume)
+    assert told["EffectNameOrder"][:2] == ("Paint", "Erase")
+    assert FakeSegmentEditor.made._effect.parameters == {"BrushSphere": 1}
+    assert told["MRMLSegmentEditorNode"].GetSingletonTag() == "LNSegFMSegmentEditor"  # not the module's own
+    assert told["views"]
+    app.close_scene()
+    assert told["SegmentationNode"] is None
+
+
+def test_editor_rests_while_another_module_is_shown(app: Any, widget: Any, with_editor: Any) -> None:
+    add_ct()
+    app.process_events()
+    segment(app, widget)
+    app.click(with_editor.ui.editorCollapsibleButton)
+    app.select_module("SegmentEditor")
+    assert FakeSegmentEditor.made._told["views"] is False
+    assert FakeSegmentEditor.made._told["ActiveEffectByName"] == ""
+    app.select_module("LNSegFM")
+    assert FakeSegmentEditor.made._told["views"] is True
+
+
+def test_soft_tissue_button_spares_fat_air_and_bone(app: Any, widget: Any, with_editor: Any) -> None:
+    import slicer
+
+    add_ct()
+    app.process_events()
+    segment(app, widget)
+    app.click(with_editor.ui.editorCollapsibleButton)
+    app.click(with_editor.ui.softTissueButton)
+    node = slicer.mrmlScene.GetSingletonNode("LNSegFMSegmentEditor", "vtkMRMLSegmentEditorNode")
+    assert node.GetSourceVolumeIntensityMask()
+    assert tuple(node.GetSourceVolumeIntensityMaskRange()) == (-100.0, 300.0)
+    app.click(with_editor.ui.softTissueButton)
+    assert not node.GetSourceVolumeIntensityMask()
