@@ -22,6 +22,7 @@ from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.failures import as_user_error
 from LNSegFMLib.core.wording import explain
 from LNSegFMLib.panels.correct_section import CorrectSection
+from LNSegFMLib.panels.export_section import ExportSection
 from LNSegFMLib.panels.models_section import ModelsSection
 from LNSegFMLib.panels.review_section import ReviewSection
 from LNSegFMLib.panels.segment_section import SegmentSection
@@ -107,12 +108,15 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self, self.resourcePath("UI/SetupSection.ui"), release_packages=bench.close,
             get_model=self.models.get_recommended,
         )
-        self._sections = [self.packages, self.segment, self.review, self.correct, self.worklist, self.models]
+        self.export = ExportSection(self, self.resourcePath("UI/ExportSection.ui"), bench)
+        self._sections = [
+            self.packages, self.segment, self.review, self.correct, self.worklist, self.export, self.models
+        ]
         # These look at the disk, and at nothing that a click in the other sections changes.
         self._storeSections = [self.packages, self.models]
         places = (
             frame.setupPlace, frame.segmentPlace, frame.reviewPlace, frame.correctPlace, frame.worklistPlace,
-            frame.modelsPlace,
+            frame.exportPlace, frame.modelsPlace,
         )
         for section, layout in zip(self._sections, places):
             layout.addWidget(section.widget)

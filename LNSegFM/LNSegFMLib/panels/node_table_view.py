@@ -156,14 +156,6 @@ class NodeTableView:
             row = self.table.currentRow() + rows if self.chosen else (0 if rows > 0 else len(self._rows) - 1)
             self.choose(self._rows[min(max(row, 0), len(self._rows) - 1)].node.number)
 
-    def text(self) -> str:
-        """Return what the table shows, tabs between the columns, with its header."""
-        lines = [[column.title for column in self._columns] + [_("Reviewed")]]
-        for record in self._rows:
-            cells = [column.text(record.node) for column in self._columns]
-            lines.append([*cells, _("yes") if record.reviewed else _("no")])
-        return "\n".join("\t".join(cells) for cells in lines)
-
     # --- What the user does
 
     def _on_header(self, column: int) -> None:

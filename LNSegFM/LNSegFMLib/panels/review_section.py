@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.measurement_table import MeasuredNode, as_text
 from LNSegFMLib.core.nodes import LymphNode
 from LNSegFMLib.panels.host import PanelHost, errors_shown
 from LNSegFMLib.panels.node_table_view import NodeTableView
@@ -198,8 +198,13 @@ class ReviewSection(Section, VTKObservationMixin):
         self._show_table()
 
     def on_copy(self) -> None:
-        """Copy what the table shows to the clipboard."""
-        qt.QApplication.clipboard().setText(self._view.text())
+        """Copy the listed lymph nodes to the clipboard."""
+        segmentation = self._segmentation_node.GetSegmentation()
+        rows = [
+            MeasuredNode(record.node, segmentation.GetSegment(record.segment_id).GetName(), record.reviewed)
+            for record in self._view.rows
+        ]
+        slicer.app.clipboard().setText(as_text(rows, separator="\t"))
 
     # --- Edits
 
