@@ -52,7 +52,39 @@ def test_segmenting_writes_labels_and_measurements(
     assert f"{len(rows)} lymph nodes" in capsys.readouterr().out
     assert rows
     assert all(0 < float(row["short_axis_mm"]) <= float(row["long_axis_mm"]) for row in rows)
+    assert {row["side"] for row in rows} <= {"left", "right", ""}
+    assert all(0.5 <= float(row["confidence"]) <= 1 and -200 < float(row["mean_hu"]) < 200 for row in rows)
     assert Geometry.of(sitk.ReadImage(str(tmp_path / "l.nrrd"))) == Geometry.of(case.ct)
+
+
+def test_region_smallest_node_and_probability_are_chosen_on_the_command_line(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ct = make_case("source", 31, size=(56, 56, 24), spacing=(3.2, 3.2, 4.0)).ct
+    sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
+    files = tmp_path / "labels.nii.gz", tmp_path / "nodes.csv", tmp_path / "probability.nrrd"
+    command = ["segment", str(tmp_path / "ct.nrrd"), *QUICK, "--region", "body", "--min-short-axis", "9"]
+    outputs = ["-o", str(files[0]), "--nodes", str(files[1]), "--probability", str(files[2])]
+    assert main([*command, *outputs]) == 0
+    assert "expected benefit" in capsys.readouterr().out
+    labels, probability = (sitk.ReadImage(str(path)) for path in (files[0], files[2]))
+    assert Geometry.of(probability) == Geometry.of(ct)
+    found, likely = sitk.GetArrayFromImage(labels) > 0, sitk.GetArrayFromImage(probability) >= 128
+    assert found.any()
+    assert not (found & ~likely).any()
+    rows = list(csv.DictReader(files[1].open()))
+    assert rows
+    assert all(float(row["short_axis_mm"]) >= 9 for row in rows)
+
+
+@pytest.mark.parametrize("name", ["probability.png", "folder.nrrd"])
+def test_an_impossible_file_for_the_probability_is_refused_before_the_work(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "folder.nrrd").mkdir()
+    command = ["segment", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "labels.nrrd")]
+    assert main([*command, "--probability", str(tmp_path / name)]) == 1
+    assert name in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["labels.dcm", "labels", "folder.nrrd"])

@@ -122,6 +122,7 @@ class SegmentRun(Task):
             "segment",
             image=str(files.image),
             instances=str(files.instances),
+            compress=False,
             **wanted,
             **self._options.to_json(),
         )

@@ -41,7 +41,8 @@ class Operations:
 
         Args:
             arguments: ``image`` (path), ``series``, the fields of `SegmentOptions`, and where to write ``output``
-                (labels, 1 is lymph node), ``instances`` (numbers of the lymph nodes) and ``probability`` (uint8).
+                (labels, 1 is lymph node), ``instances`` (numbers of the lymph nodes) and ``probability`` (uint8);
+                ``compress`` is False for files that are read once and thrown away.
             report: Called with what is being done.
             is_cancelled: Asked often.
 
@@ -64,8 +65,7 @@ class Operations:
         instances, nodes = measure(found, minimum_short_axis_mm=options.minimum_short_axis_mm)
         results = {"output": instances > 0, "instances": instances, "probability": probability}
         for name in results.keys() & arguments.keys():
-            # The instances go to a process on this machine, which reads them once.
-            write_image(results[name], Path(arguments[name]), compress=name != "instances")
+            write_image(results[name], Path(arguments[name]), compress=arguments.get("compress", True))
         return {
             "model": predictor.model.id,
             "model_sha256": predictor.model.sha256,
