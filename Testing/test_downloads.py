@@ -64,7 +64,9 @@ def test_cancel_keeps_the_beginning_for_the_next_time(site: WebServer, tmp_path:
     assert site.requests[-1][1].startswith("bytes=")
 
 
-def test_file_that_was_replaced_on_the_server_is_fetched_anew(site: WebServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("if_range", [True, False])
+def test_file_that_was_replaced_on_the_server_is_fetched_anew(site: WebServer, tmp_path: Path, if_range: bool) -> None:
+    site.if_range = if_range
     site.cut_after = [1_000_000] + [0] * 6
     with pytest.raises(UserError):
         get(site, tmp_path)

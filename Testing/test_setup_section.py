@@ -156,6 +156,15 @@ class TestStatus:
         assert section.ui.setupCollapsibleButton.collapsed
         assert section.ui.setupInstallButton.isHidden()
 
+    def test_another_python_is_said_to_be_the_users_own(
+        self, host: FakeHost, home: Home, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add_model(home)
+        monkeypatch.setenv("LNSEGFM_PYTHON", "/opt/python")
+        section = section_of(host)
+        assert "LNSEGFM_PYTHON" in section.ui.setupStatusLabel.text and "torch" not in section.ui.setupStatusLabel.text
+        assert not section.ui.wheelsButton.enabled
+
     def test_one_button_gets_the_model_when_only_that_is_missing(self, host: FakeHost) -> None:
         asked: list[int] = []
         section = section_of(host, get_model=lambda: asked.append(1))
@@ -437,10 +446,15 @@ class TestReport:
         assert "DOE" not in text and str(tmp_path) not in text
 
     def test_copied_report_has_versions_and_the_last_error_but_nobody_in_it(
-        self, host: FakeHost, pip: FakePip, home: Home
+        self, host: FakeHost, pip: FakePip, home: Home, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         import slicer
 
+        from LNSegFMLib.panels import setup_section
+
+        (pip.folder / "installed.txt").touch()
+        found = SelfCheck(False, f"It does not work: {Path.home()}/erika/libtorch.so is missing", True)
+        monkeypatch.setattr(setup_section, "run_self_check", lambda device: found)
         volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "MUSTERMANN^ERIKA 19640812")
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "Mustermann Erika")
@@ -451,6 +465,8 @@ class TestReport:
         except UserError as error:
             as_user_error(error)
         section = section_of(host)
+        standin.start().click(section.ui.selfCheckButton)
+        finish(section)
         standin.start().click(section.ui.reportButton)
         text = slicer.app.clipboard().text()
         for private in ("mustermann", "erika", "1964", str(Path.home()).casefold() + "/", str(home.root)):

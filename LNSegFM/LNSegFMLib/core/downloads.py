@@ -118,6 +118,10 @@ class _Transfer:
                 return False
             self._check(answer)
             resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+            if resumed and _tag_of(answer.headers) not in ("", known["tag"]):
+                # A server that does not know If-Range goes on with whatever file it has now.
+                self.forget()
+                return False
             start = start if resumed else 0
             length = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
             size = None if length is None else start + length
@@ -177,10 +181,7 @@ class _Transfer:
         return notes if isinstance(notes, dict) and notes.get("url") == self._url else {}
 
     def _note(self, headers: Any, size: int | None) -> None:
-        tag = headers.get("ETag", "")
-        # A weak tag does not promise the same bytes.
-        tag = headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
-        write_json(self._notes, {"url": self._url, "tag": tag, "size": size})
+        write_json(self._notes, {"url": self._url, "tag": _tag_of(headers), "size": size})
 
     def _wait(self, seconds: float) -> None:
         self._progress(None, f"Waiting for the server of {self._name}")
@@ -191,6 +192,13 @@ class _Transfer:
             if time.monotonic() >= end:
                 return
             time.sleep(min(0.1, seconds))
+
+
+def _tag_of(headers: Any) -> str:
+    """Return what tells a version of the file from others; empty where the server does not say."""
+    tag = str(headers.get("ETag", ""))
+    # A weak tag does not promise the same bytes.
+    return str(headers.get("Last-Modified", "")) if not tag or tag.startswith("W/") else tag
 
 
 def _may_pass(error: OSError) -> bool:

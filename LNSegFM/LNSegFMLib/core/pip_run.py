@@ -71,7 +71,8 @@ def pip_error(lines: Sequence[str]) -> UserError:
         if re.search(pattern, text, re.IGNORECASE):
             return UserError(_WHAT, why, todo)
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR")] or list(lines[-1:])
-    return UserError(_WHAT, errors[-1] if errors else "pip said nothing.", "The log has the details.")
+    todo = "The log has the details, and so has 'Copy report'."
+    return UserError(_WHAT, errors[-1] if errors else "pip said nothing.", todo)
 
 
 def installed_versions() -> dict[str, str]:

@@ -80,9 +80,11 @@ class SetupSection(Section):
         foreign = foreign_python()
         if self._missing:
             ui.setupStatusLabel.text = _("Missing: {names}.").format(names=", ".join(self._missing))
+        elif foreign:
+            ui.setupStatusLabel.text = _("A model is there.")
         else:
-            versions = ", ".join(f"{name} {_version(name)}" for name in ("torch", "nnunetv2") if _version(name))
-            ui.setupStatusLabel.text = _("Everything is there: {versions}.").format(versions=versions or _("a model"))
+            versions = ", ".join(f"{name} {_version(name)}" for name in ("torch", "nnunetv2"))
+            ui.setupStatusLabel.text = _("Everything is there: {versions}.").format(versions=versions)
         if foreign:
             ui.setupStatusLabel.text += " " + _("The computation runs in a Python of your choice (LNSEGFM_PYTHON).")
         if packages and needs_extension_for_gpu():

@@ -77,7 +77,9 @@ def start_installation(
 ) -> Task:
     """Install what is missing without blocking Slicer; the task tells what pip does, and can be cancelled.
 
-    PyTorch comes first, through the PyTorch extension where Slicer has it, which blocks with a dialog of its own.
+    PyTorch comes first, through the PyTorch extension where Slicer has it, which blocks with a dialog of its own. The
+    rest is left to pip in a process of our own: neither `slicer.util.pip_install` nor `slicer.packaging`, which
+    `install_packages` uses, can be cancelled.
 
     Args:
         log: File that gets pip's output.

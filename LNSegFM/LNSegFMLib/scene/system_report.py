@@ -18,7 +18,7 @@ from LNSegFMLib.core.catalogue import published_models
 from LNSegFMLib.core.failures import last_traceback
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import KINDS, ModelStore
-from LNSegFMLib.core.report import report
+from LNSegFMLib.core.report import anonymous, report
 from LNSegFMLib.core.wording import data_size
 
 _PACKAGES = (
@@ -36,7 +36,7 @@ def system_report(self_check: str, log: Sequence[str]) -> str:
     """
     application = slicer.app
     packages = ", ".join(f"{name} {version}" for name in _PACKAGES if (version := _version(name)))
-    home = Home.default()
+    home, private = Home.default(), _private_words()
     models = ModelStore(home.models).list()
     counts = ", ".join(f"{sum(model.card.kind == kind for model in models)} {kind}" for kind in KINDS)
     facts = {
@@ -46,9 +46,9 @@ def system_report(self_check: str, log: Sequence[str]) -> str:
         "Packages": packages,
         "Models": f"{counts}; {len(published_models())} known",
         "Free disk space": data_size(shutil.disk_usage(_existing(home.root)).free),
-        "Self-check": self_check or "not made",
+        "Self-check": anonymous(self_check, private) or "not made",
     }
-    return report(facts, last_traceback(), log, _private_words())
+    return report(facts, last_traceback(), log, private)
 
 
 def _version(name: str) -> str:
