@@ -93,9 +93,9 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = LNSegFMFineTuneLogic()
         self._work = PanelWork(self._onCancelled)
         self._casesSection, self._planSection = CasesSection(self), PlanSection(self)
-        evidenceSection = EvidenceSection(self)
-        self._runSection = RunSection(self, evidenceSection.show_job)
-        self._sections = (self._casesSection, self._planSection, self._runSection, evidenceSection)
+        self.evidenceSection = EvidenceSection(self)
+        self._runSection = RunSection(self, self.evidenceSection.show_job)
+        self._sections = (self._casesSection, self._planSection, self._runSection, self.evidenceSection)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)

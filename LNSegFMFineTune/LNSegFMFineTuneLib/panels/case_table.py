@@ -50,7 +50,7 @@ class CaseTable:
         self._waiting: list[CaseInfo] = []
         self._icons: dict[tuple[str, int], Any] = {}
         set_up_table(self._table, wording.titles(), stretched=_DRAFT_COLUMN)
-        self._table.setIconSize(qt.QSize(_ICON_PX, _ICON_PX))
+        self._table.iconSize = qt.QSize(_ICON_PX, _ICON_PX)
 
     @property
     def current(self) -> CaseInfo | None:

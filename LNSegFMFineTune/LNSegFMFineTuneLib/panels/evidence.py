@@ -38,7 +38,7 @@ class EvidenceSection:
         self._evidence = Evidence()
         self._stored = Stored()
         self._ancestors: list[ModelInfo] = []
-        self._picture = ("", None)  # case id and pixmap
+        self._picture: tuple[str, Any] = ("", None)  # case id and pixmap
         set_up_table(self._ui.resultTable, wording.titles())
         self._ui.resultTable.connect("itemSelectionChanged()", self.on_case_chosen)
         self._ui.legendLabel.text = wording.legend()
@@ -201,16 +201,22 @@ class EvidenceSection:
         name = f"{self._view.id}.html"
         path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, name, filters)
         if path:
+            self.save_report(path)
+
+    def save_report(self, path: str) -> None:
+        """Write what is known of the job into a file; its ending decides whether it is HTML or PDF."""
+        if self._view is not None:
             task = Task(self._host.workbench.comparisons, self._view.id, [row.case for row in self._evidence.rows])
-            self._report_path, self._report_view = path, self._view
+            self._report = (path, self._view)
             self._host.start_work(_REPORT, task, self._on_pictures)
             self._host.update_controls()
 
     def _on_pictures(self, pictures: dict[str, bytes]) -> None:
+        path, view = self._report
         models = {model.id: model for model in self._stored.models}
-        html = report_html(self._report_view, models, pictures)
+        html = report_html(view, models, pictures)
         try:
-            written, note = write_report(html, self._report_path)
+            written, note = write_report(html, path)
         except UserError as error:
             self._host.show_error(error)
             return

@@ -28,23 +28,31 @@ def write_report(html: str, path: str) -> tuple[Path, str]:
         UserError: The file cannot be written.
     """
     target = Path(path)
+    is_pdf = target.suffix.lower() == ".pdf"
     try:
-        if target.suffix.lower() != ".pdf":
-            target = target if target.suffix else target.with_suffix(".html")
-            write_text(target, html)
+        if is_pdf and _write_pdf(html, target):
             return target, ""
-        printer = _pdf_device()
-        if printer is None:
-            target = target.with_suffix(".html")
-            write_text(target, html)
-            return target, " " + _("This Slicer's Qt cannot write PDF; a web browser can print the HTML file as one.")
-        with slicer.util.WaitCursor():
-            write_atomic(target, lambda temporary: _print(html, printer, temporary))
-        return target, ""
+        target = target.with_suffix(".html") if is_pdf or not target.suffix else target
+        write_text(target, html)
     except OSError as error:
         raise UserError(
             f"{target.name} could not be written.", reason(error), "Check that the folder may be written and has space."
         ) from error
+    note = _("This Slicer's Qt cannot write PDF; a web browser can print the HTML file as one.")
+    return target, f" {note}" if is_pdf else ""
+
+
+def _write_pdf(html: str, target: Path) -> bool:
+    """Write a PDF; False where Qt cannot, of which a part may only show when it is used."""
+    printer = _pdf_device()
+    if printer is None:
+        return False
+    try:
+        with slicer.util.WaitCursor():
+            write_atomic(target, lambda temporary: _print(html, printer, temporary))
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _pdf_device() -> Any:

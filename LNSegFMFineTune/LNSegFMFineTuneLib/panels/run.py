@@ -36,7 +36,7 @@ class RunSection:
         self._job_id = ""
         self._view: JobView | None = None
         self._curve: LossCurve | None = None
-        self._shall_attach = True
+        self._shall_attach, self._is_outdated = True, False
         self._stored = Stored()
         set_up_table(self._ui.jobsTable, wording.titles())
         for button, slot in (
@@ -115,7 +115,7 @@ class RunSection:
             self._host.start_work(_WORK, task, self._show, self._on_lost)
 
     def _on_lost(self, error: UserError) -> None:
-        self._job_id, self._view = "", None
+        self._job_id, self._view, self._is_outdated = "", None, False
         self._show_nothing(explain(error))
         self._host.refresh()
 
@@ -126,7 +126,8 @@ class RunSection:
         self._on_view(None, None)
 
     def _show(self, view: JobView) -> None:
-        if view.id != self._job_id:
+        if view.id != self._job_id or self._is_outdated:
+            self._is_outdated = False
             self.poll()
             return
         before, self._view = self._view, view
@@ -169,7 +170,12 @@ class RunSection:
             self._act(self._host.workbench.resume_job)
 
     def _act(self, function: Any) -> None:
-        self._host.act(self.watch, function, self._job_id)
+        self._host.act(self._on_changed, function, self._job_id)
+
+    def _on_changed(self, job_id: str) -> None:
+        # What is known of the job, or is being read right now, is how it stood before.
+        self._view, self._is_outdated = None, self._host.is_working(_WORK)
+        self.watch(job_id)
 
     def on_remove(self) -> None:
         """Delete the job, once the user has agreed."""
