@@ -121,7 +121,10 @@ def section_of(host: FakeHost, **hooks: Any) -> Any:
 
 
 def finish(section: Any) -> None:
-    standin.start().wait_until(lambda: not section._bar.busy and not section.host.agenda, 60, "the work")
+    app = standin.start()
+    for _ in range(2):  # what follows on one work may be another
+        app.wait_until(lambda: not section._bar.busy and not section.host.agenda, 60, "the work")
+        app.process_events()
 
 
 def add_model(home: Home, kind: str = "foundation") -> None:

@@ -12,19 +12,18 @@ from slicer.i18n import tr as _
 
 from LNSegFMLib.core.background import Pending, Task
 from LNSegFMLib.core.catalogue import published_models
-from LNSegFMLib.core.drive import Drive, GdownDrive
-from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.drive import Drive
+from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.home import Home, slug
-from LNSegFMLib.core.model_download import Fetched, ModelDownloads
 from LNSegFMLib.core.model_tree import family_tree
 from LNSegFMLib.core.models import ModelInfo, ModelStore
 from LNSegFMLib.panels.drop_filter import DropFilter
 from LNSegFMLib.panels.host import PanelHost, errors_shown
+from LNSegFMLib.panels.model_getter import ModelGetter
 from LNSegFMLib.panels.model_tree_view import ModelTreeView
 from LNSegFMLib.panels.section import Section
 from LNSegFMLib.panels.work_bar import WorkBar
 from LNSegFMLib.scene.model_words import installed_words, published_words
-from LNSegFMLib.scene.packages import GDOWN, is_met, start_installation
 
 
 def _not_in_use(model_id: str) -> str:
@@ -48,14 +47,13 @@ class ModelsSection(Section):
         in_use: Callable[[str], str] = _not_in_use, drive: Drive | None = None,
     ) -> None:
         super().__init__(host, ui_file)
-        self._install, self.in_use, self._drive = install, in_use, drive
-        self._waiting: list[tuple[str, str, str]] = []  # source, display name, id in the catalogue
-        self._entry: dict[str, Any] = {}  # what is being downloaded
+        self._in_use = in_use
         self._shown: object = None
         ui = self.ui
         self._bar = WorkBar(ui.modelsWorkLabel, ui.modelsProgressBar, ui.modelsCancelButton)
+        self._getter = ModelGetter(host, self._bar, install, drive, self.update)
         self._view = ModelTreeView(ui.modelTree, self._show_chosen)
-        self._drops = DropFilter(ui.modelTree.viewport(), self.import_paths)
+        self._drops = DropFilter(ui.modelTree.viewport(), self._getter.import_paths)
         self._menu = qt.QMenu(ui.importModelButton)
         for text, slot in (
             (_("From a file (zip or pth)..."), self.on_import_file), (_("From a folder..."), self.on_import_folder)
@@ -103,7 +101,7 @@ class ModelsSection(Section):
         ui.importModelButton.enabled = idle
         words, more = "", ""
         if entry is not None:
-            words, more = published_words(entry, self._downloads().recorded(entry["id"]))
+            words, more = published_words(entry, self._getter.downloads.recorded(entry["id"]))
         elif model is not None:
             words, more = installed_words(model)
         ui.modelDetailLabel.text = words
@@ -124,37 +122,8 @@ class ModelsSection(Section):
     def on_download(self) -> None:
         """Download the chosen published model, then install it."""
         entry = self._view.chosen.published
-        if entry is None or self._bar.busy:
-            return
-        self._entry = entry
-        if "drive_names" in entry and self._drive is None and not is_met(GDOWN):
-            question = _("Downloads from Google Drive need the Python package gdown. Install it now?")
-            if slicer.util.confirmOkCancelDisplay(question):
-                with errors_shown(self.host):
-                    log = Home.default().root / "installation-log.txt"
-                    self._start("gdown", start_installation(log, only=[GDOWN]), self._on_gdown)
-            return
-        self._fetch()
-
-    def _on_gdown(self, _changed: list[str]) -> None:
-        self._fetch()
-
-    def _fetch(self) -> None:
-        task = Task(self._downloads().fetch, self._entry, self._drive or GdownDrive())
-        self._start("download", task, self._on_fetched)
-
-    def _on_fetched(self, fetched: Fetched) -> None:
-        name, model_id = str(self._entry["name"]), str(self._entry["id"])
-        if fetched.changed:
-            question = _(
-                "{files} of '{name}' is not the file that was downloaded the first time; its publisher gives no "
-                "SHA-256 to compare with. Install it all the same?"
-            )
-            if not slicer.util.confirmOkCancelDisplay(question.format(files=", ".join(fetched.changed), name=name)):
-                self._bar.say(_("Not installed."))
-                return
-            self._downloads().accept(model_id)
-        self._install_next([(str(fetched.source), name, model_id)])
+        if entry is not None and not self._bar.busy:
+            self._getter.download(entry)
 
     # --- Import
 
@@ -162,49 +131,13 @@ class ModelsSection(Section):
         """Install a model from a file."""
         filters = _("Models (*.zip *.pth)") + ";;" + _("All files (*)")
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Import a model from a file"), "", filters)
-        self.import_paths([path] if path else [])
+        self._getter.import_paths([path] if path else [])
 
     def on_import_folder(self) -> None:
         """Install a model from a folder."""
         title = _("Import a model from an nnU-Net results folder")
         path = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, "")
-        self.import_paths([path] if path else [])
-
-    def import_paths(self, paths: list[str]) -> None:
-        """Install models from files and folders, one after the other, as when they are dropped on the list."""
-        if self._bar.busy:
-            self._bar.say(_("Wait until what is going on has ended, then try again."))
-        elif paths:
-            self._install_next([(path, "", "") for path in paths])
-
-    def _install_next(self, sources: list[tuple[str, str, str]]) -> None:
-        if not self.host.packages_ready():
-            self._bar.say(_("Not installed, for Python packages are missing; see Setup."))
-            return
-        self._waiting = sources
-        with errors_shown(self.host):
-            pending = self._install(sources[0][0])
-            self.host.start_work("install-model", pending, self._on_installed, self._on_not_installed)
-            self._watch(pending)
-            self._bar.say(_("Installing {name}...").format(name=Path(sources[0][0]).name))
-
-    def _on_installed(self, value: dict[str, Any]) -> None:
-        (_source, name, published_id), *rest = self._waiting
-        if name:
-            self._store().rename(value["model"], name)
-            self._downloads().clear(published_id)
-        self.host.use_model(value["model"])
-        self.host.models_changed()
-        self._bar.say(_("The model is installed."))
-        if rest:
-            self._install_next(rest)
-
-    def _on_not_installed(self, problem: UserError | Cancelled) -> None:
-        rest = self._waiting[1:]
-        if isinstance(problem, UserError):
-            self.host.show_error(problem)
-            if rest:
-                self._install_next(rest)
+        self._getter.import_paths([path] if path else [])
 
     # --- Installed models
 
@@ -260,7 +193,7 @@ class ModelsSection(Section):
         model = self._installed()
         if model is None:
             return
-        reason = self.in_use(model.id)
+        reason = self._in_use(model.id)
         if reason:
             todo = _("Wait until that has ended, or cancel it.")
             self.host.show_error(UserError(_("'{name}' is in use.").format(name=model.name), reason, todo))
@@ -281,14 +214,8 @@ class ModelsSection(Section):
 
     def _start(self, name: str, pending: Pending, on_value: Callable[[Any], None]) -> None:
         self.host.start_work(name, pending, on_value)
-        self._watch(pending)
-
-    def _watch(self, pending: Pending) -> None:
         self._bar.watch(pending, self.update)
         self._show_chosen()
 
     def _store(self) -> ModelStore:
         return ModelStore(Home.default().models)
-
-    def _downloads(self) -> ModelDownloads:
-        return ModelDownloads(Home.default())

@@ -49,6 +49,7 @@ class SetupSection(Section):
         self._get_model = get_model
         self._check: SelfCheck | None = None
         self._missing: list[str] = []
+        self._changed: list[str] = []  # packages that changed while they were in use
         ui = self.ui
         self._bar = WorkBar(ui.setupWorkLabel, ui.setupProgressBar, ui.setupCancelButton)
         ui.selfCheckLabel.setVisible(False)
@@ -136,13 +137,15 @@ class SetupSection(Section):
     def _on_installed(self, changed: list[str]) -> None:
         self.update()
         if changed:
-            self._offer_restart(changed)
+            self._changed = changed
+            # While a slot of the panel's timer shows a dialog, all other work stands still.
+            qt.QTimer.singleShot(0, self._offer_restart)
         elif not missing_packages():
             self.on_check()
 
-    def _offer_restart(self, changed: list[str]) -> None:
+    def _offer_restart(self) -> None:
         question = _("{names} changed while Slicer was using it. Restart Slicer now? Save your work first.")
-        if slicer.util.confirmYesNoDisplay(question.format(names=", ".join(changed))):
+        if slicer.util.confirmYesNoDisplay(question.format(names=", ".join(self._changed))):
             slicer.util.restart()
         else:
             self._bar.say(_("Restart Slicer before you segment."))
