@@ -275,7 +275,7 @@ def test_pictures_that_cannot_be_made_are_missed_without_a_dialog(opened: Panel)
 def test_forgetting_is_shown_where_it_was_measured(opened: Panel) -> None:
     opened.metrics = {**BETTER, "reference": {"cases": {"case-0009": scores(0.9, 0.8)}}}
     opened.start()
-    assert "On 1 reference cases" in opened.ui.forgettingLabel.text
+    assert "own domain (1): mean DSC" in opened.ui.forgettingLabel.text
     assert "0.900 → 0.800" in opened.ui.forgettingLabel.text
 
 

@@ -208,9 +208,8 @@ def test_the_figures_of_a_finished_job_and_its_model(
     table = opened.ui.resultTable
     rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
     counts = "found 1 → 3\nmissed 2 → 0\nfalse 4 → 1"
-    assert rows == [
-        ["case-0003", "0.200 → 0.600", "0.100 → 0.300", counts], ["Mean", "0.200 → 0.600", "0.100 → 0.300", counts]
-    ]
+    figures = ["0.200\n→ 0.600", "0.100\n→ 0.300", counts]
+    assert rows == [["case-0003", *figures], ["Mean", *figures]]
     assert opened.ui.verdictLabel.text.startswith("Too few hold-out cases for a verdict: mean DSC 0.200 → 0.600")
     assert opened.ui.forgettingLabel.isHidden()
     opened.click("useModelButton")

@@ -24,14 +24,19 @@ def cells(row: Row) -> tuple[str, str, str, str]:
     before, after = row.before, row.after
     return (
         row.case or _("Mean"),
-        f"{_score(before.dsc)} → {_score(after.dsc)}",
-        f"{_score(before.nsd)} → {_score(after.nsd)}",
+        _change(before.dsc, after.dsc),
+        _change(before.nsd, after.nsd),
         _nodes(before, after),
     )
 
 
 def _score(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.3f}"
+
+
+def _change(before: float | None, after: float | None) -> str:
+    # In two lines, for which the counts of nodes leave room, so that the table fits a narrow panel.
+    return f"{_score(before)}\n→ {_score(after)}"
 
 
 def _nodes(before: Measured, after: Measured) -> str:
@@ -77,7 +82,7 @@ def forgetting(evidence: Evidence) -> str:
     if mean is None:
         return ""
     return _(
-        "On {count} reference cases of the base model's own domain: DSC {before:.3f} → {after:.3f}. "
+        "Reference cases of the base model's own domain ({count}): mean DSC {before:.3f} → {after:.3f}. "
         "A fall is what the model forgot."
     ).format(count=len(evidence.forgetting), before=mean.before.dsc, after=mean.after.dsc)
 
