@@ -15,6 +15,7 @@ from web_server import WebServer, web_server
 from LNSegFMLib.core.downloads import download
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.network_errors import network_reason
+from LNSegFMLib.core.wording import data_size
 
 CONTENT = os.urandom(3_000_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -183,3 +184,10 @@ def test_network_errors_name_their_cause(text: str, words: str) -> None:
 
 def test_other_errors_are_no_network_errors() -> None:
     assert network_reason("ValueError: the model has no weights") is None
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 kB"), (1, "1 kB"), (340_400_000, "340 MB"), (999_400, "1 MB"), (1_940_000_000, "1.9 GB")]
+)
+def test_amounts_read_well(count: int, text: str) -> None:
+    assert data_size(count) == text

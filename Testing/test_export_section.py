@@ -386,7 +386,7 @@ class TestDicom:
         added = segmentation.GetSegmentation().AddEmptySegment("", "mine")
         section = section_of(host)
         export_to(section, tmp_path, section.ui.exportSegButton)
-        assert host.errors == [] and section.ui.exportResultLabel.text == "DICOM SEG: 1 files are written."
+        assert host.errors == [] and section.ui.exportResultLabel.text == "DICOM SEG is written; files: 1."
         (exported,) = plugin.exported
         assert exported.tags["PatientID"] == "4711" and exported.tags["StudyDate"] == "20260101"
         for segment_id in (*segmentation.GetSegmentation().GetSegmentIDs(), added):

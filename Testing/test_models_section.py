@@ -520,6 +520,16 @@ class TestInstalled:
         assert renamed.sha256 == digest and ModelStore(home.models).descendants(base)[0].id == child
         assert host.changes == 1
 
+    def test_name_cannot_be_empty(self, host: FakeHost, home: Home) -> None:
+        model_id = add_model(home)
+        app, section = standin.start(), section_of(host, home)
+        choose(section, "Base")
+        app.answers.append("  ")
+        app.click(section.ui.renameModelButton)
+        with pytest.raises(UserError, match="name is empty"):
+            ModelStore(home.models).rename(model_id, " ")
+        assert ModelStore(home.models).get(model_id).name == "Base"
+
     def test_verify_finds_a_changed_file(self, host: FakeHost, home: Home) -> None:
         model_id = add_model(home)
         app, section = standin.start(), section_of(host, home)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.files import write_text
 from LNSegFMLib.core.network_errors import network_reason
 from LNSegFMLib.core.processes import child_environment, kill_tree, python_executable, start_piped
 from LNSegFMLib.core.text_tail import tail
@@ -38,7 +39,7 @@ def run_pip(
 
     Args:
         arguments: What comes after ``pip install``.
-        log: File that gets what pip says; an earlier one is replaced.
+        log: File that gets what pip says, with ``~`` for the user's home folder; an earlier one is replaced.
         command: Command line of pip; by default that of the Python that runs the workers.
         progress: Called with None and what pip does.
         is_cancelled: Asked several times a second.
@@ -51,8 +52,12 @@ def run_pip(
     log.write_bytes(b"")
     line = [*(command or [python_executable(), "-m", "pip"]), "install", *_options(), *arguments]
     process = start_piped(line, child_environment(extra={"PIP_DISABLE_PIP_VERSION_CHECK": "1"}), log)
-    if _watch(process, log, progress, is_cancelled) != 0:
-        raise pip_error(tail(log, _LOG_LINES))
+    try:
+        if _watch(process, log, progress, is_cancelled) != 0:
+            raise pip_error(tail(log, _LOG_LINES))
+    finally:
+        said = log.read_text(encoding="utf-8", errors="replace")
+        write_text(log, said.replace(str(Path.home()), "~"))
 
 
 def pip_error(lines: Sequence[str]) -> UserError:

@@ -24,7 +24,7 @@ def duration(seconds: float) -> str:
 
 def data_size(count: int) -> str:
     """Return a number of bytes as "12 kB", "340 MB" or "1.9 GB", in powers of 1000 as disks and browsers count."""
-    if count < 999_500:
+    if count <= 999_000:
         return f"{math.ceil(count / 1e3)} kB"
     return f"{count / 1e6:.0f} MB" if count < 999_500_000 else f"{count / 1e9:.1f} GB"
 

@@ -148,7 +148,7 @@ class ExportSection(Section):
         if folder:
             with errors_shown(self.host), slicer.util.WaitCursor():
                 files = export_dicom(kind, segmentation_node, volume_node, Path(folder))
-                text = _("{format}: {count} files are written.").format(format=kind.name, count=len(files))
+                text = _("{format} is written; files: {count}.").format(format=kind.name, count=len(files))
                 if kind.with_volume:
                     text += " " + _("They include a copy of the CT.")
                 self._say(text)

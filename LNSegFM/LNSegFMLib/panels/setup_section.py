@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LNSegFMLib.core.background import Task
-from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelStore
 from LNSegFMLib.core.self_check import SelfCheck, run_self_check
@@ -49,6 +49,7 @@ class SetupSection(Section):
         self._get_model = get_model
         self._check: SelfCheck | None = None
         self._missing: list[str] = []
+        self._report_wanted = False
         self._changed: list[str] = []  # packages that changed while they were in use
         ui = self.ui
         self._bar = WorkBar(ui.setupWorkLabel, ui.setupProgressBar, ui.setupCancelButton)
@@ -92,9 +93,8 @@ class SetupSection(Section):
             ui.setupStatusLabel.text += " " + _("For an NVIDIA GPU, install the extension PyTorch first.")
         ui.setupInstallButton.text = _("Install") if packages or not self._missing else _("Get a model")
         ui.setupInstallButton.setVisible(bool(self._missing) and not busy)
-        for button in (ui.selfCheckButton, ui.wheelsButton):
-            button.enabled = not busy
         ui.selfCheckButton.enabled = not busy and not packages
+        ui.reportButton.enabled = not busy
         ui.wheelsButton.enabled = not busy and not foreign
         ui.repairButton.enabled = not busy and not foreign and self._check is not None and self._check.broken
 
@@ -166,7 +166,7 @@ class SetupSection(Section):
         node = self.host.parameter_node
         device = (node.GetParameter("Device") if node is not None else "") or "auto"
         task = Task(run_self_check, device)
-        self.host.start_work("self-check", task, self._on_checked)
+        self.host.start_work("self-check", task, self._on_checked, self._on_not_checked)
         self._bar.watch(task, self.update)
         self._bar.say(_("Checking..."))
         self.update()
@@ -176,9 +176,25 @@ class SetupSection(Section):
         self.ui.selfCheckLabel.text = check.words
         self.ui.selfCheckLabel.setVisible(True)
         self.update()
+        if self._report_wanted:
+            self._copy_report()
+
+    def _on_not_checked(self, problem: UserError | Cancelled) -> None:
+        if isinstance(problem, UserError):
+            self.host.show_error(problem)
+        if self._report_wanted:
+            self._copy_report()
 
     def on_report(self) -> None:
-        """Copy the report to the clipboard."""
+        """Copy the report to the clipboard, after a self-check where none was made: it names the devices."""
+        if self._check is None and not missing_packages():
+            self._report_wanted = True
+            self.on_check()
+        else:
+            self._copy_report()
+
+    def _copy_report(self) -> None:
+        self._report_wanted = False
         found = self._check.words if self._check is not None else ""
         slicer.app.clipboard().setText(system_report(found, tail(_log(), _REPORTED_LINES)))
         self._bar.say(_("The report is in the clipboard; read it before you send it."))
