@@ -69,6 +69,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._errors = []  # UserErrors that are still to be shown
         self._sections = []
         self._updating = False
+        self._finishing = False
+        self._updateWanted = False
 
     # --- Set-up and end
 
@@ -258,7 +260,10 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # The selectors that a section sets here write into the parameter node, which leads back to here.
         if self.parameter_node is None or self._updating:
             return
-        self._updating = True
+        if self._finishing:
+            self._updateWanted = True
+            return
+        self._updating, self._updateWanted = True, False
         try:
             for section in self._sections:
                 if section not in self._storeSections:
@@ -278,10 +283,15 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._timer.setInterval(POLL_OUTSIDE_MS if outside else POLL_MS)
         if slicer.mrmlScene.IsBatchProcessing():
             return  # Slicer runs timers in the middle of loading a scene, when nodes cannot be added or chosen
-        done = self._agenda.take_done()
-        for work in done:
-            self._finish(work)
-        if done:
+        # However much has ended, and whatever it changed in the scene: the panel follows once.
+        self._finishing = True
+        try:
+            for work in self._agenda.take_done():
+                self._updateWanted = True
+                self._finish(work)
+        finally:
+            self._finishing = False
+        if self._updateWanted:
             self.update()
         for section in self._sections:
             section.poll()

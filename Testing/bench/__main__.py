@@ -7,7 +7,7 @@ import platform
 
 import torch
 
-from bench import iterations, sessions, steps
+from bench import iterations, responsiveness, sessions, steps
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
     iterations.print_table(device, patch, options.repeats)
     steps.print_table(device, options.repeats)
     sessions.print_table()
+    responsiveness.print_table()
 
 
 if __name__ == "__main__":

@@ -48,8 +48,7 @@ class NodeTableView:
         self._show_order()
         header = table.horizontalHeader()
         header.setMinimumSectionSize(20)
-        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        header.setSectionResizeMode(_column_named(self._columns, "recist"), qt.QHeaderView.Stretch)
+        self._fit_columns()
         # Not the table's own sorting: it would put "9.5 × 12" behind "10.1 × 15".
         header.setSectionsClickable(True)
         header.connect("sectionClicked(int)", self._on_header)
@@ -69,13 +68,17 @@ class NodeTableView:
             colours: Colour of each segment, RGB from 0 to 1, by its id.
             least_mm: Rows with a smaller short axis are hidden.
         """
-        chosen = {record.node.number for record in self.chosen}
-        self._records, self._colours, self._least_mm = list(records), dict(colours), least_mm
-        self._fill(chosen)
+        wanted = (list(records), dict(colours), least_mm)
+        if wanted != (self._records, self._colours, self._least_mm):
+            chosen = {record.node.number for record in self.chosen}
+            self._records, self._colours, self._least_mm = wanted
+            self._fill(chosen)
 
     def _fill(self, chosen: set[int]) -> None:
         table = self.table
         self._filling = True
+        # Or every cell would make the table find its columns' widths anew.
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
         try:
             shown = [record for record in self._records if record.node.short_axis_mm >= self._least_mm - 1e-6]
             if self._sorted_by == self._tick:
@@ -91,6 +94,12 @@ class NodeTableView:
             self._select_numbers(chosen)
         finally:
             self._filling = False
+            self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        header.setSectionResizeMode(_column_named(self._columns, "recist"), qt.QHeaderView.Stretch)
 
     def _fill_row(self, row: int, record: NodeRecord) -> None:
         for index, column in enumerate(self._columns):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import slicer
@@ -39,7 +40,7 @@ def records_of(segmentation_node: Any | None) -> list[NodeRecord]:
     segmentation, found = segmentation_node.GetSegmentation(), []
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
-        reviewed = set(_read(segment, _REVIEWED) or ())
+        reviewed = _reviewed_in(segment)
         found += [NodeRecord(node, segment_id, node.number in reviewed) for node in _nodes_of(segment) or ()]
     return sorted(found, key=lambda record: record.node.number)
 
@@ -67,15 +68,14 @@ def store_records(segmentation_node: Any, nodes: Mapping[str, Sequence[LymphNode
             if segment is None:
                 continue
             _write(segment, _NODES, [node.to_json() for node in members])
-            reviewed = set(_read(segment, _REVIEWED) or ())
-            _write(segment, _REVIEWED, sorted(reviewed & {node.number for node in members}))
+            _write(segment, _REVIEWED, sorted(_reviewed_in(segment) & {node.number for node in members}))
         segmentation_node.SetAttribute(_HIGHEST, str(free_number(segmentation_node) - 1))
 
 
 def set_reviewed(segmentation_node: Any, record: NodeRecord, reviewed: bool) -> None:
     """Tick a lymph node off, or take the tick away."""
     segment = segmentation_node.GetSegmentation().GetSegment(record.segment_id)
-    numbers = set(_read(segment, _REVIEWED) or ())
+    numbers = _reviewed_in(segment)
     _write(segment, _REVIEWED, sorted(numbers | {record.node.number} if reviewed else numbers - {record.node.number}))
 
 
@@ -112,22 +112,28 @@ def numbered(
     return result
 
 
-def _nodes_of(segment: Any) -> list[LymphNode] | None:
-    fields = _read(segment, _NODES)
+def _nodes_of(segment: Any) -> tuple[LymphNode, ...] | None:
+    return _parsed_nodes(_text(segment, _NODES))
+
+
+@lru_cache(maxsize=10_000)  # the worklist asks for those of all scans again and again
+def _parsed_nodes(text: str) -> tuple[LymphNode, ...] | None:
     try:
-        return None if fields is None else [LymphNode.from_json(each) for each in fields]
-    except (TypeError, KeyError, AttributeError):  # of a version of ours that measured something else
+        return tuple(LymphNode.from_json(fields) for fields in json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError):  # none, or of a version that measured something else
         return None
 
 
-def _read(segment: Any, tag: str) -> Any:
+def _reviewed_in(segment: Any) -> set[int]:
+    try:
+        return set(json.loads(_text(segment, _REVIEWED)))
+    except (ValueError, TypeError):
+        return set()
+
+
+def _text(segment: Any, tag: str) -> str:
     text = vtk.reference("")
-    if not segment.GetTag(tag, text):
-        return None
-    try:
-        return json.loads(str(text))
-    except ValueError:
-        return None
+    return str(text) if segment.GetTag(tag, text) else ""
 
 
 def _write(segment: Any, tag: str, value: Any) -> None:

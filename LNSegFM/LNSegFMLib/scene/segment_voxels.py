@@ -37,13 +37,12 @@ class SegmentVoxels:
         image.GetImageToWorldMatrix(matrix)
         extent, size = image.GetExtent(), image.GetDimensions()
         array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size[::-1])
-        mask = array == segment.GetLabelValue()
-        if not mask.any():
+        box = _box_of(array, segment.GetLabelValue())
+        if box is None:
             return cls(empty, matrix_of(matrix))
-        lines = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
-        box = tuple(slice(int(line[0]), int(line[-1]) + 1) for line in lines)
+        mask = array[box] == segment.GetLabelValue()
         first = (extent[0] + box[2].start, extent[2] + box[1].start, extent[4] + box[0].start)
-        return cls(Labelmap(mask[box].astype(np.uint8), first, (1,)), matrix_of(matrix))
+        return cls(Labelmap(mask.astype(np.uint8), first, (1,)), matrix_of(matrix))
 
     def image(self) -> Any:
         """Return them as vtkOrientedImageData."""
@@ -90,3 +89,14 @@ class SegmentVoxels:
         array = np.ascontiguousarray(self.labelmap.array[tuple(slice(*pair) for pair in zip(low, high))])
         i, j, k = (np.asarray(self.labelmap.first) + low[::-1]).tolist()
         return SegmentVoxels(Labelmap(array, (i, j, k), (1,)), self.ijk_to_ras)
+
+
+def _box_of(array: np.ndarray, value: int) -> tuple[slice, slice, slice] | None:
+    """Return the box of the voxels with a value; plane by plane, since a labelmap may be shared by all of a neck."""
+    planes = [index for index, plane in enumerate(array) if (plane == value).any()]
+    if not planes:
+        return None
+    z = slice(planes[0], planes[-1] + 1)
+    shadow = (array[z] == value).any(axis=0)
+    rows, columns = np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0))
+    return z, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
