@@ -34,10 +34,12 @@ class Fetched:
 
     Args:
         source: Folder or file to install from.
+        hashes: SHA-256 by file.
         changed: Files whose SHA-256 is not the one that was recorded at the first download; none is published.
     """
 
     source: Path
+    hashes: dict[str, str]
     changed: tuple[str, ...]
 
 
@@ -87,13 +89,11 @@ class ModelDownloads:
         progress(None, "Checking what was downloaded")
         hashes = {path.relative_to(folder).as_posix(): sha256(path) for path in _files_of(folder)}
         self._check(str(entry["name"]), hashes, published, folder)
-        return Fetched(source, self._record(str(entry["id"]), hashes, published))
+        return Fetched(source, hashes, self._record(str(entry["id"]), hashes, published))
 
-    def accept(self, model_id: str) -> None:
-        """Record the hashes of the files that lie here in place of the earlier ones, since the user trusts them."""
-        folder = self._room / model_id
-        hashes = {path.relative_to(folder).as_posix(): sha256(path) for path in _files_of(folder)}
-        self._write(model_id, hashes)
+    def accept(self, model_id: str, fetched: Fetched) -> None:
+        """Record the hashes of these files in place of the earlier ones, since the user trusts them."""
+        self._write(model_id, fetched.hashes)
 
     def clear(self, model_id: str) -> None:
         """Delete the downloaded files of a model; what is recorded of them stays."""

@@ -91,7 +91,7 @@ class ModelGetter:
             if not slicer.util.confirmOkCancelDisplay(question.format(files=", ".join(fetched.changed), name=name)):
                 self._bar.say(_("Not installed."))
                 return
-            self.downloads.accept(model_id)
+            self.downloads.accept(model_id, fetched)
         self._install_next([(str(fetched.source), name, model_id)])
 
     # --- Installation

@@ -73,7 +73,7 @@ def needs_extension_for_gpu() -> bool:
 
 
 def start_installation(
-    log: Path, *, also: Sequence[str] = (), only: Sequence[str] = (), wheels: Path | None = None, repair: bool = False
+    log: Path, *, only: Sequence[str] = (), wheels: Path | None = None, repair: bool = False
 ) -> Task:
     """Install what is missing without blocking Slicer; the task tells what pip does, and can be cancelled.
 
@@ -83,8 +83,7 @@ def start_installation(
 
     Args:
         log: File that gets pip's output.
-        also: Requirements beyond those of ``requirements.txt``.
-        only: Install these requirements and nothing else.
+        only: Install these requirements, not those of ``requirements.txt``.
         wheels: Take the packages from this folder of wheels alone, for a computer without the internet.
         repair: Install PyTorch anew, though it is there.
 
@@ -96,12 +95,13 @@ def start_installation(
         UserError: The folder of wheels lacks a package, another installation goes on, or PyTorch's failed.
     """
     _refuse_second_installation()
-    lines = list(only) or [*_requirements(), *also]
+    lines = list(only) or _requirements()
     if wheels is not None:
         check_wheels(wheels, [line for line in lines if repair or not is_met(line)])
     elif repair or not only:
         _torch_by_extension(lines, anew=repair)
-    anew = [line for line in lines if repair and _name(line) == "torch" and not _has_torch_extension(wheels)]
+    by_pip = repair and importlib.util.find_spec("PyTorchUtils") is None
+    anew = [line for line in lines if by_pip and _name(line) == "torch"]
     wanted = [line for line in lines if not is_met(line) or line in anew]
     kept = [f"{name}=={version}" for name, version in _kept(wanted) if name not in map(_name, wanted)]
 
@@ -194,10 +194,6 @@ def _refuse_second_installation() -> None:
             "Another extension is installing Python packages.", "Two installations at once would damage each other.",
             "Wait until it is done, then try again.",
         )
-
-
-def _has_torch_extension(wheels: Path | None) -> bool:
-    return wheels is None and importlib.util.find_spec("PyTorchUtils") is not None
 
 
 def _torch_by_extension(lines: Sequence[str], *, anew: bool) -> None:
