@@ -1,4 +1,4 @@
-"""Parts of the story in a process of their own, with fresh modules: ``python -m preview.alone walk|self-test``.
+"""Parts of the story in a process of their own, with fresh modules: ``python -m preview.alone walk|self-test FOLDER``.
 
 Prints what was seen as the last line, in JSON. `LNSEGFM_HOME` should be an empty folder.
 """
@@ -8,29 +8,29 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import standin
-from preview.walk import REPOSITORY, Settings, Walk
-
-SMALL = Settings(size=(64, 64, 24), training_seeds=(311,), holdout_seed=401, epochs=2, iterations=4, mirroring=False)
+from preview.walk import MODULES, REPOSITORY, SMALL, walk
 
 
-def main(part: str) -> None:
-    """Run one part."""
+def main(part: str, folder: Path) -> None:
+    """Run one part; its pictures and files go into the folder."""
     app = standin.start()
-    steps: list[str] = []
+    seen: dict[str, Any]
     if part == "walk":
-        seen = asdict(Walk(app, SMALL, steps.append).run())
+        seen = asdict(walk(app, SMALL, folder))
     else:
-        for module in ("LNSegFM", "LNSegFMFineTune"):
+        for module in MODULES:
             app.load_module(REPOSITORY / module / f"{module}.py")
         app.run_self_test("LNSegFMFineTune")
-        seen = {"dialogs": [list(dialog) for dialog in app.dialogs]}
-    for module in ("LNSegFMFineTune", "LNSegFM"):
+        seen = {}
+    for module in reversed(MODULES):
         app.unload_module(module)
     app.check()
-    print(json.dumps({"steps": steps, **seen}))
+    print(json.dumps({"dialogs": [list(dialog) for dialog in app.dialogs], **seen}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,223 @@
+"""The part of the day in the module LN-Seg-FM: from the first start to corrected cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preview.book import Book
+from preview.scans import Scan, drag_over_right_half, labels_of, only_visible, paint, show_in_3d
+from preview.user import User, cells, rows_of_tree
+
+
+class Segmenting:
+    """Drives the panel of LN-Seg-FM.
+
+    Args:
+        widget: The module's widget.
+        user: Drives it.
+        book: Gets what is seen.
+        quality: Value of the quality to segment with.
+    """
+
+    def __init__(self, widget: Any, user: User, book: Book, quality: str) -> None:
+        self._widget, self._ui, self._user, self._book, self._quality = widget, widget.ui, user, book, quality
+        self.drafts: dict[str, float] = {}
+        self.geometry_kept = True
+
+    # --- First start
+
+    def start(self) -> None:
+        """Look what is there, and let it be checked."""
+        user, ui = self._user, self._ui
+        user.until(lambda: ui.modelSelector.count > 0, "the bundled model")
+        user.open(ui.setupCollapsibleButton)
+        user.click(ui.selfCheckButton)
+        user.until(lambda: not ui.selfCheckLabel.isHidden(), "the self-check")
+        self._book.step(
+            "first-start", ui.setupCollapsibleButton,
+            status=ui.setupStatusLabel.text, check=ui.selfCheckLabel.text, button=ui.setupInstallButton.text,
+        )
+        user.close(ui.setupCollapsibleButton)
+
+    def look_at_models(self, name: str, wanted: str) -> None:
+        """Open the manager of models and click one of them."""
+        user, ui = self._user, self._ui
+        user.open(ui.modelsCollapsibleButton)
+        user.choose_in_tree(ui.modelTree, wanted)
+        self._book.step(
+            name, ui.modelsCollapsibleButton, tree=rows_of_tree(ui.modelTree), detail=ui.modelDetailLabel.text,
+            chosen=ui.modelSelector.currentText,
+        )
+        user.close(ui.modelsCollapsibleButton)
+
+    # --- Segmentation
+
+    def segment_all(self, scans: list[Scan]) -> None:
+        """Put all scans into the queue and look at the first result while the others are still to come."""
+        user, ui = self._user, self._ui
+        user.app.choose(ui.volumeSelector, scans[0].name)
+        user.choose_data(ui.qualitySelector, self._quality)
+        user.open(ui.queueCollapsibleButton)
+        user.click(ui.addAllButton)
+        started = cells(ui.queueTable)
+        user.until(lambda: ui.nodeTable.rowCount > 0, "the first result")
+        show_in_3d(self.segmentation)
+        self._book.step("queue", ui.modelLabel, started=started, rows=ui.nodeTable.rowCount)
+        user.until(lambda: not self._widget.is_working("segment"), "the other results")
+        self._book.note("segmented", states=cells(ui.queueTable), summary=ui.queueLabel.text)
+        user.close(ui.queueCollapsibleButton)
+
+    def segment(self, scan: Scan) -> Any:
+        """Segment one scan with the chosen model; return the segmentation node."""
+        user, ui = self._user, self._ui
+        user.app.choose(ui.volumeSelector, scan.name)
+        user.click(ui.segmentButton)
+        user.until(lambda: not self._widget.is_working("segment"), "the segmentation")
+        only_visible(self.segmentation)
+        show_in_3d(self.segmentation)
+        self.geometry_kept &= scan.geometry_kept_by(self.segmentation)
+        return self.segmentation
+
+    def look_at_adapted(self, scan: Scan) -> None:
+        """Segment a scan anew and click the largest lymph node."""
+        self.segment(scan)
+        ui = self._ui
+        self._user.app.select_row(ui.nodeTable, 0)
+        self._book.step(
+            "adapted", ui.modelLabel, status=ui.statusLabel.text, summary=ui.summaryLabel.text,
+            chosen=ui.modelSelector.currentText,
+        )
+
+    @property
+    def segmentation(self) -> Any:
+        """The segmentation node that is open."""
+        return self._ui.segmentationSelector.currentNode()
+
+    @property
+    def open_volume(self) -> str:
+        """Name of the volume that is open."""
+        return self._ui.volumeSelector.currentNode().GetName()
+
+    @property
+    def model(self) -> str:
+        """Id of the chosen model."""
+        return self._ui.modelSelector.itemData(self._ui.modelSelector.currentIndex)
+
+    # --- Worklist and review
+
+    def open_next(self) -> None:
+        """Open the scan whose correction teaches most."""
+        user, ui = self._user, self._ui
+        user.open(ui.worklistCollapsibleButton)
+        user.click(ui.openNextButton)
+        show_in_3d(self.segmentation)
+        self._book.step(
+            "worklist", ui.worklistCollapsibleButton, rows=cells(ui.worklistTable), why=ui.worklistLabel.text,
+            open=self.open_volume,
+        )
+
+    def review(self) -> None:
+        """Go through the lymph nodes by keys, tick them, delete one and take that back, and filter them."""
+        user, ui, book = self._user, self._ui, self._book
+        table, rows = ui.nodeTable, ui.nodeTable.rowCount
+        user.app.select_row(table, 0)
+        user.press(table, "Space")
+        user.press(table, "N")
+        after_n = table.currentRow()
+        book.step(
+            "review", ui.reviewCollapsibleButton, table=cells(table), summary=ui.summaryLabel.text, after_n=after_n,
+            centred=self._centred_in_red(),
+        )
+        user.press(table, "P")
+        after_p = table.currentRow()
+        user.press(table, "D")
+        book.step(
+            "deleted", ui.reviewCollapsibleButton, before=rows, after=table.rowCount, can_undo=ui.undoButton.enabled
+        )
+        user.click(ui.undoButton)
+        book.note("undone", rows=table.rowCount, after_p=after_p, summary=ui.summaryLabel.text)
+        user.app.type_text(ui.filterSpinBox, "10")
+        book.note("filtered", axes=cells(table, 2), summary=ui.summaryLabel.text)
+        user.app.type_text(ui.filterSpinBox, "0")
+
+    @staticmethod
+    def _centred_in_red() -> float:
+        """Return how far the middle of the red view is from the scan's middle, mm."""
+        import slicer
+
+        to_ras = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().GetSliceToRAS()
+        return float(np.linalg.norm([to_ras.GetElement(axis, 3) for axis in range(3)]))
+
+    def look_at_probability(self) -> None:
+        """Lay the probability over the CT, and take it away again."""
+        import slicer
+
+        user, ui = self._user, self._ui
+        layers = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+        user.click(ui.overlayCheckBox)
+        user.until(layers.GetForegroundVolumeID, "the probability")
+        overlay = slicer.mrmlScene.GetNodeByID(layers.GetForegroundVolumeID())
+        self._book.step("probability", ui.reviewCollapsibleButton, overlay=overlay.GetName())
+        user.click(ui.overlayCheckBox)
+
+    # --- Correction
+
+    def correct_a_part(self, scan: Scan) -> None:
+        """Correct the right half alone and say so; the next scan opens."""
+        user, ui = self._user, self._ui
+        self._remember_draft(scan)
+        user.app.choose(ui.checkedRoiSelector, "Create new ROI")
+        checked = drag_over_right_half(ui.checkedRoiSelector.currentNode(), scan.volume)
+        draft = labels_of(self.segmentation, scan.volume)
+        self._paint_and_measure(np.where(checked, scan.truth, draft), scan)
+        self._book.step("correction", ui.correctCollapsibleButton, roi=ui.checkedRoiSelector.currentNode().GetName())
+        ui.checkedRoiSelector.currentNode().SetDisplayVisibility(False)
+        self._accept()
+        show_in_3d(self.segmentation)
+        self._book.step(
+            "next-opened", ui.correctCollapsibleButton, case=ui.caseLabel.text,
+            open=self.open_volume, worklist=cells(ui.worklistTable, 1, 4),
+        )
+
+    def correct(self, scan: Scan) -> None:
+        """Correct the whole scan."""
+        self._remember_draft(scan)
+        self._paint_and_measure(scan.truth, scan)
+        self._accept()
+
+    def _remember_draft(self, scan: Scan) -> None:
+        self.drafts[scan.name] = scan.score(self.segmentation)
+        self.geometry_kept &= scan.geometry_kept_by(self.segmentation)
+
+    def _paint_and_measure(self, labels: np.ndarray, scan: Scan) -> None:
+        user, ui = self._user, self._ui
+        paint(self.segmentation, labels, scan.volume)
+        show_in_3d(self.segmentation)
+        user.click(ui.measureButton)
+        user.until(lambda: not self._widget.is_working("measure"), "the measurements")
+
+    def _accept(self) -> None:
+        user, ui = self._user, self._ui
+        user.click(ui.acceptButton)
+        user.until(lambda: not self._widget.is_working("accept"), "the stored case")
+
+    # --- Export
+
+    def export(self, folder: Path) -> None:
+        """Write the open segmentation as a labelmap, and its measurements."""
+        user, ui = self._user, self._ui
+        user.close(ui.correctCollapsibleButton, ui.worklistCollapsibleButton)
+        user.open(ui.exportCollapsibleButton)
+        for button, name in ((ui.exportLabelmapButton, "lymph-nodes.nii.gz"), (ui.exportCsvButton, "lymph-nodes.csv")):
+            user.app.answers.append(str(folder / name))
+            user.click(button)
+            user.until((folder / name).is_file, name)
+            user.until(lambda: ui.exportCsvButton.enabled, "the end of the export")
+        self._book.step(
+            "export", ui.exportCollapsibleButton, said=ui.exportResultLabel.text,
+            files=sorted(path.name for path in folder.iterdir()),
+        )
+        user.close(ui.exportCollapsibleButton)
