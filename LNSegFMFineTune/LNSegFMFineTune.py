@@ -177,8 +177,10 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def act(self, on_value: Callable[[Any], None], function: Callable[..., Any], *args: Any) -> Pending:
         def then(value: Any) -> None:
-            on_value(value)
-            self._endAction()
+            try:
+                on_value(value)
+            finally:
+                self._endAction()
 
         task = Task(function, *args)
         self._work.start(ACTION, task, then, self._onActionFailed)

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -273,13 +273,7 @@ class ModelStore:
 
     def ancestors(self, model_id: str) -> Models:
         """Return the installed models that this one was adapted from, its parent first."""
-        models, found = {model.id: model for model in self.list()}, []
-        parent = models[model_id].card.parent if model_id in models else ""
-        # A card that somebody edited may name itself.
-        while parent in models and models[parent] not in found:
-            found.append(models[parent])
-            parent = models[parent].card.parent
-        return found
+        return ancestors_among(self.list(), model_id)
 
     def descendants(self, model_id: str) -> Models:
         """Return the models that were adapted from this one, directly or through others."""
@@ -374,6 +368,18 @@ class ModelStore:
                 "Remove the model and install it again.",
             ) from error
         return ModelInfo(folder.name, folder, card, created, files)
+
+
+def ancestors_among(models: Iterable[ModelInfo], model_id: str) -> Models:
+    """Return those of the models that one of them was adapted from, its parent first."""
+    known = {model.id: model for model in models}
+    found: Models = []
+    parent = known[model_id].card.parent if model_id in known else ""
+    # A card that somebody edited may name itself.
+    while parent in known and known[parent] not in found:
+        found.append(known[parent])
+        parent = known[parent].card.parent
+    return found
 
 
 def _missing(card: ModelCard, files: dict[str, str]) -> str:

@@ -80,6 +80,9 @@ def follow(job: Job) -> None:
         _show(bar, status)
     if status.state == "cancelled":
         raise Cancelled
+    if status.state == "paused":
+        print(f"Paused; 'lnsegfm jobs resume {job.id}' continues from the checkpoint.")
+        return
     if status.state == "interrupted":
         raise UserError(
             f"The process of {job.id} ended unexpectedly.", "\n".join(job.log_tail(10)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -58,6 +59,12 @@ class CaseTable:
         row = self._table.currentRow()
         return self._cases[row] if 0 <= row < len(self._cases) else None
 
+    def update_controls(self) -> None:
+        """Let uses be chosen when nothing else is being changed."""
+        is_enabled = not self._host.is_acting
+        for choice in self._choices:
+            choice.combo_box.enabled = is_enabled
+
     def clear(self) -> None:
         """Forget what is shown, so that the next `show` fills the table anew."""
         self._cases, self._waiting = (), []
@@ -88,7 +95,7 @@ class CaseTable:
 
     def _on_thumbnail(self, path: str) -> None:
         # The table may have been filled anew while the picture was made.
-        case = next((case for case in self._cases if path.startswith(str(case.path))), None)
+        case = next((case for case in self._cases if case.path == Path(path).parent), None)
         if case is not None:
             icon = self._icons[case.id, case.latest.number] = qt.QIcon(path)
             self._table.item(self._cases.index(case), 0).setIcon(icon)

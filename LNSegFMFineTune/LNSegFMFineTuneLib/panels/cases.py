@@ -59,6 +59,7 @@ class CasesSection:
     def update_controls(self) -> None:
         """Enable what can be done now."""
         idle, chosen = not self._host.is_acting, self.table.current is not None
+        self.table.update_controls()
         self._ui.importButton.enabled = idle
         self._ui.showCaseButton.enabled = self._ui.removeCaseButton.enabled = idle and chosen
         self._ui.undoRemoveButton.enabled = idle and bool(self._removed)

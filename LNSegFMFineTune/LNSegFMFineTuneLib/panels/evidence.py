@@ -18,7 +18,7 @@ from LNSegFMFineTuneLib.scene import evidence_wording as wording
 from LNSegFMFineTuneLib.scene.evidence_report import report_html
 from LNSegFMLib.core.background import Task
 from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.core.models import ModelInfo, ModelStore
+from LNSegFMLib.core.models import ModelInfo, ancestors_among
 from LNSegFMLib.scene.views import show_module
 
 _PICTURE = "picture"
@@ -132,7 +132,7 @@ class EvidenceSection:
 
     def _show_decision(self) -> None:
         model_id, models = self._model_id, {model.id: model for model in self._stored.models}
-        self._ancestors = _ancestors(model_id, models)
+        self._ancestors = ancestors_among(self._stored.models, model_id)
         # Kept as members: PythonQt would delete the actions with the last Python reference.
         self._roll_back_menu.clear()
         self._roll_back_actions = [
@@ -173,12 +173,8 @@ class EvidenceSection:
     def on_reject(self) -> None:
         """Keep the adapted model aside."""
         models = self._host.workbench.models
-        if self._changed(models.reject, self._model_id):
-            self._leave(models)
-
-    def _leave(self, models: ModelStore) -> None:
-        """Let the other module go on with the model that is the default now, where there is one."""
-        if models.default_id:
+        if self._changed(models.reject, self._model_id) and models.default_id:
+            # The other module may have been using the rejected one.
             self._host.use_model(models.default_id)
 
     def _changed(self, function: Callable[[str], None], model_id: str) -> bool:
@@ -223,12 +219,3 @@ class EvidenceSection:
         self._ui.decisionLabel.visible = True
         self._ui.decisionLabel.text = _("The report was saved as {name}.").format(name=written.name) + note
         self._host.update_controls()
-
-
-def _ancestors(model_id: str, models: dict[str, ModelInfo]) -> list[ModelInfo]:
-    found: list[ModelInfo] = []
-    parent = models[model_id].card.parent if model_id in models else ""
-    while parent in models and models[parent] not in found:
-        found.append(models[parent])
-        parent = models[parent].card.parent
-    return found
