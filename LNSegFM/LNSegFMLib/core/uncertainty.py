@@ -4,12 +4,14 @@ The measure is the Dice that the model itself expects to lose. With the probabil
 L = [p >= 1/2], the expected overlap of the label with the truth is the sum of p inside L, and the expected volume of
 the truth the sum of p everywhere:
 
-    benefit = 1 - (2 sum_L p + v) / (|L| + sum p + v),    v = 0.1 ml
+    benefit = 1 - (2 sum_L p + v) / (|L| + sum p + v),    v = 0.03 ml
 
 It takes lost and false voxels alike, it does not grow with the number or size of lymph nodes, as a volume of uncertain
-voxels does, and it is on the scale of the score that a correction is to raise. v, the volume of a lymph node of 6 mm,
-keeps a scan without any from being ranked by a few voxels of faint probability. What a network overlooks with
-confidence no such measure can see. How well it ranks is in docs/worklist.md.
+voxels does, and it is on the scale of the score that a correction is to raise. v, the volume of a lymph node of 4 mm,
+keeps a scan without any from coming first for a few voxels of faint probability; with a little more it does come
+early, and rightly so: either the model missed everything, or a glance is enough to say that there is nothing. Networks
+are surer than they should be, so the number is good for an order, not for the Dice itself, and what a network overlooks
+with confidence no such measure can see. How well it ranks is in docs/worklist.md.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import SimpleITK as sitk
 
 from LNSegFMLib.core.probabilities import CERTAIN
 
-_SMALLEST_NODE_MM3 = 100.0
+_SMALLEST_NODE_MM3 = 30.0
 
 
 def expected_benefit(probability: sitk.Image, labels: sitk.Image) -> float:
