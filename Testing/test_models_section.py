@@ -7,6 +7,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -573,14 +574,32 @@ class TestInstalled:
         app.click(section.ui.removeModelButton)
         assert [row[:2] for row in rows(section)][:3] == [(0, "Installed"), (1, "Child"), (2, "Grandchild")]
 
-    def test_model_of_a_running_job_is_not_removed(self, host: FakeHost, home: Home) -> None:
+    def test_model_that_segments_is_not_removed(self, host: FakeHost, home: Home) -> None:
         add_model(home)
         app = standin.start()
-        section = section_of(host, home, in_use=lambda model_id: f"The job 7 adapts {model_id}.")
+        section = section_of(host, home, in_use=lambda model_id: f"It segments with {model_id}.")
         choose(section, "Base")
         app.click(section.ui.removeModelButton)
-        assert host.errors[0].why == "The job 7 adapts base." and app.dialogs == []
+        assert host.errors[0].why == "It segments with base." and app.dialogs == []
         assert len(ModelStore(home.models).list()) == 1
+
+    def test_model_of_a_running_job_is_not_removed(
+        self, host: FakeHost, home: Home, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import slicer
+
+        class Jobs:
+            def users_of(self, *, model: str) -> list[str]:
+                return ["job-7"] if model == "base" else []
+
+        logic = SimpleNamespace(workbench=SimpleNamespace(jobs=Jobs()))
+        monkeypatch.setattr(slicer.modules, "lnsegfmfinetune", object(), raising=False)
+        monkeypatch.setattr(slicer.util, "getModuleLogic", lambda name: logic)
+        add_model(home)
+        app, section = standin.start(), section_of(host, home)
+        choose(section, "Base")
+        app.click(section.ui.removeModelButton)
+        assert "job-7" in host.errors[0].why and len(ModelStore(home.models).list()) == 1
 
 
 def info(model_id: str, parent: str = "", metrics: dict[str, Any] | None = None) -> ModelInfo:

@@ -23,6 +23,7 @@ from LNSegFMLib.panels.model_getter import ModelGetter
 from LNSegFMLib.panels.model_tree_view import ModelTreeView
 from LNSegFMLib.panels.section import Section
 from LNSegFMLib.panels.work_bar import WorkBar
+from LNSegFMLib.scene.fine_tuning import jobs_using
 from LNSegFMLib.scene.model_words import installed_words, published_words
 
 
@@ -38,7 +39,7 @@ class ModelsSection(Section):
         host: The module's widget.
         ui_file: Path of ModelsSection.ui.
         install: Installs a model from a file or folder; the value has its id as ``model``.
-        in_use: Tells why a model, by its id, cannot be removed now; empty when it can.
+        in_use: Tells what in this module needs a model, by its id; empty when nothing does.
         drive: Google Drive; None for the one of gdown, which is installed when it is needed.
     """
 
@@ -194,6 +195,9 @@ class ModelsSection(Section):
         if model is None:
             return
         reason = self._in_use(model.id)
+        jobs = jobs_using(model.id)
+        if jobs:
+            reason = _("{jobs} of the module LN-Seg-FM Fine-Tuning needs it.").format(jobs=", ".join(jobs))
         if reason:
             todo = _("Wait until that has ended, or cancel it.")
             self.host.show_error(UserError(_("'{name}' is in use.").format(name=model.name), reason, todo))
