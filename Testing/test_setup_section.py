@@ -433,6 +433,9 @@ class TestReport:
         text = report({"System": "Linux"}, "", [context.format(name=name.lower())], [name])
         assert name.casefold() not in text.casefold()
 
+    def test_names_that_are_empty_or_part_of_others_do_no_harm(self) -> None:
+        assert anonymous("Mustermann-Meier is ill", ["", "x", "Meier", "Mustermann-Meier"]) == "<removed> is ill"
+
     def test_what_helps_survives(self) -> None:
         text = anonymous("ImportError: cannot import name 'x' from 'torch.nn.modules' (version 2.8.1, CUDA 12.6)")
         assert "'torch.nn.modules'" in text and "2.8.1" in text and "12.6" in text

@@ -39,7 +39,7 @@ def report(facts: Mapping[str, str], traceback_text: str, log: Sequence[str], pr
     Returns:
         Plain text.
     """
-    words = sorted({word for word in private if len(word) > 1}, key=len, reverse=True)
+    words = list(private)
     parts = ["LN-Seg-FM for 3D Slicer", *(f"{name}: {value}" for name, value in facts.items())]
     if traceback_text:
         parts += ["", "Last error:", anonymous_traceback(traceback_text, words)]
@@ -54,7 +54,8 @@ def anonymous(text: str, private: Iterable[str] = ()) -> str:
     Paths, file names, quoted words other than Python's own names, names as DICOM writes them, addresses, long numbers
     and the ``private`` words, each as a whole, in any case.
     """
-    for word in private:
+    # The longest first, or the rest of a long name would stay when a part of it is a word as well.
+    for word in sorted({word for word in private if len(word) > 1}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", _REMOVED, text, flags=re.IGNORECASE)
     text = _QUOTED.sub(lambda found: found[0] if _IDENTIFIER.fullmatch(found[0][1:-1]) else _REMOVED, text)
     for pattern in (_PATH, _FILE_NAME, _MAIL, _DICOM_NAME, _LONG_NUMBER):
