@@ -161,6 +161,10 @@ def test_chosen_segmentation_brings_its_volume(app: Any, widget: Any) -> None:
     assert widget.ui.nodeTable.rowCount == 2
     app.choose(widget.ui.segmentationSelector, node.GetName())
     assert widget.ui.volumeSelector.currentNode() is first
+    app.choose(widget.ui.volumeSelector, "Second")
+    assert widget.ui.segmentationSelector.currentNode().GetName() == "Second lymph nodes"
+    app.choose(widget.ui.volumeSelector, "First")
+    assert widget.ui.segmentationSelector.currentNode() is node
     assert widget.ui.nodeTable.rowCount == 2
 
 

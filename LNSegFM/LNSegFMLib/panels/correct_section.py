@@ -34,7 +34,7 @@ class CorrectSection(Section):
     def __init__(self, host: PanelHost, ui_file: str, bench: Workbench, on_next: Callable[[], object]) -> None:
         super().__init__(host, ui_file)
         self._bench, self._on_next = bench, on_next
-        self._editor: EmbeddedSegmentEditor | None = None
+        self.editor: EmbeddedSegmentEditor | None = None
         self._entered = False
         ui = self.ui
         self.binding = ParameterBinding(host, nodes={"CheckedRoi": ui.checkedRoiSelector})
@@ -50,39 +50,39 @@ class CorrectSection(Section):
 
     def _on_editor_collapsed(self, collapsed: bool) -> None:
         # Made when it is opened for the first time: it takes long, and not everybody corrects.
-        if not collapsed and self._editor is None:
-            self._editor = EmbeddedSegmentEditor(self.ui.editorLayout)
-        if self._editor is not None and self._entered:
+        if not collapsed and self.editor is None:
+            self.editor = EmbeddedSegmentEditor(self.ui.editorLayout)
+        if self.editor is not None and self._entered:
             if collapsed:
-                self._editor.exit()
+                self.editor.exit()
             else:
-                self._editor.enter()
+                self.editor.enter()
         self.update()
 
     def update(self) -> None:
         """Show the pair that is chosen."""
         self.binding.show()
-        if self._editor is not None and self.host.parameter_node is not None:
-            self._editor.show(*self._pair())
+        if self.editor is not None and self.host.parameter_node is not None:
+            self.editor.show(*self._pair())
             self.ui.softTissueButton.checked = segment_editor.is_restricted()
         self._update_buttons()
 
     def enter(self) -> None:
         """Let the editor work in the views."""
         self._entered = True
-        if self._editor is not None and not self.ui.editorCollapsibleButton.collapsed:
-            self._editor.enter()
+        if self.editor is not None and not self.ui.editorCollapsibleButton.collapsed:
+            self.editor.enter()
 
     def exit(self) -> None:
         """Stop editing."""
         self._entered = False
-        if self._editor is not None:
-            self._editor.exit()
+        if self.editor is not None:
+            self.editor.exit()
 
     def scene_closes(self) -> None:
         """Let go of the scene's nodes."""
-        if self._editor is not None:
-            self._editor.forget()
+        if self.editor is not None:
+            self.editor.forget()
         self.ui.noNodesCheckBox.checked = False
 
     def close(self) -> None:

@@ -75,12 +75,14 @@ class ReviewSection(Section, VTKObservationMixin):
     # --- What the panel shows
 
     def enter(self) -> None:
-        """Let the keys work."""
+        """Let the keys work, and the chosen lymph node stand out."""
         self._shortcuts.on()
+        self._show_highlight()
 
     def exit(self) -> None:
-        """Let the keys do nothing in other modules."""
+        """Leave keys and views to other modules."""
         self._shortcuts.off()
+        highlight(self._segmentation_node, ())
 
     def scene_closes(self) -> None:
         """Forget the segmentation and its edits."""
@@ -91,7 +93,7 @@ class ReviewSection(Section, VTKObservationMixin):
 
     def close(self) -> None:
         """Take the keys and observers away."""
-        self._shortcuts.off()
+        self._shortcuts.close()
         self.removeObservers()
 
     def update(self) -> None:

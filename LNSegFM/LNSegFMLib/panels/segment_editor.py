@@ -27,8 +27,7 @@ class EmbeddedSegmentEditor:
     """
 
     def __init__(self, layout: Any) -> None:
-        self._widget = slicer.qMRMLSegmentEditorWidget()
-        widget = self._widget
+        widget = self.widget = slicer.qMRMLSegmentEditorWidget()
         widget.setMaximumNumberOfUndoStates(_UNDO_STATES)
         widget.setEffectNameOrder(_EFFECTS)
         widget.unorderedEffectsVisible = False
@@ -44,12 +43,12 @@ class EmbeddedSegmentEditor:
     def show(self, volume_node: Any | None, segmentation_node: Any | None) -> None:
         """Edit another segmentation."""
         node = editor_node()
-        if self._widget.mrmlSegmentEditorNode() is not node:  # closing the scene takes the node away
-            self._widget.setMRMLSegmentEditorNode(node)
-        if self._widget.segmentationNode() is not segmentation_node:
-            self._widget.setSegmentationNode(segmentation_node)
-        if self._widget.sourceVolumeNode() is not volume_node:
-            self._widget.setSourceVolumeNode(volume_node)
+        if self.widget.mrmlSegmentEditorNode() is not node:  # closing the scene takes the node away
+            self.widget.setMRMLSegmentEditorNode(node)
+        if self.widget.segmentationNode() is not segmentation_node:
+            self.widget.setSegmentationNode(segmentation_node)
+        if self.widget.sourceVolumeNode() is not volume_node:
+            self.widget.setSourceVolumeNode(volume_node)
         self._set_sphere_brush()
 
     def select_segment(self, segment_id: str) -> None:
@@ -58,23 +57,23 @@ class EmbeddedSegmentEditor:
 
     def enter(self) -> None:
         """Let the effects work in the views."""
-        self._widget.setupViewObservations()
+        self.widget.setupViewObservations()
 
     def exit(self) -> None:
         """Stop editing: a click in a view must not paint while another module is shown."""
-        self._widget.setActiveEffectByName("")
-        self._widget.removeViewObservations()
+        self.widget.setActiveEffectByName("")
+        self.widget.removeViewObservations()
 
     def forget(self) -> None:
         """Let go of the scene's nodes."""
-        self._widget.setSegmentationNode(None)
-        self._widget.setSourceVolumeNode(None)
+        self.widget.setSegmentationNode(None)
+        self.widget.setSourceVolumeNode(None)
 
     def _set_sphere_brush(self) -> None:
         # A common parameter of Paint and Erase. Once only: then it is the user's.
         if self._sphere_set:
             return
-        effect = self._widget.effectByName("Paint")
+        effect = self.widget.effectByName("Paint")
         if effect is None:
             logging.info("The Segment Editor has no effect Paint yet.")
             return

@@ -14,7 +14,7 @@ from LNSegFMLib.core.wording import duration
 from LNSegFMLib.panels.host import PanelHost, errors_shown
 from LNSegFMLib.panels.queue_table import QueueTable
 from LNSegFMLib.panels.section import ParameterBinding, Section
-from LNSegFMLib.scene.drafts import drafts, volume_of
+from LNSegFMLib.scene.drafts import drafts, segmentation_of, volume_of
 from LNSegFMLib.scene.regions import box_of, place_in
 from LNSegFMLib.scene.volumes import ct_volumes, geometry_of_volume
 from LNSegFMLib.scene.workbench import Finding, Workbench
@@ -61,6 +61,7 @@ class SegmentSection(Section):
             button.connect("clicked(bool)", slot)
         ui.regionRoiSelector.connect("nodeAddedByUser(vtkMRMLNode*)", self.on_roi_added)
         ui.queueTable.connect("itemSelectionChanged()", self._update_buttons)
+        ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.on_volume_chosen)
 
     def _add_choices(self) -> None:
         # Each with its value in the parameter node, its text, and what it means.
@@ -184,6 +185,11 @@ class SegmentSection(Section):
         return _("It segments {names}.").format(names=", ".join(needing)) if needing else ""
 
     # --- What the user does
+
+    def on_volume_chosen(self, volume_node: Any) -> None:
+        """Choose the volume's own segmentation as well: that of another must not be accepted with it."""
+        if not self.binding.showing:
+            self.host.choose_pair(volume_node, segmentation_of(volume_node))
 
     def on_segment(self) -> None:
         """Segment the chosen volume now, or after those that are in the queue already."""

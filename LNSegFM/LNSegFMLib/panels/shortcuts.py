@@ -24,6 +24,9 @@ class Shortcuts:
         self._slots = dict(slots)
         self._table = table
         self._shortcuts: list[Any] = []
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            manager.connect("layoutChanged(int)", self._on_layout)
 
     def on(self) -> None:
         """Let the keys work, also in the slice views of the layout as it is now."""
@@ -43,6 +46,17 @@ class Shortcuts:
             shortcut.setEnabled(False)
             shortcut.deleteLater()
         self._shortcuts = []
+
+    def close(self) -> None:
+        """Take the keys away for good."""
+        self.off()
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            manager.disconnect("layoutChanged(int)", self._on_layout)
+
+    def _on_layout(self, _layout: int) -> None:
+        if self._shortcuts:
+            self.on()
 
 
 def _slice_views() -> list[Any]:

@@ -61,6 +61,12 @@ def volume_of(node: Any | None) -> Any | None:
     return volume_node
 
 
+def segmentation_of(volume_node: Any | None) -> Any | None:
+    """Return the segmentation node that was drawn last on a volume node."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return next((node for node in reversed(list(nodes)) if volume_node and volume_of(node) is volume_node), None)
+
+
 def drafts() -> Iterator[Any]:
     """Yield the scene's segmentation nodes that a model made and whose volume is there."""
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):

@@ -17,6 +17,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from LNSegFMLib.core.metrics import dice
 from LNSegFMLib.core.self_check import run_self_check
+from LNSegFMLib.scene.clinic_self_test import check_editor, check_partial_acceptance, check_review, check_worklist
 from LNSegFMLib.scene.export_self_test import check_exports
 from LNSegFMLib.scene.segmentations import label_reader
 from LNSegFMLib.scene.views import show_module
@@ -68,7 +69,7 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
 
         self.delayDisplay("Segmenting")
         widget.ui.segmentButton.click()
-        self._wait(lambda: not widget.is_working("segment"), "the segmentation")
+        self.wait(lambda: not widget.is_working("segment"), "the segmentation")
         segmentation_node = widget.ui.segmentationSelector.currentNode()
         self.assertIsNotNone(segmentation_node, widget.ui.statusLabel.text)
         labels = label_reader(segmentation_node, volume_node)()
@@ -78,11 +79,16 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         self._check_table(widget, segmentation_node)
         self.delayDisplay("Exporting")
         check_exports(self, widget.logic.bench, segmentation_node, volume_node)
+        check_review(self, widget, segmentation_node, volume_node)
+        check_editor(self, widget, segmentation_node, volume_node)
         self.delayDisplay("Accepting the case")
         widget.ui.acceptButton.click()
-        self._wait(lambda: widget.logic.bench.cases.list(), "the case")
+        self.wait(lambda: widget.logic.bench.cases.list(), "the case")
         self.assertEqual(widget.logic.bench.cases.list()[0].draft_model, _MODEL)
 
+        self.wait(lambda: not widget.is_working("accept"), "the end of the acceptance")
+        check_partial_acceptance(self, widget, volume_node)
+        check_worklist(self, widget, add_volume(make_case("source", seed=8).ct, "Second phantom"))
         self._check_cancel(widget)
         self.delayDisplay("Passed")
 
@@ -108,12 +114,13 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         self.delayDisplay("Cancelling a second run")
         before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
         widget.ui.segmentButton.click()
-        self._wait(lambda: not widget.ui.cancelButton.isHidden(), "the second run")
+        self.wait(lambda: not widget.ui.cancelButton.isHidden(), "the second run")
         widget.ui.cancelButton.click()
-        self._wait(lambda: widget.ui.cancelButton.isHidden(), "the end of the second run")
+        self.wait(lambda: widget.ui.cancelButton.isHidden(), "the end of the second run")
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), before)
 
-    def _wait(self, condition: Callable[[], Any], what: str) -> None:
+    def wait(self, condition: Callable[[], Any], what: str) -> None:
+        """Let Slicer work until ``condition`` holds."""
         end = time.monotonic() + _TIMEOUT_S
         while not condition():
             self.assertLess(time.monotonic(), end, f"Waited {_TIMEOUT_S:.0f} s in vain for {what}.")
