@@ -70,12 +70,15 @@ class SegmentOptions:
         Raises:
             UserError: A value that is not possible.
         """
+        # JSON has lists only; whether it is a region at all is checked like any other.
         region: Any = fields.get("region", WHOLE)
+        if isinstance(region, list):
+            region = tuple(region)
         return cls(
             model=fields["model"],
             device=fields.get("device", "auto"),
             quality=fields.get("quality", "standard"),
-            region=region if isinstance(region, str) else tuple(region),
+            region=region,
             minimum_short_axis_mm=float(fields.get("minimum_short_axis_mm", 0.0)),
         )
 
