@@ -201,4 +201,6 @@ def _column_named(shown: Sequence[Any], name: str) -> int:
 def _swatch(colour: tuple[float, float, float]) -> Any:
     pixmap = qt.QPixmap(_SWATCH, _SWATCH)
     pixmap.fill(qt.QColor.fromRgbF(*colour))
-    return qt.QIcon(pixmap)
+    icon = qt.QIcon(pixmap)
+    icon.addPixmap(pixmap, qt.QIcon.Selected)  # or a chosen row would tint it
+    return icon
