@@ -43,7 +43,7 @@ class Operations:
             arguments: ``image`` (path), ``series``, the fields of `SegmentOptions`, and where to write ``output``
                 (labels, 1 is lymph node), ``instances`` (numbers of the lymph nodes) and ``probability`` (uint8);
                 ``compress`` is False for files that are read once and thrown away.
-            report: Called with what is being done.
+            report: Called with what is being done, the share of the network's work, and its time left.
             is_cancelled: Asked often.
 
         Returns:
@@ -72,9 +72,9 @@ class Operations:
             "device": device.type,
             "device_reason": reason,
             "warnings": warnings,
-            "seconds": time.monotonic() - started,
             "expected_benefit": expected_benefit(probability, found),
             "nodes": [node.to_json() for node in describe(nodes, instances, image, probability)],
+            "seconds": time.monotonic() - started,
         }
 
     def install(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
