@@ -56,7 +56,7 @@ class SegmentOptions:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON types, for a message between processes."""
+        """Return what the worker must know as JSON types; it is asked for the probability by where to write it."""
         region = self.region if isinstance(self.region, str) else list(self.region)
         return {
             "model": self.model, "device": self.device, "quality": self.quality, "region": region,

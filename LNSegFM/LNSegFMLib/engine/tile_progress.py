@@ -57,14 +57,17 @@ class TileProgress:
         self._workload = workload
         self._done = 0
         self._since = clock()
-        self._passes: list[tuple[int, float]] = []  # of this attempt: how many at once, and their seconds
         self._expected_s = pass_s
+        self._first_s: float | None = None  # seconds of a pass in the first step of this attempt
+        self._later = (0, 0.0)  # passes and seconds of the steps after it
 
     @property
     def pass_s(self) -> float | None:
         """Seconds of a pass, from what was seen; None as long as nothing is known."""
-        seen = self._passes[1:] or self._passes
-        return sum(seconds for _, seconds in seen) / sum(count for count, _ in seen) if seen else self._expected_s
+        passes, seconds = self._later
+        if passes:
+            return seconds / passes
+        return self._first_s if self._expected_s is None else self._expected_s
 
     def begin(self) -> int:
         """Start, or go on with the next fold; return what `restart` needs to begin this fold anew."""
@@ -75,14 +78,18 @@ class TileProgress:
 
     def restart(self, mark: int) -> None:
         """Go back to a mark of `begin`: the passes since then were in vain, and the next ones take another time."""
-        self._done, self._passes = mark, []
+        self._done, self._first_s, self._later = mark, None, (0, 0.0)
+        self._expected_s = None
         self._since = self._clock()
 
     def step(self, passes: int) -> None:
         """Count passes of the network that ran at once; raise `Cancelled` when the user no longer wants them."""
         now = self._clock()
-        self._passes.append((passes, now - self._since))
-        self._since = now
+        seconds, self._since = now - self._since, now
+        if self._first_s is None:
+            self._first_s = seconds / passes
+        else:
+            self._later = self._later[0] + passes, self._later[1] + seconds
         self._done += passes
         self._tell()
         self.check()
