@@ -16,6 +16,7 @@ import SimpleITK as sitk
 import standin
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMLib.core.cases import CaseStore
+from LNSegFMLib.core.files import write_text
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelCard, ModelInfo, ModelStore
 from LNSegFMLib.core.processes import kill_tree
@@ -43,8 +44,11 @@ with JobWriter(folder, heartbeat_s=0.1) as writer:
     while iteration < steps:
         if writer.cancelled():
             raise Cancelled
-        hold = folder.parent / "hold"
-        if hold.exists() and iteration >= int(hold.read_text()):
+        try:
+            held = iteration >= int((folder.parent / "hold").read_text())
+        except FileNotFoundError:
+            held = False
+        if held:
             time.sleep(0.01)
             continue
         iteration += 1
@@ -176,9 +180,11 @@ class Panel:
 
     def hold(self, iteration: int | None) -> None:
         hold = self.home.jobs / "hold"
-        hold.unlink(missing_ok=True)
-        if iteration is not None:
-            hold.write_text(str(iteration))
+        if iteration is None:
+            hold.unlink(missing_ok=True)
+        else:
+            # In one step: the runner must not find the file missing or empty in between, and run away.
+            write_text(hold, str(iteration))
 
     def start(self, hold: int | None = None) -> None:
         self.hold(hold)
