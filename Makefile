@@ -7,7 +7,7 @@ export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing
 # As the workers have it, see child_environment in LNSegFMLib/core/processes.py.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test preview lint bench phantom-model system clean
+.PHONY: demo test preview screenshots lint bench phantom-model system clean
 
 demo: $(READY)
 	$(PYTHON) -m demo
@@ -17,6 +17,9 @@ test: $(READY) system
 
 preview: $(READY) system
 	$(PYTHON) -m preview
+
+screenshots: $(READY) system
+	$(PYTHON) -m preview.screenshots
 
 lint: $(READY)
 	$(PYTHON) -m ruff check .

@@ -10,7 +10,8 @@ from pathlib import Path
 from own_folder import empty_own_folder
 
 import standin
-from preview.walk import DOMAIN, REPOSITORY, Settings, Walk
+from preview.scans import load_scan
+from preview.walk import MODULES, REPOSITORY, Outcome, Settings, walk
 
 
 def main() -> None:
@@ -20,43 +21,40 @@ def main() -> None:
     parser.add_argument("--pictures", action="store_true", help="write pictures even where there is a display")
     options = parser.parse_args()
     has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or sys.platform != "linux"
-    empty_own_folder(options.output)
-    os.environ["LNSEGFM_HOME"] = str((options.output / "home").absolute())
     if has_display and not options.pictures:
+        use_own_home(options.output)
         _play()
     else:
-        _write_pictures(options.output)
+        outcome = write_pictures(options.output)
+        figures = ", ".join(f"{model} {score:.3f}" for model, score in outcome.scores.items())
+        print(f"DSC of the held-out scan: {figures}")
+
+
+def use_own_home(folder: Path) -> None:
+    """Empty the folder, and let models, cases and jobs lie in it."""
+    empty_own_folder(folder)
+    os.environ["LNSEGFM_HOME"] = str((folder / "home").absolute())
+
+
+def write_pictures(folder: Path) -> Outcome:
+    """Walk through the day and write a picture of each step into the folder, which is emptied."""
+    use_own_home(folder)
+    app = standin.start()
+    outcome = walk(app, Settings(), folder)
+    for module in reversed(MODULES):
+        app.unload_module(module)
+    return outcome
 
 
 def _play() -> None:
-    from LNSegFMLib.phantom import make_case
-
     app = standin.start(offscreen=False)
-    for module in ("LNSegFMFineTune", "LNSegFM"):
+    for module in reversed(MODULES):
         app.load_module(REPOSITORY / module / f"{module}.py")
-    from LNSegFMLib.scene.volumes import add_volume
-
-    for number in (1, 2, 3):
-        add_volume(make_case(DOMAIN, number).ct, f"Scan {number}")
+    for number, seed in enumerate(Settings().seeds, 1):
+        load_scan(number, seed, Settings().size)
     app.select_module("LNSegFM")
     app.window.show()
     app.application.exec()
-
-
-def _write_pictures(folder: Path) -> None:
-    app = standin.start()
-    names: list[str] = []
-
-    def picture(step: str) -> None:
-        names.append(f"{len(names) + 1}-{step}.png")
-        app.screenshot(folder / names[-1])
-        print(folder / names[-1], flush=True)
-
-    outcome = Walk(app, Settings(), picture).run()
-    figures = ", ".join(f"{model} {score:.3f}" for model, score in outcome.scores.items())
-    print(f"DSC of the held-out scan: {figures}")
-    for module in ("LNSegFMFineTune", "LNSegFM"):
-        app.unload_module(module)
 
 
 if __name__ == "__main__":

@@ -61,15 +61,16 @@ class Adapting:
         user.until(lambda: ui.progressBar.value >= pause_at, "the first iterations")
         user.click(ui.curveButton)
         user.click(ui.pauseButton)
-        user.until(lambda: ui.resumeButton.enabled, "the pause")
+        user.until(lambda: ui.resumeButton.enabled and "paused" in cells(ui.jobsTable)[0], "the pause")
         self._book.step(
-            "paused", ui.runCollapsibleButton, state=ui.stateLabel.text, figures=ui.figuresLabel.text,
+            "paused", ui.startButton, state=ui.stateLabel.text, figures=ui.figuresLabel.text,
             jobs=cells(ui.jobsTable), done=ui.progressBar.value,
         )
         user.click(ui.resumeButton)
-        user.until(lambda: ui.progressBar.value > pause_at and ui.pauseButton.enabled, "the iterations after the pause")
+        paused_at = ui.progressBar.value
+        user.until(lambda: ui.progressBar.value > paused_at, "an iteration after the pause")
         self._book.step(
-            "training", ui.runCollapsibleButton, state=ui.stateLabel.text, figures=ui.figuresLabel.text,
+            "training", ui.startButton, state=ui.stateLabel.text, figures=ui.figuresLabel.text,
         )
         user.until(lambda: ui.useModelButton.enabled, "the adapted model")
 

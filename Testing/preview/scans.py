@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,12 +46,12 @@ class Scan:
         return labels.GetSize() == ct.GetSize() and np.allclose(labels.GetOrigin(), ct.GetOrigin())
 
 
-def load_scan(name: str, seed: int, size: tuple[int, int, int]) -> Scan:
-    """Add a phantom to the scene, as a file that was dropped on the window is."""
+def load_scan(number: int, seed: int, size: tuple[int, int, int]) -> Scan:
+    """Add a phantom to the scene, as a file that was dropped on the window is; no two lie at the same place."""
     from LNSegFMLib.scene.volumes import add_volume
 
-    case = make_case(DOMAIN, seed, size=size)
-    volume = add_volume(case.ct, name)
+    case = make_case(DOMAIN, seed, size=size, origin=(0.0, 0.0, 20.0 * number))
+    volume = add_volume(case.ct, f"Scan {number}")
     volume.GetDisplayNode().AutoWindowLevelOff()
     volume.GetDisplayNode().SetWindowLevel(*SOFT_TISSUE)
     return Scan(case, volume)
@@ -73,11 +74,14 @@ def paint(segmentation: Any, labels: np.ndarray, volume: Any) -> None:
     """
     import slicer
 
+    from LNSegFMLib.scene.terminology import lymph_node_colour
+
     components = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(labels.astype(np.uint8)), True))
     segments = segmentation.GetSegmentation()
     segments.RemoveAllSegments()
     for number in range(1, components.max() + 1):
-        segment_id = segments.AddEmptySegment(f"LymphNode_{number}", f"Lymph node {number}")
+        name, colour = f"Lymph node {number}", lymph_node_colour(number)
+        segment_id = segments.AddEmptySegment(f"LymphNode_{number}", name, colour)
         part = (components == number).astype(np.uint8)
         slicer.util.updateSegmentBinaryLabelmapFromArray(part, segmentation, segment_id, volume)
 
@@ -112,11 +116,25 @@ def only_visible(segmentation: Any) -> None:
         node.SetDisplayVisibility(node is segmentation)
 
 
-def show_in_3d(segmentation: Any) -> None:
-    """Press "Show 3D" of the Segmentations module and centre the 3D view."""
+def show_in_3d(segmentation: Any, volume: Any) -> None:
+    """Press "Show 3D" of the Segmentations module, and turn the 3D view to the whole volume."""
+    segmentation.CreateClosedSurfaceRepresentation()
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    fit_3d_view(bounds)
+
+
+def fit_3d_view(bounds: Sequence[float]) -> None:
+    """Turn the 3D view to a box, RAS, mm."""
     import slicer
 
-    segmentation.CreateClosedSurfaceRepresentation()
     view = slicer.app.layoutManager().threeDWidget(0).threeDView()
     view.resetFocalPoint()
-    view.renderWindow().GetRenderers().GetFirstRenderer().ResetCamera()
+    view.renderWindow().GetRenderers().GetFirstRenderer().ResetCamera(bounds)
+
+
+def close_plot() -> None:
+    """Take the chart out of the plot view, as with its pin."""
+    import slicer
+
+    slicer.app.layoutManager().plotWidget(0).mrmlPlotViewNode().SetPlotChartNodeID(None)

@@ -8,8 +8,22 @@ from typing import Any
 import numpy as np
 
 from preview.book import Book
-from preview.scans import Scan, drag_over_right_half, labels_of, only_visible, paint, show_in_3d
+from preview.scans import (
+    Scan,
+    close_plot,
+    drag_over_right_half,
+    fit_3d_view,
+    labels_of,
+    only_visible,
+    paint,
+    show_in_3d,
+)
 from preview.user import User, cells, rows_of_tree
+
+# RAS, mm: the box that the 3D view draws while nothing is loaded.
+_NOTHING_LOADED = (-100.0, 100.0, -100.0, 100.0, -100.0, 100.0)
+# Rows with a smaller short axis are hidden for a moment, mm.
+_FILTER_MM = 5
 
 
 class Segmenting:
@@ -33,6 +47,9 @@ class Segmenting:
         """Look what is there, and let it be checked."""
         user, ui = self._user, self._ui
         user.until(lambda: ui.modelSelector.count > 0, "the bundled model")
+        fit_3d_view(_NOTHING_LOADED)
+        # Room in the picture for what is needed first.
+        user.close(ui.reviewCollapsibleButton, ui.correctCollapsibleButton)
         user.open(ui.setupCollapsibleButton)
         user.click(ui.selfCheckButton)
         user.until(lambda: not ui.selfCheckLabel.isHidden(), "the self-check")
@@ -60,12 +77,12 @@ class Segmenting:
         user, ui = self._user, self._ui
         user.app.choose(ui.volumeSelector, scans[0].name)
         user.choose_data(ui.qualitySelector, self._quality)
-        user.open(ui.queueCollapsibleButton)
+        user.open(ui.queueCollapsibleButton, ui.reviewCollapsibleButton, ui.correctCollapsibleButton)
         user.click(ui.addAllButton)
-        started = cells(ui.queueTable)
+        states = cells(ui.queueTable, 1)
         user.until(lambda: ui.nodeTable.rowCount > 0, "the first result")
-        show_in_3d(self.segmentation)
-        self._book.step("queue", ui.modelLabel, started=started, rows=ui.nodeTable.rowCount)
+        self._show_in_3d()
+        self._book.step("queue", ui.modelLabel, started=states, rows=ui.nodeTable.rowCount)
         user.until(lambda: not self._widget.is_working("segment"), "the other results")
         self._book.note("segmented", states=cells(ui.queueTable), summary=ui.queueLabel.text)
         user.close(ui.queueCollapsibleButton)
@@ -77,12 +94,13 @@ class Segmenting:
         user.click(ui.segmentButton)
         user.until(lambda: not self._widget.is_working("segment"), "the segmentation")
         only_visible(self.segmentation)
-        show_in_3d(self.segmentation)
+        self._show_in_3d()
         self.geometry_kept &= scan.geometry_kept_by(self.segmentation)
         return self.segmentation
 
     def look_at_adapted(self, scan: Scan) -> None:
         """Segment a scan anew and click the largest lymph node."""
+        close_plot()
         self.segment(scan)
         ui = self._ui
         self._user.app.select_row(ui.nodeTable, 0)
@@ -90,6 +108,9 @@ class Segmenting:
             "adapted", ui.modelLabel, status=ui.statusLabel.text, summary=ui.summaryLabel.text,
             chosen=ui.modelSelector.currentText,
         )
+
+    def _show_in_3d(self) -> None:
+        show_in_3d(self.segmentation, self._ui.volumeSelector.currentNode())
 
     @property
     def segmentation(self) -> Any:
@@ -113,7 +134,7 @@ class Segmenting:
         user, ui = self._user, self._ui
         user.open(ui.worklistCollapsibleButton)
         user.click(ui.openNextButton)
-        show_in_3d(self.segmentation)
+        self._show_in_3d()
         self._book.step(
             "worklist", ui.worklistCollapsibleButton, rows=cells(ui.worklistTable), why=ui.worklistLabel.text,
             open=self.open_volume,
@@ -129,7 +150,6 @@ class Segmenting:
         after_n = table.currentRow()
         book.step(
             "review", ui.reviewCollapsibleButton, table=cells(table), summary=ui.summaryLabel.text, after_n=after_n,
-            centred=self._centred_in_red(),
         )
         user.press(table, "P")
         after_p = table.currentRow()
@@ -139,17 +159,9 @@ class Segmenting:
         )
         user.click(ui.undoButton)
         book.note("undone", rows=table.rowCount, after_p=after_p, summary=ui.summaryLabel.text)
-        user.app.type_text(ui.filterSpinBox, "10")
-        book.note("filtered", axes=cells(table, 2), summary=ui.summaryLabel.text)
+        user.app.type_text(ui.filterSpinBox, f"{_FILTER_MM}")
+        book.note("filtered", least=_FILTER_MM, axes=cells(table, 2), summary=ui.summaryLabel.text)
         user.app.type_text(ui.filterSpinBox, "0")
-
-    @staticmethod
-    def _centred_in_red() -> float:
-        """Return how far the middle of the red view is from the scan's middle, mm."""
-        import slicer
-
-        to_ras = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().GetSliceToRAS()
-        return float(np.linalg.norm([to_ras.GetElement(axis, 3) for axis in range(3)]))
 
     def look_at_probability(self) -> None:
         """Lay the probability over the CT, and take it away again."""
@@ -176,7 +188,7 @@ class Segmenting:
         self._book.step("correction", ui.correctCollapsibleButton, roi=ui.checkedRoiSelector.currentNode().GetName())
         ui.checkedRoiSelector.currentNode().SetDisplayVisibility(False)
         self._accept()
-        show_in_3d(self.segmentation)
+        self._show_in_3d()
         self._book.step(
             "next-opened", ui.correctCollapsibleButton, case=ui.caseLabel.text,
             open=self.open_volume, worklist=cells(ui.worklistTable, 1, 4),
@@ -195,7 +207,7 @@ class Segmenting:
     def _paint_and_measure(self, labels: np.ndarray, scan: Scan) -> None:
         user, ui = self._user, self._ui
         paint(self.segmentation, labels, scan.volume)
-        show_in_3d(self.segmentation)
+        self._show_in_3d()
         user.click(ui.measureButton)
         user.until(lambda: not self._widget.is_working("measure"), "the measurements")
 

@@ -37,7 +37,7 @@ class Settings:
     quality: str = "standard"
 
 
-SMALL = Settings(size=(64, 64, 24), epochs=2, iterations=15, pause_at=3, quality="fast")
+SMALL = Settings(size=(64, 64, 24), seeds=(112, 115, 110), epochs=2, iterations=15, pause_at=3, quality="fast")
 
 
 @dataclass
@@ -80,7 +80,7 @@ def walk(app: Any, settings: Settings, folder: Path) -> Outcome:
     scores = {base: segmenting.drafts[held_out.name], adapted: held_out.score(segmenting.segmentation)}
     app.select_module("LNSegFMFineTune")
     adapting.roll_back()
-    segmenting.look_at_models("rolled-back", "Phantom")
+    segmenting.look_at_models("rolled-back", ", adapted")
     return Outcome(book.seen, book.pictures, scores, segmenting.geometry_kept, adapted)
 
 
@@ -91,12 +91,10 @@ def _morning(segmenting: Segmenting, settings: Settings, files: Path) -> tuple[s
     segmenting.start()
     segmenting.look_at_models("models", "ResEnc L")
     base = segmenting.model
-    scans = {
-        scan.name: scan
-        for scan in (load_scan(f"Scan {number}", seed, settings.size) for number, seed in enumerate(settings.seeds, 1))
-    }
-    slicer.util.setSliceViewerLayers(background=scans["Scan 1"].volume, fit=True)
-    segmenting.segment_all(list(scans.values()))
+    loaded = [load_scan(number, seed, settings.size) for number, seed in enumerate(settings.seeds, 1)]
+    scans = {scan.name: scan for scan in loaded}
+    slicer.util.setSliceViewerLayers(background=loaded[0].volume, fit=True)
+    segmenting.segment_all(loaded)
     segmenting.open_next()
     segmenting.review()
     segmenting.look_at_probability()

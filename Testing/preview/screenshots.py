@@ -1,0 +1,47 @@
+"""``python -m preview.screenshots``: the pictures of README and tutorial, from a walk through the day."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from preview.__main__ import write_pictures
+from preview.walk import REPOSITORY
+
+TARGET = REPOSITORY / "Resources" / "Screenshots"
+COLOURS = 160
+# What the documents show, by step of the walk.
+SHOWN = (
+    "first-start", "models", "queue", "worklist", "review", "probability", "correction", "cases", "plan", "training",
+    "evidence", "adapted",
+)  # fmt: skip
+# Here nothing is in the views yet, or the panel alone is the subject.
+PANEL_ONLY = ("first-start", "models", "cases", "plan")
+# The panel in the window, from its left and upper border, in pixels.
+PANEL_BOX = (0, 30, 424, 838)
+
+
+def main() -> None:
+    """Walk, and replace the committed pictures."""
+    folder = Path("build/screenshots")
+    pictures = write_pictures(folder).pictures
+    for old in TARGET.glob("*.png"):
+        old.unlink()
+    for step in SHOWN:
+        size = shrink(folder / pictures[step], TARGET / f"{step}.png", panel_only=step in PANEL_ONLY)
+        print(f"{step}.png: {size / 1000:.0f} kB")
+
+
+def shrink(source: Path, target: Path, *, panel_only: bool) -> int:
+    """Write a picture with few colours, which such pictures have anyway; return its size in bytes."""
+    with Image.open(source) as image:
+        picture = image.convert("RGB")
+    if panel_only:
+        picture = picture.crop(PANEL_BOX)
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+    return target.stat().st_size
+
+
+if __name__ == "__main__":
+    main()
