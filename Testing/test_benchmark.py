@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 import signal
 import subprocess
@@ -15,10 +16,12 @@ import pytest
 
 from LNSegFMFineTuneLib.cli import main
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
-from LNSegFMFineTuneLib.core.spec import CaseRef
+from LNSegFMFineTuneLib.core.spec import CaseRef, JobSpec
+from LNSegFMFineTuneLib.core.writer import JobWriter
 from LNSegFMFineTuneLib.engine import runner
 from LNSegFMFineTuneLib.experiments.cases import Split, split
 from LNSegFMFineTuneLib.experiments.config import Config, read_config
+from LNSegFMFineTuneLib.experiments.execution import run_jobs
 from LNSegFMFineTuneLib.experiments.experiment import RunKey
 from LNSegFMFineTuneLib.experiments.plan import Planned, plan_runs
 from LNSegFMLib.core.cases import CaseStore
@@ -137,6 +140,50 @@ def test_a_run_that_fails_is_tried_again_named_and_does_not_stop_the_others(
     assert "Failed: Hospital drst 2-shot gamma 1 seed 0: The training diverged" in printed.out
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "Not done yet" in report and "1 of 2 runs are done" in report
+
+
+RUNNER = """
+import os, sys, time
+from pathlib import Path
+from LNSegFMFineTuneLib.core.writer import JobWriter
+with JobWriter(Path(sys.argv[1])) as writer:
+    began = time.time()
+    time.sleep(0.4)
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    Path(sys.argv[1], "ran").write_text(f"{os.environ['LNSEGFM_JOB_DEVICE']} {threads} {began} {time.time()}")
+    writer.done("model")
+"""
+
+
+def test_each_device_does_one_run_at_a_time_and_none_stands_idle(tmp_path: Path) -> None:
+    script = tmp_path / "runner.py"
+    script.write_text(RUNNER, encoding="utf-8")
+    store = JobStore(tmp_path / "jobs")
+    jobs = [store.create(JobSpec("base", "", (CaseRef("case-0001", 1),), name=f"run {n}")) for n in range(5)]
+    ended = run_jobs(
+        jobs, ["cuda:0", "cuda:1"], lambda progress: None,
+        start=lambda job: Job.start(job, [sys.executable, str(script), str(job.path)]),
+    )
+    assert (ended.done, ended.failed) == (5, {})
+    ran = [(job.path / "ran").read_text().split() for job in jobs]
+    for device in ("cuda:0", "cuda:1"):
+        spans = sorted((float(row[-2]), float(row[-1])) for row in ran if row[0] == device)
+        assert len(spans) >= 2
+        assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
+
+
+def test_two_runs_at_once_on_the_cpu_share_its_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    job = JobStore(tmp_path / "jobs").create(JobSpec("base", "", (CaseRef("case-0001", 1),)))
+    seen: list[dict[str, str]] = []
+
+    def start(job: Job) -> None:
+        seen.append(dict(job.environment))
+        with JobWriter(job.path) as writer:
+            writer.done("model")
+
+    run_jobs([job], ["cpu", "cpu"], lambda progress: None, start=start)
+    assert seen == [{"OMP_NUM_THREADS": "4", "LNSEGFM_JOB_DEVICE": "cpu"}]
 
 
 @pytest.mark.parametrize(
