@@ -104,7 +104,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self, self.resourcePath("UI/CorrectSection.ui"), bench, on_next=self.worklist.open_next
         )
         self.models = ModelsSection(
-            self, self.resourcePath("UI/ModelsSection.ui"), install=bench.install, in_use=self.segment.use_of
+            self, self.resourcePath("UI/ModelsSection.ui"), install=bench.install, in_use=self.segment.runner.use_of
         )
         self.packages = SetupSection(
             self, self.resourcePath("UI/SetupSection.ui"), release_packages=bench.close,

@@ -211,6 +211,14 @@ def test_segment_in_parts_is_split_and_put_together_by_undo(app: Any, widget: An
     np.testing.assert_array_equal(exported(node, volume) > 0, bright(volume))
 
 
+def test_segment_in_one_piece_is_not_split(app: Any, widget: Any, reviewed: Any) -> None:
+    app.select_row(widget.ui.nodeTable, 0)
+    app.click(widget.ui.splitButton)
+    measured(app, widget)
+    assert widget.ui.summaryLabel.text.endswith("The segment is in one piece.")
+    assert segment_names(reviewed[1]) == ["Lymph node 1", "Lymph node 2"]
+
+
 def test_undo_of_a_merge_keeps_what_was_painted_since(app: Any, widget: Any, reviewed: Any) -> None:
     import slicer
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
-from LNSegFMLib.core.errors import Cancelled, UserError
-from LNSegFMLib.core.segment_options import BODY, WHOLE, SegmentOptions
-from LNSegFMLib.core.segment_queue import CANCELLED, DONE, FAILED, RUNNING, Entry, SegmentQueue
+from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.segment_options import SegmentOptions
+from LNSegFMLib.core.segment_queue import CANCELLED, DONE, FAILED, RUNNING
+from LNSegFMLib.core.segment_run import SegmentResult
 from LNSegFMLib.core.wording import duration
 from LNSegFMLib.panels.host import PanelHost, errors_shown
+from LNSegFMLib.panels.queue_runner import QueueRunner
 from LNSegFMLib.panels.queue_table import QueueTable
 from LNSegFMLib.panels.section import ParameterBinding, Section
+from LNSegFMLib.panels.segment_choices import ROI, add_choices, explain_choices
 from LNSegFMLib.scene.drafts import drafts, segmentation_of, volume_of
 from LNSegFMLib.scene.regions import box_of, place_in
 from LNSegFMLib.scene.volumes import ct_volumes, geometry_of_volume
-from LNSegFMLib.scene.workbench import Finding, Workbench
-
-WORK = "segment"
-_TOOLTIP_ROLE = 3  # Qt::ToolTipRole; combo boxes of PythonQt want the number
-_ROI = "roi"
+from LNSegFMLib.scene.workbench import Workbench
 
 
 class SegmentSection(Section):
@@ -36,10 +34,12 @@ class SegmentSection(Section):
     def __init__(self, host: PanelHost, ui_file: str, bench: Workbench) -> None:
         super().__init__(host, ui_file)
         self._bench = bench
-        self._queue = SegmentQueue()
-        self._run: Any = None
+        self.runner = QueueRunner(
+            host, bench, on_result=self._on_result, on_end=self._on_end, on_change=self.update
+        )
+        self._queue = self.runner.queue
         self._table = QueueTable(self.ui.queueTable, self._queue)
-        self._add_choices()
+        add_choices(self.ui)
         ui = self.ui
         self.binding = ParameterBinding(
             host,
@@ -62,34 +62,6 @@ class SegmentSection(Section):
         ui.regionRoiSelector.connect("nodeAddedByUser(vtkMRMLNode*)", self.on_roi_added)
         ui.queueTable.connect("itemSelectionChanged()", self._update_buttons)
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.on_volume_chosen)
-
-    def _add_choices(self) -> None:
-        # Each with its value in the parameter node, its text, and what it means.
-        for box, choices in (
-            (self.ui.qualitySelector, (
-                ("fast", _("Fast"), _("One pass instead of eight mirrored ones, wider tiles: for a first look.")),
-                ("standard", _("Standard"), _("As nnU-Net by itself: mirrored passes, tiles that overlap by half.")),
-                ("best", _("Best"), _("Mirrored passes and tiles that overlap by two thirds: slowest.")),
-            )),
-            (self.ui.regionSelector, (
-                (WHOLE, _("The whole CT"), _("Everything is segmented.")),
-                (BODY, _("The body"), _("The box around the patient; the air and the table around it are left out.")),
-                (_ROI, _("A ROI"), _("The box of voxels around a ROI.")),
-            )),
-            (self.ui.segmentsSelector, (
-                ("node", _("One for each lymph node"), _("Each can be reviewed, deleted and corrected by itself.")),
-                ("all", _("One for all lymph nodes"), _("As training data and some other software want it.")),
-            )),
-            (self.ui.deviceSelector, (
-                ("auto", _("Automatic"), _("The GPU where there is one.")),
-                ("cuda", _("NVIDIA GPU (CUDA)"), _("Fails where there is none; nothing is taken silently instead.")),
-                ("mps", _("Apple GPU (MPS)"), _("Fails where there is none; nothing is taken silently instead.")),
-                ("cpu", _("CPU"), _("Slower, but works everywhere.")),
-            )),
-        ):
-            for value, text, tip in choices:
-                box.addItem(text, value)
-                box.setItemData(box.count - 1, tip, _TOOLTIP_ROLE)
 
     # --- What the panel shows
 
@@ -114,25 +86,24 @@ class SegmentSection(Section):
         """Show the parameter node's choices and the queue."""
         self.binding.show()
         ui, node = self.ui, self.host.parameter_node
-        uses_roi = node is not None and node.GetParameter("Region") == _ROI
+        uses_roi = node is not None and node.GetParameter("Region") == ROI
         ui.regionRoiLabel.setVisible(uses_roi)
         ui.regionRoiSelector.setVisible(uses_roi)
-        for box in (ui.qualitySelector, ui.regionSelector):
-            tip = box.itemData(box.currentIndex, _TOOLTIP_ROLE) if box.currentIndex >= 0 else ""
-            box.toolTip = tip or ""
+        explain_choices(ui)
         self._table.show()
         self._update_buttons()
 
     def poll(self) -> None:
         """Show how far the segmentation is."""
-        if self._run is None or self._queue.running is None:
+        progress, bar = self.runner.progress, self.ui.progressBar
+        if progress is None:
             return
-        progress, bar = self._run.progress, self.ui.progressBar
         known = progress.fraction is not None
         bar.setMaximum(100 if known else 0)
-        bar.setValue(round(100 * progress.fraction) if known else 0)
-        parts = [_("Cancelling") if self._run.cancel_requested else progress.message]
-        if progress.remaining_s is not None and 0 < progress.fraction < 1:
+        fraction = progress.fraction or 0.0
+        bar.setValue(round(100 * fraction))
+        parts = [_("Cancelling") if self.runner.cancelling else progress.message]
+        if progress.remaining_s is not None and 0 < fraction < 1:
             parts.append(_("about {time} left").format(time=duration(progress.remaining_s)))
         text = ", ".join(part for part in parts if part)
         self.ui.statusLabel.text = text
@@ -158,7 +129,7 @@ class SegmentSection(Section):
         pending = volume is not None and queue.is_pending(volume.GetID())
         ui.cancelButton.setVisible(running)
         ui.progressBar.setVisible(running)
-        ui.cancelButton.enabled = running and self._run is not None and not self._run.cancel_requested
+        ui.cancelButton.enabled = running and not self.runner.cancelling
         ui.segmentButton.text = _("Add to the queue") if running else _("Segment")
         ui.segmentButton.enabled = bool(model and volume and not pending)
         ui.segmentButton.toolTip = (
@@ -176,14 +147,6 @@ class SegmentSection(Section):
         ui.stopButton.enabled = running
         self._show_queue_summary()
 
-    def use_of(self, model_id: str) -> str:
-        """Tell what a model is needed for at the moment; empty when for nothing."""
-        needing = [
-            entry.name for entry in self._queue.entries
-            if self._queue.is_pending(entry.key) and entry.job[0].model == model_id
-        ]
-        return _("It segments {names}.").format(names=", ".join(needing)) if needing else ""
-
     # --- What the user does
 
     def on_volume_chosen(self, volume_node: Any) -> None:
@@ -196,7 +159,7 @@ class SegmentSection(Section):
         if self.host.packages_ready():
             with errors_shown(self.host):
                 self._add(self.ui.volumeSelector.currentNode())
-                self._go_on()
+                self.runner.go_on()
 
     def on_add_all(self) -> None:
         """Put the volumes that have no segmentation of ours into the queue."""
@@ -208,25 +171,22 @@ class SegmentSection(Section):
                 if volume_node not in segmented:
                     self._add(volume_node)
             self.ui.queueCollapsibleButton.collapsed = False
-            self._go_on()
+            self.runner.go_on()
 
     def on_cancel(self) -> None:
         """Stop the segmentation that runs; those that wait go on."""
-        if self._run is not None:
-            self._run.cancel()
-        self._update_buttons()
+        self.runner.cancel()
 
     def on_stop(self) -> None:
         """Stop the segmentation that runs and all that wait."""
         self._queue.stop()
-        self.on_cancel()
-        self.update()
+        self.runner.cancel()
 
     def on_retry(self) -> None:
         """Let the chosen volume wait again, or all that failed or were cancelled."""
         chosen = self._table.chosen
         if self._queue.retry("" if chosen is None else chosen.key):
-            self._go_on()
+            self.runner.go_on()
 
     def on_remove(self) -> None:
         """Take the chosen volume off the queue; one that is being segmented is cancelled first."""
@@ -244,20 +204,19 @@ class SegmentSection(Section):
 
     def scene_closes(self) -> None:
         """Forget the queue; what runs is dropped by the panel."""
-        self._queue.clear()
-        self._run = None
-        self._update_buttons()
+        self.runner.forget()
 
     # --- The queue
 
     def _add(self, volume_node: Any) -> None:
-        self._queue.add(volume_node.GetID(), volume_node.GetName(), self._options(volume_node))
+        segment_per_node = self.host.parameter_node.GetParameter("Segments") == "node"
+        self.runner.add(volume_node, self._options(volume_node), segment_per_node=segment_per_node)
 
-    def _options(self, volume_node: Any) -> tuple[SegmentOptions, bool]:
-        """Return what is chosen now, for a volume, and whether each lymph node gets a segment."""
+    def _options(self, volume_node: Any) -> SegmentOptions:
+        """Return what is chosen now, for a volume."""
         node = self.host.parameter_node
         region: Any = node.GetParameter("Region")
-        if region == _ROI:
+        if region == ROI:
             roi = self.ui.regionRoiSelector.currentNode()
             if roi is None:
                 raise UserError(
@@ -265,41 +224,12 @@ class SegmentSection(Section):
                     "Choose or create a ROI in the options, or segment the whole CT.",
                 )
             region = box_of(roi, volume_node).index_box(geometry_of_volume(volume_node))
-        options = SegmentOptions(
+        return SegmentOptions(
             node.GetParameter("Model"), node.GetParameter("Device"), node.GetParameter("Quality"), region,
             self.ui.minimumSpinBox.value, probability=True,
         )
-        return options, node.GetParameter("Segments") == "node"
 
-    def _go_on(self) -> None:
-        """Start the next volume that can be started."""
-        while (entry := self._queue.start_next()) is not None:
-            try:
-                self._start(entry)
-                break
-            except UserError as error:
-                self._fail(entry, error)
-        self.update()
-
-    def _start(self, entry: Entry) -> None:
-        volume_node = slicer.mrmlScene.GetNodeByID(entry.key)
-        if volume_node is None:
-            raise UserError("The volume cannot be segmented.", "It was removed from the scene.", "Load it again.")
-        options, segment_per_node = entry.job
-        self._run = self._bench.segment(volume_node, options, segment_per_node=segment_per_node)
-        self.host.start_work(WORK, self._run, self._on_segmented, self._on_problem)
-
-    def _on_segmented(self, finding: Finding) -> None:
-        entry, result = self._queue.running, finding.result
-        if entry is None:
-            return
-        volume_node = slicer.mrmlScene.GetNodeByID(entry.key)
-        try:
-            segmentation_node = self._bench.add_result(finding, volume_node)
-        except UserError as error:
-            self._on_problem(error)
-            return
-        self._queue.end(DONE, _("{count} lymph nodes").format(count=len(result.nodes)), result.seconds)
+    def _on_result(self, result: SegmentResult, volume_node: Any, segmentation_node: Any) -> None:
         selector = self.ui.modelSelector
         model = selector.itemText(selector.findData(result.model)) or result.model
         self.ui.statusLabel.text = _("{model} took {time} on {device}.").format(
@@ -310,23 +240,6 @@ class SegmentSection(Section):
         else:
             # Somebody looks at another volume, over which this one's lymph nodes would lie.
             segmentation_node.SetDisplayVisibility(False)
-        self._go_on()
-        self.host.update()
 
-    def _on_problem(self, problem: UserError | Cancelled) -> None:
-        entry = self._queue.running
-        if entry is None:
-            return
-        if isinstance(problem, Cancelled):
-            self._queue.end(CANCELLED)
-            self.ui.statusLabel.text = _("Cancelled.")
-        else:
-            self._fail(entry, problem)
-        self._go_on()
-
-    def _fail(self, entry: Entry, error: UserError) -> None:
-        self._queue.end(FAILED, str(error))
-        self.ui.statusLabel.text = error.what
-        if len(self._queue.entries) == 1:
-            # In a queue the reasons stand in the table: nobody wants to close thirty dialogs in the morning.
-            self.host.show_error(error)
+    def _on_end(self, text: str) -> None:
+        self.ui.statusLabel.text = text

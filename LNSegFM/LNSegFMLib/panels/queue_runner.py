@@ -1,0 +1,128 @@
+"""Segments the volumes of a queue one after the other, and brings the results into the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from LNSegFMLib.core.background import Progress
+from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.segment_options import SegmentOptions
+from LNSegFMLib.core.segment_queue import CANCELLED, DONE, FAILED, Entry, SegmentQueue
+from LNSegFMLib.core.segment_run import SegmentResult, SegmentRun
+from LNSegFMLib.panels.host import PanelHost
+from LNSegFMLib.scene.workbench import Finding, Workbench
+
+WORK = "segment"
+
+
+class QueueRunner:
+    """Does the work of a `SegmentQueue`.
+
+    Args:
+        host: Waits for the work.
+        bench: Does it.
+        on_result: Called with the result, its volume node and the new segmentation node.
+        on_end: Called with what there is to be said when the segmentation of a volume has ended otherwise.
+        on_change: Called whenever the queue has changed.
+    """
+
+    def __init__(
+        self,
+        host: PanelHost,
+        bench: Workbench,
+        *,
+        on_result: Callable[[SegmentResult, Any, Any], None],
+        on_end: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.queue = SegmentQueue()
+        self._host, self._bench = host, bench
+        self._on_result, self._on_end, self._on_change = on_result, on_end, on_change
+        self._run: SegmentRun | None = None
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the volume is that is being segmented."""
+        return None if self._run is None or self.queue.running is None else self._run.progress
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether the volume that is being segmented was cancelled."""
+        return self._run is not None and self._run.cancel_requested
+
+    def add(self, volume_node: Any, options: SegmentOptions, *, segment_per_node: bool) -> None:
+        """Put a volume at the end; `go_on` starts it."""
+        self.queue.add(volume_node.GetID(), volume_node.GetName(), (options, segment_per_node))
+
+    def go_on(self) -> None:
+        """Start the next volume that can be started."""
+        while (entry := self.queue.start_next()) is not None:
+            try:
+                self._start(entry)
+                break
+            except UserError as error:
+                self._fail(error)
+        self._on_change()
+
+    def cancel(self) -> None:
+        """Stop the volume that is being segmented; those that wait go on."""
+        if self._run is not None:
+            self._run.cancel()
+        self._on_change()
+
+    def forget(self) -> None:
+        """Forget the queue; what runs is dropped by the panel."""
+        self.queue.clear()
+        self._run = None
+        self._on_change()
+
+    def use_of(self, model_id: str) -> str:
+        """Tell what a model is needed for at the moment; empty when for nothing."""
+        needing = [
+            entry.name for entry in self.queue.entries
+            if self.queue.is_pending(entry.key) and entry.job[0].model == model_id
+        ]
+        return _("It segments {names}.").format(names=", ".join(needing)) if needing else ""
+
+    def _start(self, entry: Entry) -> None:
+        volume_node = slicer.mrmlScene.GetNodeByID(entry.key)
+        if volume_node is None:
+            raise UserError("The volume cannot be segmented.", "It was removed from the scene.", "Load it again.")
+        options, segment_per_node = entry.job
+        self._run = self._bench.segment(volume_node, options, segment_per_node=segment_per_node)
+        self._host.start_work(WORK, self._run, self._on_segmented, self._on_problem)
+
+    def _on_segmented(self, finding: Finding) -> None:
+        entry, result = self.queue.running, finding.result
+        if entry is None:
+            return
+        volume_node = slicer.mrmlScene.GetNodeByID(entry.key)
+        try:
+            segmentation_node = self._bench.add_result(finding, volume_node)
+        except UserError as error:
+            self._on_problem(error)
+            return
+        self.queue.end(DONE, _("{count} lymph nodes").format(count=len(result.nodes)), result.seconds)
+        self._on_result(result, volume_node, segmentation_node)
+        self.go_on()
+
+    def _on_problem(self, problem: UserError | Cancelled) -> None:
+        if self.queue.running is None:
+            return
+        if isinstance(problem, Cancelled):
+            self.queue.end(CANCELLED)
+            self._on_end(_("Cancelled."))
+        else:
+            self._fail(problem)
+        self.go_on()
+
+    def _fail(self, error: UserError) -> None:
+        self.queue.end(FAILED, str(error))
+        self._on_end(error.what)
+        if len(self.queue.entries) == 1:
+            # In a queue the reasons stand in the table: nobody wants to close thirty dialogs in the morning.
+            self._host.show_error(error)
