@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,8 @@ from LNSegFMLib.phantom import PhantomCase, make_case
 DOMAIN = "hospital"
 # Window and level in HU.
 SOFT_TISSUE = (400, 40)
+# How far the table moved between two scans, mm.
+_TABLE_MM = 20.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ def load_scan(number: int, seed: int, size: tuple[int, int, int]) -> Scan:
     """Add a phantom to the scene, as a file that was dropped on the window is; no two lie at the same place."""
     from LNSegFMLib.scene.volumes import add_volume
 
-    case = make_case(DOMAIN, seed, size=size, origin=(0.0, 0.0, 20.0 * number))
+    case = make_case(DOMAIN, seed, size=size)
+    for image in (case.ct, case.labels):
+        image.SetOrigin((0.0, 0.0, _TABLE_MM * number))
     volume = add_volume(case.ct, f"Scan {number}")
     volume.GetDisplayNode().AutoWindowLevelOff()
     volume.GetDisplayNode().SetWindowLevel(*SOFT_TISSUE)
@@ -118,18 +121,14 @@ def only_visible(segmentation: Any) -> None:
 
 def show_in_3d(segmentation: Any, volume: Any) -> None:
     """Press "Show 3D" of the Segmentations module, and turn the 3D view to the whole volume."""
+    import slicer
+
     segmentation.CreateClosedSurfaceRepresentation()
     bounds = [0.0] * 6
     volume.GetRASBounds(bounds)
-    fit_3d_view(bounds)
-
-
-def fit_3d_view(bounds: Sequence[float]) -> None:
-    """Turn the 3D view to a box, RAS, mm."""
-    import slicer
-
     view = slicer.app.layoutManager().threeDWidget(0).threeDView()
     view.resetFocalPoint()
+    view.draw()  # which centres on the segments alone
     view.renderWindow().GetRenderers().GetFirstRenderer().ResetCamera(bounds)
 
 

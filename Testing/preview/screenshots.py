@@ -11,11 +11,17 @@ from preview.walk import REPOSITORY
 
 TARGET = REPOSITORY / "Resources" / "Screenshots"
 COLOURS = 160
-# What the documents show, by step of the walk.
-SHOWN = (
-    "first-start", "models", "queue", "worklist", "review", "probability", "correction", "cases", "plan", "training",
-    "evidence", "adapted",
-)  # fmt: skip
+# What README and tutorial show: file name by step of the walk.
+SHOWN = {
+    **{
+        step: step
+        for step in (
+            "first-start", "models", "queue", "worklist", "review", "probability", "correction", "cases", "plan",
+            "training", "evidence",
+        )
+    },
+    "adapted": "segment",
+}  # fmt: skip
 # Here nothing is in the views yet, or the panel alone is the subject.
 PANEL_ONLY = ("first-start", "models", "cases", "plan")
 # The panel in the window, from its left and upper border, in pixels.
@@ -28,9 +34,9 @@ def main() -> None:
     pictures = write_pictures(folder).pictures
     for old in TARGET.glob("*.png"):
         old.unlink()
-    for step in SHOWN:
-        size = shrink(folder / pictures[step], TARGET / f"{step}.png", panel_only=step in PANEL_ONLY)
-        print(f"{step}.png: {size / 1000:.0f} kB")
+    for step, name in SHOWN.items():
+        size = shrink(folder / pictures[step], TARGET / f"{name}.png", panel_only=step in PANEL_ONLY)
+        print(f"{name}.png: {size / 1000:.0f} kB")
 
 
 def shrink(source: Path, target: Path, *, panel_only: bool) -> int:

@@ -12,7 +12,6 @@ from preview.scans import (
     Scan,
     close_plot,
     drag_over_right_half,
-    fit_3d_view,
     labels_of,
     only_visible,
     paint,
@@ -20,8 +19,6 @@ from preview.scans import (
 )
 from preview.user import User, cells, rows_of_tree
 
-# RAS, mm: the box that the 3D view draws while nothing is loaded.
-_NOTHING_LOADED = (-100.0, 100.0, -100.0, 100.0, -100.0, 100.0)
 # Rows with a smaller short axis are hidden for a moment, mm.
 _FILTER_MM = 5
 
@@ -47,7 +44,6 @@ class Segmenting:
         """Look what is there, and let it be checked."""
         user, ui = self._user, self._ui
         user.until(lambda: ui.modelSelector.count > 0, "the bundled model")
-        fit_3d_view(_NOTHING_LOADED)
         # Room in the picture for what is needed first.
         user.close(ui.reviewCollapsibleButton, ui.correctCollapsibleButton)
         user.open(ui.setupCollapsibleButton)

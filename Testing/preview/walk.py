@@ -30,14 +30,14 @@ class Settings:
     """
 
     size: tuple[int, int, int] = (96, 96, 40)
-    seeds: tuple[int, ...] = (101, 102, 203)
+    seeds: tuple[int, ...] = (112, 115, 113)
     epochs: int = 6
     iterations: int = 20
     pause_at: int = 60
     quality: str = "standard"
 
 
-SMALL = Settings(size=(64, 64, 24), seeds=(112, 115, 110), epochs=2, iterations=15, pause_at=3, quality="fast")
+SMALL = Settings(size=(64, 64, 24), epochs=2, iterations=15, pause_at=3, quality="fast")
 
 
 @dataclass
