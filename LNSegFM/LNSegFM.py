@@ -1,10 +1,8 @@
 """LN-Seg-FM: segment the lymph nodes of a CT, look at them, correct them."""
 
 import sys
-from contextlib import suppress
 from types import SimpleNamespace
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -16,24 +14,18 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from LNSegFMLib.core.agenda import Agenda
-from LNSegFMLib.core.background import let_threads_run
-from LNSegFMLib.core.errors import Cancelled, UserError
-from LNSegFMLib.core.failures import as_user_error
-from LNSegFMLib.core.wording import explain
 from LNSegFMLib.panels.correct_section import CorrectSection
 from LNSegFMLib.panels.export_section import ExportSection
 from LNSegFMLib.panels.models_section import ModelsSection
 from LNSegFMLib.panels.review_section import ReviewSection
 from LNSegFMLib.panels.segment_section import SegmentSection
 from LNSegFMLib.panels.setup_section import SetupSection
+from LNSegFMLib.panels.work import PanelWork
 from LNSegFMLib.panels.worklist_section import WorklistSection
 from LNSegFMLib.scene.packages import missing_packages
 from LNSegFMLib.scene.self_test import LNSegFMTest  # noqa: F401 - Slicer looks for it here
 from LNSegFMLib.scene.workbench import Workbench
 
-POLL_MS = 25
-POLL_OUTSIDE_MS = 100
 ACCEPT_WAIT_S = 60
 # Work on what lies in the scene; the rest goes on when the scene is closed.
 SCENE_WORK = ("segment", "measure", "split", "overlay")
@@ -64,12 +56,9 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.parameter_node = None
-        self._agenda = Agenda()
-        self._onProblem = {}  # name of the work -> who gets its error
-        self._errors = []  # UserErrors that are still to be shown
+        self._work = None
         self._sections = []
         self._updating = False
-        self._finishing = False
         self._updateWanted = False
 
     # --- Set-up and end
@@ -80,9 +69,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = LNSegFMLogic()
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_MS)
-        self._timer.connect("timeout()", self.onTimer)
+        self._work = PanelWork(self.onTick, is_busy=self.isWorkerBusy)
         self._addSections(slicer.util.childWidgetVariables(panel))
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -140,12 +127,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         # After a reload of the module the old selectors live on, and must not write what they show.
         self._setParameterNode(None)
-        self._timer.stop()
-        if "accept" in self._agenda:
-            # Without the timer its thread would stand still, and the correction would be lost.
-            with slicer.util.WaitCursor(), suppress(UserError, Cancelled, TimeoutError):
-                self._agenda["accept"].wait(ACCEPT_WAIT_S)
-        self._agenda.drop()
+        self._work.stop(after="accept", timeout_s=ACCEPT_WAIT_S)
         self.removeObservers()
         for section in self._sections:
             section.close()
@@ -161,7 +143,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller, event):
         # What is segmented or measured belongs to the scene that goes away. A case that is being stored does not.
-        self._agenda.drop(*SCENE_WORK)
+        self._work.drop(*SCENE_WORK)
         self._setParameterNode(None)
         self.logic.bench.forget_results()
         for section in self._sections:
@@ -213,15 +195,16 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def refreshModels(self):
         self.models_changed()
 
+    def isWorkerBusy(self):
+        return self.logic.bench.busy
+
     # --- What the sections get, see PanelHost
 
     def start_work(self, name, pending, on_value, on_problem=None):
-        self._agenda.start(name, pending, on_value)
-        self._onProblem[name] = on_problem
-        self._timer.start()
+        self._work.start(name, pending, on_value, on_problem)
 
     def is_working(self, name):
-        return name in self._agenda
+        return name in self._work
 
     def packages_ready(self):
         missing = missing_packages() if self.logic.bench.worker_command is None else []
@@ -245,9 +228,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.models_changed()
 
     def show_error(self, error):
-        # A timer does not fire while its slot shows a dialog, and all other work would stand still behind it.
-        self._errors.append(error)
-        qt.QTimer.singleShot(0, self._showErrors)
+        self._work.show_error(error)
 
     def choose_pair(self, volume_node, segmentation_node):
         if self.parameter_node is None:
@@ -260,7 +241,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # The selectors that a section sets here write into the parameter node, which leads back to here.
         if self.parameter_node is None or self._updating:
             return
-        if self._finishing:
+        if self._work.finishing:
             self._updateWanted = True
             return
         self._updating, self._updateWanted = True, False
@@ -271,45 +252,12 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         finally:
             self._updating = False
 
-    def _showErrors(self):
-        while self._errors:
-            slicer.util.errorDisplay(explain(self._errors.pop(0)))
-
-    # --- Work that is going on
-
-    def onTimer(self):
-        outside = self._agenda.outside
-        let_threads_run(briefly=outside)
-        self._timer.setInterval(POLL_OUTSIDE_MS if outside else POLL_MS)
-        if slicer.mrmlScene.IsBatchProcessing():
-            return  # Slicer runs timers in the middle of loading a scene, when nodes cannot be added or chosen
+    def onTick(self, anyEnded):
         # However much has ended, and whatever it changed in the scene: the panel follows once.
-        self._finishing = True
-        try:
-            for work in self._agenda.take_done():
-                self._updateWanted = True
-                self._finish(work)
-        finally:
-            self._finishing = False
-        if self._updateWanted:
+        if anyEnded or self._updateWanted:
             self.update()
         for section in self._sections:
             section.poll()
-        if not self._agenda and not self.logic.bench.busy:
-            self._timer.stop()
-
-    def _finish(self, work):
-        onProblem = self._onProblem.pop(work.name, None)
-        try:
-            work.on_value(work.pending.result())
-        except (UserError, Cancelled) as problem:
-            if onProblem is not None:
-                onProblem(problem)
-            elif isinstance(problem, UserError):
-                self.show_error(problem)
-        except Exception as error:
-            self.show_error(as_user_error(error))
-            raise
 
 
 class LNSegFMLogic(ScriptedLoadableModuleLogic):
