@@ -24,7 +24,8 @@ if importlib.util.find_spec("LNSegFMLib") is None:
     sys.path.append(str(Path(__file__).resolve().parent.parent / "LNSegFM"))
 
 from LNSegFMFineTuneLib.core.methods import METHODS
-from LNSegFMFineTuneLib.core.workbench import Stored, Workbench
+from LNSegFMFineTuneLib.core.stored import Stored
+from LNSegFMFineTuneLib.core.workbench import Workbench
 from LNSegFMFineTuneLib.panels.cases import CasesSection
 from LNSegFMFineTuneLib.panels.evidence import EvidenceSection
 from LNSegFMFineTuneLib.panels.plan import PlanSection

@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LNSegFMFineTuneLib.core.selection import Selection
-from LNSegFMFineTuneLib.core.workbench import Stored
+from LNSegFMFineTuneLib.core.stored import Stored
 from LNSegFMFineTuneLib.panels.case_table import CaseTable
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
 from LNSegFMFineTuneLib.scene import case_wording as wording

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LNSegFMFineTuneLib.core.evidence import Evidence
-from LNSegFMFineTuneLib.core.workbench import JobView, Stored
+from LNSegFMFineTuneLib.core.stored import JobView, Stored
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
 from LNSegFMFineTuneLib.panels.report_file import write_report
 from LNSegFMFineTuneLib.panels.widgets import fill_row, set_up_table

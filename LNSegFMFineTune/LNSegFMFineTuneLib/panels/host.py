@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from LNSegFMFineTuneLib.core.workbench import Stored, Workbench
+from LNSegFMFineTuneLib.core.stored import Stored
+from LNSegFMFineTuneLib.core.workbench import Workbench
 from LNSegFMLib.core.background import Pending
 from LNSegFMLib.core.errors import UserError
 

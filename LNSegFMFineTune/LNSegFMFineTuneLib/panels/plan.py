@@ -13,7 +13,7 @@ from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.selection import Selection
 from LNSegFMFineTuneLib.core.spec import PRESETS, preset_settings
 from LNSegFMFineTuneLib.core.status import ACTIVE
-from LNSegFMFineTuneLib.core.workbench import Stored
+from LNSegFMFineTuneLib.core.stored import Stored
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
 from LNSegFMFineTuneLib.panels.widgets import connect_edited, fill_combo_box, set_widget_value, widget_value
 from LNSegFMFineTuneLib.scene import parameters

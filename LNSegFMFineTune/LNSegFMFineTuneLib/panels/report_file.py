@@ -58,7 +58,7 @@ def _write_pdf(html: str, target: Path) -> bool:
 def _pdf_device() -> Any:
     """Return the class that writes PDF, or None; which ones there are depends on how Slicer's Qt was wrapped."""
     prints = hasattr(qt.QTextDocument, "print_") or hasattr(qt.QTextDocument, "print")
-    return (getattr(qt, "QPdfWriter", None) or getattr(qt, "QPrinter", None)) if prints else None
+    return (getattr(qt, "QPrinter", None) or getattr(qt, "QPdfWriter", None)) if prints else None
 
 
 def _print(html: str, device_class: Any, path: Path) -> None:

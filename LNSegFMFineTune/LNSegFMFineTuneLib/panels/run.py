@@ -9,7 +9,7 @@ import qt
 import slicer
 
 from LNSegFMFineTuneLib.core.status import ACTIVE, RESUMABLE
-from LNSegFMFineTuneLib.core.workbench import JobView, Stored
+from LNSegFMFineTuneLib.core.stored import JobView, Stored
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
 from LNSegFMFineTuneLib.panels.widgets import fill_row, set_up_table
 from LNSegFMFineTuneLib.scene import job_wording as wording

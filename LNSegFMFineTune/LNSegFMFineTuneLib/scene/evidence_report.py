@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from LNSegFMFineTuneLib.core.evidence import Evidence, Row
 from LNSegFMFineTuneLib.core.methods import METHODS
-from LNSegFMFineTuneLib.core.workbench import JobView
+from LNSegFMFineTuneLib.core.stored import JobView
 from LNSegFMFineTuneLib.scene import evidence_wording as wording
 from LNSegFMLib.core.models import ModelInfo
 

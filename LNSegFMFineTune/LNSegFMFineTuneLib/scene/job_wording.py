@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.preflight import gigabytes
 from LNSegFMFineTuneLib.core.status import JobStatus
-from LNSegFMFineTuneLib.core.workbench import JobSummary
+from LNSegFMFineTuneLib.core.stored import JobSummary
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.wording import duration, explain
 

@@ -9,7 +9,7 @@ from typing import Any
 import SimpleITK as sitk
 import slicer
 
-from LNSegFMFineTuneLib.core.workbench import ImportPair
+from LNSegFMFineTuneLib.core.stored import ImportPair
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.scene.drafts import draft_of, volume_of
 from LNSegFMLib.scene.segmentations import label_reader
