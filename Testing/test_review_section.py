@@ -84,13 +84,18 @@ def test_filter_lists_only_large_nodes_and_counts_all(app: Any, widget: Any, rev
 
 def test_chosen_node_stands_out_and_the_others_are_dimmed(app: Any, widget: Any, reviewed: Any) -> None:
     display = reviewed[1].GetDisplayNode()
+    display.SetSegmentOpacity2DFill("LymphNode_1", 0.7)  # as the user likes it
     app.select_row(widget.ui.nodeTable, 1)
     fills = [display.GetSegmentOpacity2DFill(f"LymphNode_{number}") for number in (1, 2)]
     assert fills == [0.0, 1.0]
     assert display.GetSegmentOpacity3D("LymphNode_1") < display.GetSegmentOpacity3D("LymphNode_2")
     app.click(widget.ui.highlightCheckBox)
-    assert display.GetSegmentOpacity2DFill("LymphNode_1") == 1.0
+    assert display.GetSegmentOpacity2DFill("LymphNode_1") == pytest.approx(0.7)
     app.click(widget.ui.highlightCheckBox)
+    app.select_module("SegmentEditor")
+    assert display.GetSegmentOpacity2DFill("LymphNode_1") == pytest.approx(0.7)
+    app.select_module("LNSegFM")
+    assert display.GetSegmentOpacity2DFill("LymphNode_1") == 0.0
 
 
 def test_keys_go_through_the_nodes_and_tick_them(app: Any, widget: Any, reviewed: Any) -> None:

@@ -19,7 +19,7 @@ from LNSegFMLib.scene.drafts import volume_of
 from LNSegFMLib.scene.node_records import NodeRecord, is_measured, records_of, set_reviewed
 from LNSegFMLib.scene.node_table import summary
 from LNSegFMLib.scene.segmentations import segment_colours
-from LNSegFMLib.scene.views import centre_on, highlight
+from LNSegFMLib.scene.views import Highlight, centre_on
 from LNSegFMLib.scene.workbench import Workbench
 
 
@@ -38,6 +38,7 @@ class ReviewSection(Section, VTKObservationMixin):
         self._segmentation_node: Any = None
         self._edited = False  # since the measurement
         self._note = ""  # what the last edit has to say
+        self._highlight = Highlight()
         ui = self.ui
         self.binding = ParameterBinding(host, nodes={"Segmentation": ui.segmentationSelector})
         self._overlay = OverlayControls(host, ui, bench)
@@ -70,7 +71,7 @@ class ReviewSection(Section, VTKObservationMixin):
     def exit(self) -> None:
         """Leave keys and views to other modules."""
         self._shortcuts.off()
-        highlight(self._segmentation_node, ())
+        self._highlight.show(self._segmentation_node, ())
 
     def scene_closes(self) -> None:
         """Forget the segmentation and its edits."""
@@ -82,6 +83,7 @@ class ReviewSection(Section, VTKObservationMixin):
     def close(self) -> None:
         """Take the keys and observers away."""
         self._shortcuts.close()
+        self._highlight.show(None, ())
         self.removeObservers()
 
     def update(self) -> None:
@@ -89,7 +91,7 @@ class ReviewSection(Section, VTKObservationMixin):
         self.binding.show()
         chosen = self.ui.segmentationSelector.currentNode()
         if chosen is not self._segmentation_node:
-            highlight(self._segmentation_node, ())
+            self._highlight.show(chosen, ())
             self._watch(chosen)
             self._view.forget_choice()
         self._show_table()
@@ -163,7 +165,8 @@ class ReviewSection(Section, VTKObservationMixin):
 
     def _show_highlight(self, *_changed: Any) -> None:
         wanted = self.ui.highlightCheckBox.checked
-        highlight(self._segmentation_node, {record.segment_id for record in self._view.chosen} if wanted else ())
+        chosen = {record.segment_id for record in self._view.chosen} if wanted else ()
+        self._highlight.show(self._segmentation_node, chosen)
 
     def on_next(self) -> None:
         """Go to the next row."""

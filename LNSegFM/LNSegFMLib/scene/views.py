@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-# Opacity in 3D of what does not stand out.
+# Share of its opacity in 3D that is left to what does not stand out.
 _DIMMED = 0.25
 
 
@@ -59,21 +59,37 @@ def show_pair(volume_node: Any, segmentation_node: Any | None, others: Iterable[
         segmentation_node.SetDisplayVisibility(True)
 
 
-def highlight(segmentation_node: Any | None, segment_ids: Collection[str]) -> None:
-    """Draw some segments filled and dim the others: outlines in the slices, translucent in 3D.
+class Highlight:
+    """Lets some segments stand out: the others are outlines in the slices and translucent in 3D.
 
-    Args:
-        segmentation_node: vtkMRMLSegmentationNode.
-        segment_ids: What is to stand out; when empty, nothing is dimmed.
+    Every segment gets its own opacities back afterwards.
     """
-    if segmentation_node is None or segmentation_node.GetDisplayNode() is None:
-        return
-    display = segmentation_node.GetDisplayNode()
-    with slicer.util.NodeModify(display):
-        for segment_id in segmentation_node.GetSegmentation().GetSegmentIDs():
-            bright = not segment_ids or segment_id in segment_ids
-            display.SetSegmentOpacity2DFill(segment_id, 1.0 if bright else 0.0)
-            display.SetSegmentOpacity3D(segment_id, 1.0 if bright else _DIMMED)
+
+    def __init__(self) -> None:
+        self._node: Any = None
+        self._before: dict[str, tuple[float, float]] = {}  # opacities in slices and 3D by segment id
+
+    def show(self, segmentation_node: Any | None, segment_ids: Collection[str]) -> None:
+        """Highlight segments of a segmentation node; none of them ends it."""
+        if segmentation_node is not self._node:
+            self._dim(())
+            self._node, self._before = segmentation_node, {}
+        self._dim(segment_ids)
+        if not segment_ids:
+            self._before = {}
+
+    def _dim(self, bright_ids: Collection[str]) -> None:
+        node = self._node
+        display = None if node is None or node.GetScene() is None else node.GetDisplayNode()
+        if display is None or not (bright_ids or self._before):
+            return
+        with slicer.util.NodeModify(display):
+            for segment_id in node.GetSegmentation().GetSegmentIDs():
+                now = (display.GetSegmentOpacity2DFill(segment_id), display.GetSegmentOpacity3D(segment_id))
+                fill, solid = self._before.setdefault(segment_id, now)
+                bright = not bright_ids or segment_id in bright_ids
+                display.SetSegmentOpacity2DFill(segment_id, fill if bright else 0.0)
+                display.SetSegmentOpacity3D(segment_id, solid if bright else solid * _DIMMED)
 
 
 def open_segment_editor(segmentation_node: Any, volume_node: Any) -> None:
