@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import qt
@@ -190,8 +191,11 @@ class NodeTableView:
 
     def _on_item_changed(self, item: Any) -> None:
         if not self._filling and item.column() == self._tick:
-            record = self._rows[item.row()]
-            self._on_reviewed(record, item.checkState() == qt.Qt.Checked)
+            record, reviewed = self._rows[item.row()], item.checkState() == qt.Qt.Checked
+            ticked = replace(record, reviewed=reviewed)
+            # Noted here first, so that the table is not filled anew while it still speaks of this very cell.
+            self._rows[item.row()] = self._records[self._records.index(record)] = ticked
+            self._on_reviewed(record, reviewed)
 
 
 def _column_named(shown: Sequence[Any], name: str) -> int:

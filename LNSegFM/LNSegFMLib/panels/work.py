@@ -28,7 +28,9 @@ class PanelWork:
         is_busy: Tells whether the timer has to go on without any work, so that other threads can run.
     """
 
-    def __init__(self, on_tick: Callable[[bool], None], is_busy: Callable[[], bool]) -> None:
+    def __init__(
+        self, on_tick: Callable[[bool], None] = lambda ended: None, is_busy: Callable[[], bool] = lambda: False
+    ) -> None:
         self._on_tick, self._is_busy = on_tick, is_busy
         self._agenda = Agenda()
         self._on_problem: dict[str, OnProblem | None] = {}
@@ -58,11 +60,11 @@ class PanelWork:
         """Cancel work and forget it, all of it when no name is given; its value goes nowhere."""
         self._agenda.drop(*names)
 
-    def stop(self, *, after: str, timeout_s: float) -> None:
+    def stop(self, *, after: str = "", timeout_s: float = 0.0) -> None:
         """Ask no more, and cancel all work but one, which is waited for.
 
         Args:
-            after: Name of work that must not be lost: without the timer its thread would stand still.
+            after: Name of work that must not be lost, if any: without the timer its thread would stand still.
             timeout_s: How long it is waited for.
         """
         self._timer.stop()
@@ -93,23 +95,26 @@ class PanelWork:
         # All at once: what one of them calls may start work of the same name again.
         ended = [(work, self._on_problem.pop(work.name, None)) for work in self._agenda.take_done()]
         self.finishing = True
-        try:
-            for work, on_problem in ended:
-                self._finish(work, on_problem)
-        finally:
-            self.finishing = False
-            self._on_tick(bool(ended))
-            if not self._agenda and not self._is_busy():
-                self._timer.stop()
+        surprises = [error for work, on_problem in ended if (error := self._finish(work, on_problem)) is not None]
+        self.finishing = False
+        self._on_tick(bool(ended))
+        if not self._agenda and not self._is_busy():
+            self._timer.stop()
+        if surprises:
+            # Only now: what one does with its result must not cost the others theirs.
+            raise surprises[0]
 
-    def _finish(self, work: Work, on_problem: OnProblem | None) -> None:
+    def _finish(self, work: Work, on_problem: OnProblem | None) -> Exception | None:
+        """Bring work to its end; return an error that nobody foresaw."""
         try:
-            work.on_value(work.pending.result())
-        except (UserError, Cancelled) as problem:
-            if on_problem is not None:
-                on_problem(problem)
-            elif isinstance(problem, UserError):
-                self.show_error(problem)
+            try:
+                work.on_value(work.pending.result())
+            except (UserError, Cancelled) as problem:
+                if on_problem is not None:
+                    on_problem(problem)
+                elif isinstance(problem, UserError):
+                    self.show_error(problem)
         except Exception as error:
             self.show_error(as_user_error(error))
-            raise
+            return error
+        return None
