@@ -108,6 +108,8 @@ def drag_over_right_half(roi: Any, volume: Any) -> np.ndarray:
     low[0] = (low[0] + high[0]) / 2
     roi.SetCenter(((low + high) / 2).tolist())
     roi.SetSize((high - low).tolist())
+    # As in the display options of the Markups module: as it is, it hides the CT.
+    roi.GetDisplayNode().SetFillOpacity(0.1)
     return box_of(roi, volume).mask(geometry_of_volume(volume))
 
 
@@ -120,7 +122,7 @@ def only_visible(segmentation: Any) -> None:
 
 
 def show_in_3d(segmentation: Any, volume: Any) -> None:
-    """Press "Show 3D" of the Segmentations module, and turn the 3D view to the whole volume."""
+    """Press "Show 3D" of the Segmentations module, and let the 3D view show the whole volume."""
     import slicer
 
     segmentation.CreateClosedSurfaceRepresentation()
@@ -129,7 +131,10 @@ def show_in_3d(segmentation: Any, volume: Any) -> None:
     view = slicer.app.layoutManager().threeDWidget(0).threeDView()
     view.resetFocalPoint()
     view.draw()  # which centres on the segments alone
-    view.renderWindow().GetRenderers().GetFirstRenderer().ResetCamera(bounds)
+    renderer = view.renderWindow().GetRenderers().GetFirstRenderer()
+    renderer.ResetCamera(bounds)
+    renderer.GetActiveCamera().Dolly(1.3)
+    renderer.ResetCameraClippingRange()
 
 
 def close_plot() -> None:

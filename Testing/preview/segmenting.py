@@ -19,6 +19,8 @@ from preview.scans import (
 )
 from preview.user import User, cells, rows_of_tree
 
+# Column of the table of lymph nodes.
+_SIDE = 1
 # Rows with a smaller short axis are hidden for a moment, mm.
 _FILTER_MM = 5
 
@@ -83,23 +85,17 @@ class Segmenting:
         self._book.note("segmented", states=cells(ui.queueTable), summary=ui.queueLabel.text)
         user.close(ui.queueCollapsibleButton)
 
-    def segment(self, scan: Scan) -> Any:
-        """Segment one scan with the chosen model; return the segmentation node."""
+    def look_at_adapted(self, scan: Scan) -> None:
+        """Segment a scan anew with the chosen model, and click the largest lymph node."""
         user, ui = self._user, self._ui
+        close_plot()
         user.app.choose(ui.volumeSelector, scan.name)
         user.click(ui.segmentButton)
         user.until(lambda: not self._widget.is_working("segment"), "the segmentation")
         only_visible(self.segmentation)
         self._show_in_3d()
         self.geometry_kept &= scan.geometry_kept_by(self.segmentation)
-        return self.segmentation
-
-    def look_at_adapted(self, scan: Scan) -> None:
-        """Segment a scan anew and click the largest lymph node."""
-        close_plot()
-        self.segment(scan)
-        ui = self._ui
-        self._user.app.select_row(ui.nodeTable, 0)
+        user.app.select_row(ui.nodeTable, 0)
         self._book.step(
             "adapted", ui.modelLabel, status=ui.statusLabel.text, summary=ui.summaryLabel.text,
             chosen=ui.modelSelector.currentText,
@@ -181,7 +177,11 @@ class Segmenting:
         checked = drag_over_right_half(ui.checkedRoiSelector.currentNode(), scan.volume)
         draft = labels_of(self.segmentation, scan.volume)
         self._paint_and_measure(np.where(checked, scan.truth, draft), scan)
-        self._book.step("correction", ui.correctCollapsibleButton, roi=ui.checkedRoiSelector.currentNode().GetName())
+        sides = [row[0] for row in cells(ui.nodeTable, _SIDE)]
+        user.app.select_row(ui.nodeTable, sides.index("R") if "R" in sides else 0)
+        self._book.step(
+            "correction", ui.correctCollapsibleButton, roi=ui.checkedRoiSelector.currentNode().GetName(), sides=sides
+        )
         ui.checkedRoiSelector.currentNode().SetDisplayVisibility(False)
         self._accept()
         self._show_in_3d()

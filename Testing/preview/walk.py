@@ -29,15 +29,15 @@ class Settings:
         quality: Of the segmentations.
     """
 
-    size: tuple[int, int, int] = (96, 96, 40)
-    seeds: tuple[int, ...] = (112, 115, 113)
-    epochs: int = 6
-    iterations: int = 20
-    pause_at: int = 60
-    quality: str = "standard"
+    size: tuple[int, int, int] = (64, 64, 32)
+    seeds: tuple[int, ...] = (1, 2, 6)
+    epochs: int = 4
+    iterations: int = 15
+    pause_at: int = 20
+    quality: str = "fast"
 
 
-SMALL = Settings(size=(64, 64, 24), epochs=2, iterations=15, pause_at=3, quality="fast")
+SMALL = Settings(epochs=2, iterations=10, pause_at=3)
 
 
 @dataclass
