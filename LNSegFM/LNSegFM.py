@@ -85,10 +85,12 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _addSections(self, frame):
         bench = self.logic.bench
         self.segment = SegmentSection(self, self.resourcePath("UI/SegmentSection.ui"), bench)
-        self.review = ReviewSection(self, self.resourcePath("UI/ReviewSection.ui"), bench)
         self.worklist = WorklistSection(self, self.resourcePath("UI/WorklistSection.ui"))
         self.correct = CorrectSection(
             self, self.resourcePath("UI/CorrectSection.ui"), bench, on_next=self.worklist.open_next
+        )
+        self.review = ReviewSection(
+            self, self.resourcePath("UI/ReviewSection.ui"), bench, on_segment=self.correct.select_segment
         )
         self.models = ModelsSection(
             self, self.resourcePath("UI/ModelsSection.ui"), install=bench.install, in_use=self.segment.runner.use_of

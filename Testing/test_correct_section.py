@@ -165,6 +165,8 @@ def test_embedded_editor_follows_the_pair_and_has_a_sphere_brush(app: Any, widge
     assert FakeSegmentEditor.made._effect.parameters == {"BrushSphere": 1}
     assert told["MRMLSegmentEditorNode"].GetSingletonTag() == "LNSegFMSegmentEditor"  # not the module's own
     assert told["views"]
+    with_editor.select_segment("LymphNode_2")
+    assert told["MRMLSegmentEditorNode"].GetSelectedSegmentID() == "LymphNode_2"
     app.close_scene()
     assert told["SegmentationNode"] is None
 

@@ -89,6 +89,11 @@ class CorrectSection(Section):
         """Let go of the views."""
         self.exit()
 
+    def select_segment(self, segment_id: str) -> None:
+        """Let the embedded editor paint a segment from now on."""
+        if self.editor is not None:
+            self.editor.select_segment(segment_id)
+
     def _pair(self) -> tuple[Any, Any]:
         node = self.host.parameter_node
         return node.GetNodeReference("Volume"), node.GetNodeReference("Segmentation")

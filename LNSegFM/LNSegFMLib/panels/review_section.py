@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -30,15 +31,19 @@ class ReviewSection(Section, VTKObservationMixin):
         host: The module's widget.
         ui_file: Path of ReviewSection.ui.
         bench: Does the work.
+        on_segment: Called with the id of the segment of the lymph node that the user has gone to.
     """
 
-    def __init__(self, host: PanelHost, ui_file: str, bench: Workbench) -> None:
+    def __init__(
+        self, host: PanelHost, ui_file: str, bench: Workbench, on_segment: Callable[[str], None]
+    ) -> None:
         Section.__init__(self, host, ui_file)
         VTKObservationMixin.__init__(self)
         self._segmentation_node: Any = None
         self._edited = False  # since the measurement
         self._note = ""  # what the last edit has to say
         self._highlight = Highlight()
+        self._on_segment = on_segment
         ui = self.ui
         self.binding = ParameterBinding(host, nodes={"Segmentation": ui.segmentationSelector})
         self._overlay = OverlayControls(host, ui, bench)
@@ -159,6 +164,7 @@ class ReviewSection(Section, VTKObservationMixin):
         record, volume_node = self._view.current, self._edits.volume_node()
         if record is not None and volume_node is not None:
             centre_on(record.node.centroid_ras, volume_node)
+            self._on_segment(record.segment_id)
         self._show_highlight()
         self._show_summary()
         self._update_buttons()

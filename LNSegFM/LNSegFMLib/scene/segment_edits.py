@@ -86,8 +86,8 @@ class SegmentEdits:
 
         self._undo.append((node, undo, False))
 
-    def merge(self, node: Any, segment_ids: Sequence[str]) -> str:
-        """Give the voxels of several segments to the first of them and remove the others; return its id.
+    def merge(self, node: Any, segment_ids: Sequence[str]) -> None:
+        """Give the voxels of several segments to the first of them and remove the others.
 
         Raises:
             UserError: The segments lie on different grids, or are not drawn as voxels.
@@ -109,7 +109,6 @@ class SegmentEdits:
                 each.put_back(node)
 
         self._undo.append((node, undo, True))
-        return target
 
     def split(self, node: Any, segment_id: str, islands: Sequence[SegmentVoxels], numbers: Sequence[int]) -> list[str]:
         """Leave a segment its first island and make a segment of each other; return the ids of these.
