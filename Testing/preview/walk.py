@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,11 @@ class Settings:
     quality: str = "fast"
 
 
+# For the tests; `Settings` as it is makes the pictures of the documents.
 SMALL = Settings(epochs=2, iterations=10, pause_at=3)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """What the walk saw.
 
@@ -54,9 +55,9 @@ class Outcome:
 
     seen: dict[str, dict[str, Any]]
     pictures: dict[str, str]
-    scores: dict[str, float] = field(default_factory=dict)
-    geometry_kept: bool = True
-    model: str = ""
+    scores: dict[str, float]
+    geometry_kept: bool
+    model: str
 
 
 def walk(app: Any, settings: Settings, folder: Path) -> Outcome:

@@ -15,8 +15,6 @@ from LNSegFMLib.scene.segment_voxels import SegmentVoxels
 from LNSegFMLib.scene.segmentations import BINARY
 from LNSegFMLib.scene.terminology import LYMPH_NODE, lymph_node_colour
 
-_Logic = slicer.vtkSlicerSegmentationsModuleLogic
-
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
@@ -157,7 +155,8 @@ def _check_drawn_as_voxels(node: Any) -> None:
 
 
 def _set_voxels(node: Any, segment_id: str, voxels: SegmentVoxels) -> None:
-    _Logic.SetBinaryLabelmapToSegment(voxels.image(), node, segment_id, _Logic.MODE_REPLACE)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(voxels.image(), node, segment_id, logic.MODE_REPLACE)
 
 
 def _add_voxels(node: Any, segment_id: str, voxels: SegmentVoxels) -> None:
