@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import slicer
@@ -30,13 +31,14 @@ from LNSegFMFineTuneLib.panels.cases import CasesSection
 from LNSegFMFineTuneLib.panels.evidence import EvidenceSection
 from LNSegFMFineTuneLib.panels.plan import PlanSection
 from LNSegFMFineTuneLib.panels.run import RunSection
-from LNSegFMFineTuneLib.panels.work import PanelWork
 from LNSegFMFineTuneLib.scene import parameters, plan_wording
 from LNSegFMFineTuneLib.scene.self_test import LNSegFMFineTuneTest  # noqa: F401 - Slicer looks for it here
 from LNSegFMLib.core.background import Pending, Task
-from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.failures import as_user_error
 from LNSegFMLib.core.wording import explain
-from LNSegFMLib.scene.packages import install_packages, missing_packages
+from LNSegFMLib.panels.work import PanelWork
+from LNSegFMLib.scene.packages import foreign_python, install_packages, missing_packages
 
 MODIFIED = vtk.vtkCommand.ModifiedEvent
 SECTIONS = ("Cases", "Plan", "Run", "Evidence")
@@ -78,7 +80,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameter_node: Any = None
         self.stored = Stored()
         self._sections: tuple[Any, ...] = ()
-        self._isStale = self._isReloading = self._askedForScores = False
+        self._isStale = self._isReloading = self._askedForScores = self._isEntered = False
 
     # Set-up and end
 
@@ -92,7 +94,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = LNSegFMFineTuneLogic()
-        self._work = PanelWork(self._onCancelled)
+        self._work = PanelWork()
         self._casesSection, self._planSection = CasesSection(self), PlanSection(self)
         self.evidenceSection = EvidenceSection(self)
         self._runSection = RunSection(self, self.evidenceSection.show_job)
@@ -104,11 +106,13 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.enter()
 
     def enter(self) -> None:
+        self._isEntered = True
         self.initializeParameterNode()
         self._runSection.enter()
         self.refresh()
 
     def exit(self) -> None:
+        self._isEntered = False
         self.setParameterNode(None)
         self._runSection.exit()
 
@@ -133,7 +137,8 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
 
     def onSceneChanged(self, caller: Any, event: str) -> None:
-        self.initializeParameterNode()
+        if self._isEntered:
+            self.initializeParameterNode()
 
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
@@ -168,7 +173,13 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         on_value: Callable[[Any], None],
         on_error: Callable[[UserError], None] | None = None,
     ) -> None:
-        self._work.start(name, pending, on_value, on_error)
+        def onProblem(problem: UserError | Cancelled) -> None:
+            if isinstance(problem, UserError):
+                (on_error or self.show_error)(problem)
+            elif name == ACTION:
+                self._endAction()
+
+        self._work.start(name, pending, on_value, onProblem)
 
     def is_working(self, name: str) -> bool:
         return name in self._work
@@ -184,7 +195,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self._endAction()
 
         task = Task(function, *args)
-        self._work.start(ACTION, task, then, self._onActionFailed)
+        self.start_work(ACTION, task, then, self._onActionFailed)
         self.update_controls()
         return task
 
@@ -198,14 +209,10 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._endAction()
         self._work.show_error(error)
 
-    def _onCancelled(self, name: str) -> None:
-        if name == ACTION:
-            self._endAction()
-
     def refresh(self) -> None:
         self._isStale = REFRESH in self._work
         if not self._isStale:
-            self._work.start(REFRESH, Task(self.workbench.read_stored), self._showStored, self._onRefreshFailed)
+            self.start_work(REFRESH, Task(self.workbench.read_stored), self._showStored, self._onRefreshFailed)
 
     def _showStored(self, stored: Stored) -> None:
         if self._isStale:  # something changed while it was being read
@@ -238,8 +245,15 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 missing = []
             except UserError as error:
                 slicer.util.errorDisplay(explain(error))
-        if not missing and not self._askedForScores and importlib.util.find_spec("surface_distance") is None:
+        if not missing and not self._askedForScores and not slicer.app.testingEnabled():
             self._askedForScores = True  # once is enough: only the NSD needs it
-            if slicer.util.confirmOkCancelDisplay(plan_wording.scores_question()):
-                slicer.util.pip_install("surface-distance")
+            self._offerScores()
         return not missing
+
+    def _offerScores(self) -> None:
+        there = foreign_python() or importlib.util.find_spec("surface_distance") is not None
+        if not there and slicer.util.confirmOkCancelDisplay(plan_wording.scores_question()):
+            try:
+                slicer.util.pip_install("surface-distance")
+            except (CalledProcessError, RuntimeError, OSError) as error:
+                slicer.util.errorDisplay(explain(as_user_error(error)))

@@ -146,7 +146,38 @@ def test_a_case_that_a_job_works_with_is_not_removed(opened: Panel, cases: CaseS
     assert len(cases.list()) == 3
 
 
+def test_the_wheel_over_a_use_does_not_change_it(opened: Panel, cases: CaseStore) -> None:
+    from PySide6 import QtCore, QtGui, QtWidgets
+
+    table = opened.ui.casesTable
+    box = table.cellWidget(0, table.columnCount - 1)
+    point = QtCore.QPointF(4, 4)
+    wheel = QtGui.QWheelEvent(
+        point, point, QtCore.QPoint(), QtCore.QPoint(0, -120), QtCore.Qt.NoButton, QtCore.Qt.NoModifier,
+        QtCore.Qt.NoScrollPhase, False,
+    )
+    before = box.currentData
+    QtWidgets.QApplication.sendEvent(box, wheel)
+    assert box.currentData == before == cases.get("case-0001").use
+
+
 # Plan
+
+
+def test_a_learning_rate_is_typed_digit_by_digit_and_a_name_in_its_middle(opened: Panel) -> None:
+    from PySide6 import QtTest, QtWidgets
+
+    if opened.ui.advancedCollapsibleButton.collapsed:
+        opened.app.click(opened.ui.advancedCollapsibleButton)
+    edit = opened.ui.learningRateSpinBox.findChild(QtWidgets.QLineEdit)
+    edit.selectAll()
+    QtTest.QTest.keyClicks(edit, "0.015")
+    assert opened.ui.learningRateSpinBox.value == 0.015
+    name = opened.ui.nameLineEdit
+    QtTest.QTest.keyClicks(name, "Our clinic")
+    name.setCursorPosition(3)
+    QtTest.QTest.keyClicks(name, " new")
+    assert name.text == "Our new clinic"
 
 
 def test_a_measurement_tells_what_each_preset_will_take(opened: Panel) -> None:

@@ -156,6 +156,20 @@ class ctkDoubleSpinBox(QtWidgets.QDoubleSpinBox):
 class ctkComboBox(QtWidgets.QComboBox):
     """CTK's combo box."""
 
+    NeverScroll, AlwaysScroll, ScrollWithFocus = range(3)
+    _wheel = AlwaysScroll
+
+    def _set_wheel(self, effect: int) -> None:
+        self._wheel = effect
+
+    def wheelEvent(self, event: QtGui.QWheelEvent) -> None:
+        if self._wheel == self.NeverScroll:
+            event.ignore()
+        else:
+            super().wheelEvent(event)
+
+    scrollWheelEffect = Property(int, lambda self: self._wheel, _set_wheel)
+
     def _set_default_text(self, text: str) -> None:
         self.setPlaceholderText(text)
 

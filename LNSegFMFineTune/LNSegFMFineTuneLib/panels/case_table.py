@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import ctk
 import qt
 
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
@@ -26,7 +27,9 @@ class UseChoice:
 
     def __init__(self, case: CaseInfo, on_choice: Callable[[str, str], None]) -> None:
         self._case_id, self._on_choice = case.id, on_choice
-        self.combo_box = qt.QComboBox()
+        self.combo_box = ctk.ctkComboBox()
+        # The wheel scrolls the panel; it must not put a case to another use on its way.
+        self.combo_box.scrollWheelEffect = ctk.ctkComboBox.NeverScroll
         self.combo_box.setToolTip(wording.titles()[-1][1])
         fill_combo_box(self.combo_box, wording.uses().items(), case.use)
         self.combo_box.connect("currentIndexChanged(int)", self._on_index_changed)
@@ -67,7 +70,8 @@ class CaseTable:
 
     def clear(self) -> None:
         """Forget what is shown, so that the next `show` fills the table anew."""
-        self._cases, self._waiting = (), []
+        # The combo boxes go with the rows.
+        self._cases, self._waiting, self._choices = (), [], []
         self._table.setRowCount(0)
 
     def show(self, cases: Sequence[CaseInfo], models: Sequence[ModelInfo]) -> None:

@@ -125,8 +125,9 @@ class CasesSection:
             if folder:
                 self._import(self._host.workbench.import_folder, folder)
             return
-        pairs = [pair for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())]
-        self._import(self._host.workbench.import_pairs, [import_pair(pair) for pair in pairs])
+        with slicer.util.WaitCursor():  # a segmentation without labelmap gets one here
+            pairs = [import_pair(pair) for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())]
+        self._import(self._host.workbench.import_pairs, pairs)
 
     def _import(self, function: Any, source: Any) -> None:
         self._ui.importLabel.visible = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import qt
@@ -120,7 +121,8 @@ class PlanSection:
         widgets = self._widgets()
         for field, value in values.items():
             if field in widgets and (value or field == "name"):
-                set_widget_value(widgets[field], value)
+                with suppress(ValueError):  # a scene from elsewhere may hold anything
+                    set_widget_value(widgets[field], value)
         self._is_showing = False
 
     # What it will take

@@ -51,9 +51,13 @@ def set_widget_value(widget: Any, value: Any) -> None:
         index = widget.findData(value)
         widget.setCurrentIndex(index if index >= 0 else widget.currentIndex)
     elif isinstance(widget, qt.QLineEdit):
-        widget.text = value
+        # Even the same text would move the cursor of somebody who is typing, and the same number be written out anew.
+        if widget.text != value:
+            widget.text = value
     else:
-        widget.value = float(value) if isinstance(widget, qt.QDoubleSpinBox) else int(value)
+        number = float(value) if isinstance(widget, qt.QDoubleSpinBox) else int(value)
+        if widget.value != number:
+            widget.value = number
 
 
 def connect_edited(widget: Any, slot: Any) -> None:

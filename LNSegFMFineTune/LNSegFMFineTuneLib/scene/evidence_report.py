@@ -100,4 +100,4 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _picture(case: str, png: bytes) -> str:
     data = base64.b64encode(png).decode("ascii")
-    return f'<p>{escape(case)}<br><img alt="{escape(case)}" src="data:image/png;base64,{data}"></p>'
+    return f'<p>{escape(case)}<br><img width="460" alt="{escape(case)}" src="data:image/png;base64,{data}"></p>'

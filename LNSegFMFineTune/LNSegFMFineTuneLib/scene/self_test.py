@@ -45,6 +45,7 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
         if self._home is not None:
             os.environ["LNSEGFM_HOME"] = self._home
         self.widget.refresh()
+        slicer.modules.lnsegfm.widgetRepresentation().self().refreshModels()
         self._folder.cleanup()
 
     def runTest(self) -> None:
