@@ -72,7 +72,9 @@ class Adapting:
         self._book.step(
             "training", ui.startButton, state=ui.stateLabel.text, figures=ui.figuresLabel.text,
         )
-        user.until(lambda: ui.useModelButton.enabled, "the adapted model")
+        user.until(lambda: ui.useModelButton.enabled or ui.resumeButton.enabled, "the end of the job")
+        if not ui.useModelButton.enabled:
+            raise AssertionError(f"There is no adapted model: {ui.stateLabel.text}")
 
     def look_at_evidence(self, report: Path) -> None:
         """Look at figures and pictures, and save the report."""
