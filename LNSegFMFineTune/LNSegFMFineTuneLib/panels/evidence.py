@@ -109,6 +109,9 @@ class EvidenceSection:
         self._show_picture(self._chosen_case, qt.QPixmap(path))
 
     def _on_no_picture(self, error: UserError) -> None:
+        if self._picture[0] != self._chosen_case:
+            self.on_case_chosen()
+            return
         self._show_picture("", None)
         self._ui.legendLabel.text, self._ui.legendLabel.visible = error.what, True
 
