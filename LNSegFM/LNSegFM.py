@@ -157,8 +157,12 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEnd(self, caller, event):
         # Until a batch ends, the node selectors do not know the new nodes.
-        if self.parameter_node is None and not slicer.mrmlScene.IsBatchProcessing():
+        if slicer.mrmlScene.IsBatchProcessing():
+            return
+        if self.parameter_node is None:
             self.initializeParameterNode()
+        else:
+            self.update()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node):

@@ -114,7 +114,8 @@ class FakeSegmentEditor(QtWidgets.QWidget):
     def __getattr__(self, name: str) -> Any:
         setters = ("MaximumNumberOfUndoStates", "EffectNameOrder", "SwitchToSegmentationsButtonVisible",
                    "SegmentationNodeSelectorVisible", "SourceVolumeNodeSelectorVisible", "MRMLSegmentEditorNode",
-                   "MRMLScene", "SegmentationNode", "SourceVolumeNode", "ActiveEffectByName")  # fmt: skip
+                   "MRMLScene", "SegmentationNode", "SourceVolumeNode", "ActiveEffectByName",
+                   "AutoShowSourceVolumeNode")  # fmt: skip
         if name.startswith("set") and name[3:] in setters:
             return lambda value: self._told.__setitem__(name[3:], value)
         getters = {"mrmlSegmentEditorNode": "MRMLSegmentEditorNode", "segmentationNode": "SegmentationNode",
@@ -196,3 +197,65 @@ def test_soft_tissue_button_spares_fat_air_and_bone(app: Any, widget: Any, with_
     assert tuple(node.GetSourceVolumeIntensityMaskRange()) == (-100.0, 300.0)
     app.click(with_editor.ui.softTissueButton)
     assert not node.GetSourceVolumeIntensityMask()
+
+
+def test_a_range_of_the_users_own_is_left_alone(app: Any, widget: Any, with_editor: Any) -> None:
+    import slicer
+
+    add_ct()
+    app.process_events()
+    segment(app, widget)
+    app.click(with_editor.ui.editorCollapsibleButton)
+    node = slicer.mrmlScene.GetSingletonNode("LNSegFMSegmentEditor", "vtkMRMLSegmentEditorNode")
+    node.SetSourceVolumeIntensityMaskRange(0.0, 200.0)
+    node.SetSourceVolumeIntensityMask(True)
+    widget.update()
+    assert tuple(node.GetSourceVolumeIntensityMaskRange()) == (0.0, 200.0)
+    assert not with_editor.ui.softTissueButton.checked
+
+
+def test_a_deleted_roi_is_not_replaced_by_another(app: Any, widget: Any) -> None:
+    """Slicer's box goes on with the row beside it; everything outside of that would be taken for unchecked."""
+    import slicer
+
+    volume = add_ct()
+    app.process_events()
+    segment(app, widget)
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Other")
+    roi = add_roi(app, widget, volume, ((1.0, 1.0, 0.0), (13.0, 9.0, 5.0)))
+    slicer.mrmlScene.RemoveNode(roi)
+    app.process_events()
+    assert other.GetScene() is not None and widget.ui.checkedRoiSelector.currentNode() is None
+    accepted(app, widget)
+    assert not widget.logic.bench.cases.list()[0].latest.partial
+
+
+def test_removing_another_volume_does_not_change_the_pair(app: Any, widget: Any) -> None:
+    import slicer
+
+    first = add_ct("A")
+    second = add_ct("B")
+    app.process_events()
+    app.choose(widget.ui.volumeSelector, "B")
+    older = segment(app, widget)
+    segment(app, widget)
+    app.choose(widget.ui.segmentationSelector, older.GetName())
+    slicer.mrmlScene.RemoveNode(first)
+    app.process_events()
+    assert widget.ui.volumeSelector.currentNode() is second
+    assert widget.ui.segmentationSelector.currentNode() is older
+
+
+def test_a_deleted_segmentation_takes_no_other_scan_in_its_place(app: Any, widget: Any) -> None:
+    import slicer
+
+    add_ct("A")
+    app.process_events()
+    segment(app, widget)
+    volume = add_ct("B")
+    app.process_events()
+    app.choose(widget.ui.volumeSelector, "B")
+    slicer.mrmlScene.RemoveNode(segment(app, widget))
+    app.process_events()
+    assert widget.ui.volumeSelector.currentNode() is volume
+    assert widget.ui.segmentationSelector.currentNode() is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import slicer
+import vtk
 from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal
 
@@ -58,12 +59,14 @@ class qMRMLNodeComboBox(qMRMLWidget):
     currentNodeIDChanged = Signal(str)
     activatedSignal = Signal(object)
     addedByUserSignal = Signal(object)
+    leavingSignal = Signal(object)
     cpp_signals: ClassVar[dict[str, str]] = {
         **qMRMLWidget.cpp_signals,
         "currentNodeChanged(vtkMRMLNode*)": "nodeSignal",
         "currentNodeChanged(bool)": "validSignal",
         "nodeActivated(vtkMRMLNode*)": "activatedSignal",
         "nodeAddedByUser(vtkMRMLNode*)": "addedByUserSignal",
+        "nodeAboutToBeRemoved(vtkMRMLNode*)": "leavingSignal",
     }
     cpp_slots = (*qMRMLWidget.cpp_slots, "setCurrentNode(vtkMRMLNode*)")
 
@@ -152,6 +155,13 @@ class qMRMLNodeComboBox(qMRMLWidget):
         if scene is not None:
             for event in _SCENE_EVENTS:
                 self._observe(scene, getattr(slicer.vtkMRMLScene, event))
+
+            @vtk.calldata_type(vtk.VTK_OBJECT)
+            def leaving(caller: Any, event: str, node: Any) -> None:
+                if node in self._nodes:
+                    self.leavingSignal.emit(node)
+
+            self._observed.append((scene, scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, leaving)))
         self.setEnabled(scene is not None)
         self._refresh()
 
@@ -174,9 +184,16 @@ class qMRMLNodeComboBox(qMRMLWidget):
         for entry in [e for e in self._observed if e[0] is not scene and e[0] not in nodes]:
             entry[0].RemoveObserver(entry[1])
             self._observed.remove(entry)
-        self._nodes = nodes
+        before, self._nodes = self._nodes, nodes
         self._fill()
         if self._current in nodes:
+            if self._current in before and before.index(self._current) != nodes.index(self._current):
+                # Qt says that the current row changes, and Slicer's box passes that on.
+                self.nodeSignal.emit(self._current)
+            return
+        if self._current in before and nodes:
+            # Qt goes on with the row that takes the place of the one that went, or else with the last.
+            self._select(nodes[min(before.index(self._current), len(nodes) - 1)])
             return
         # Without a "None" entry Slicer's box always shows a node when there is one.
         self._select(nodes[0] if nodes and not self._options["noneEnabled"] else None)

@@ -64,7 +64,11 @@ class CorrectSection(Section):
         self.binding.show()
         if self.editor is not None and self.host.parameter_node is not None:
             self.editor.show(*self._pair())
-            self.ui.softTissueButton.checked = segment_editor.is_restricted()
+            # Without a signal, which would replace a range of the user's own.
+            button = self.ui.softTissueButton
+            blocked = button.blockSignals(True)
+            button.checked = segment_editor.is_restricted()
+            button.blockSignals(blocked)
         self._update_buttons()
 
     def enter(self) -> None:

@@ -18,9 +18,13 @@ class DropFilter(qt.QObject):
 
     def __init__(self, target: Any, on_paths: Callable[[list[str]], object]) -> None:
         super().__init__()
-        self._on_paths = on_paths
+        self._on_paths, self._target = on_paths, target
         target.setAcceptDrops(True)
         target.installEventFilter(self)
+
+    def close(self) -> None:
+        """Look no longer: a widget that outlives its module must not call into it."""
+        self._target.removeEventFilter(self)
 
     def eventFilter(self, _watched: Any, event: Any) -> bool:
         """Look at an event of the widget before the widget does; Qt's name."""

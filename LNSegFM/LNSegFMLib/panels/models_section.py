@@ -76,6 +76,7 @@ class ModelsSection(Section):
 
     def close(self) -> None:
         """End what goes on here; what was downloaded so far is kept."""
+        self._drops.close()
         self._bar.close()
 
     # --- What is there

@@ -70,6 +70,13 @@ class ParameterBinding:
             box.connect("valueChanged(double)", self.store)
         for box in self._nodes.values():
             box.connect("currentNodeChanged(vtkMRMLNode*)", self.store)
+            box.connect("nodeAboutToBeRemoved(vtkMRMLNode*)", self._on_node_leaving)
+
+    def _on_node_leaving(self, leaving: Any) -> None:
+        # Else the box would go on with the row beside it, which nobody has chosen.
+        for box in self._nodes.values():
+            if box.noneEnabled and box.currentNode() is leaving:
+                box.setCurrentNode(None)
 
     def show(self) -> None:
         """Let the widgets show what the parameter node says."""

@@ -34,6 +34,8 @@ class EmbeddedSegmentEditor:
         widget.setSwitchToSegmentationsButtonVisible(False)
         widget.setSegmentationNodeSelectorVisible(False)
         widget.setSourceVolumeNodeSelectorVisible(False)
+        # What the slice views show is the user's choice, also while a pair is chosen from elsewhere.
+        widget.setAutoShowSourceVolumeNode(False)
         # The node first, or the widget writes its own choices into none.
         widget.setMRMLSegmentEditorNode(editor_node())
         widget.setMRMLScene(slicer.mrmlScene)
@@ -68,6 +70,8 @@ class EmbeddedSegmentEditor:
         """Let go of the scene's nodes."""
         self.widget.setSegmentationNode(None)
         self.widget.setSourceVolumeNode(None)
+        # Closing the scene resets the editor's choices.
+        self._sphere_set = False
 
     def _set_sphere_brush(self) -> None:
         # A common parameter of Paint and Erase. Once only: then it is the user's.
@@ -96,10 +100,14 @@ def editor_node() -> Any:
 def restrict_to_soft_tissue(wanted: bool) -> None:
     """Let the embedded editor change only voxels of `SOFT_TISSUE_HU`, or all again."""
     node = editor_node()
-    node.SetSourceVolumeIntensityMaskRange(*SOFT_TISSUE_HU)
+    if wanted:
+        node.SetSourceVolumeIntensityMaskRange(*SOFT_TISSUE_HU)
     node.SetSourceVolumeIntensityMask(wanted)
 
 
 def is_restricted() -> bool:
-    """Tell whether the embedded editor spares some intensities."""
-    return bool(editor_node().GetSourceVolumeIntensityMask())
+    """Tell whether the embedded editor changes only voxels of `SOFT_TISSUE_HU`."""
+    node = editor_node()
+    return bool(node.GetSourceVolumeIntensityMask()) and (
+        tuple(node.GetSourceVolumeIntensityMaskRange()) == SOFT_TISSUE_HU
+    )

@@ -34,6 +34,7 @@ class SegmentSection(Section):
     def __init__(self, host: PanelHost, ui_file: str, bench: Workbench) -> None:
         super().__init__(host, ui_file)
         self._bench = bench
+        self._volume_node: Any = None
         self.runner = QueueRunner(
             host, bench, on_result=self._on_result, on_end=self._on_end, on_change=self.update
         )
@@ -151,7 +152,10 @@ class SegmentSection(Section):
 
     def on_volume_chosen(self, volume_node: Any) -> None:
         """Choose the volume's own segmentation as well: that of another must not be accepted with it."""
-        if not self.binding.showing:
+        # The box says so as well when only the row of the volume has moved.
+        is_new = volume_node is not self._volume_node
+        self._volume_node = volume_node
+        if is_new and not self.binding.showing:
             self.host.choose_pair(volume_node, segmentation_of(volume_node))
 
     def on_segment(self) -> None:
@@ -205,6 +209,7 @@ class SegmentSection(Section):
     def scene_closes(self) -> None:
         """Forget the queue; what runs is dropped by the panel."""
         self.runner.forget()
+        self._volume_node = None
 
     # --- The queue
 

@@ -50,8 +50,21 @@ def check_exports(test: Any, bench: Workbench, segmentation_node: Any, volume_no
         if reason:
             test.delayDisplay(f"Skipped: {kind.name}, for {reason}")
         else:
-            with _in_own_database(volume_node) as (loaded, output):
+            with _nothing_left_behind(), _in_own_database(volume_node) as (loaded, output):
                 _check_dicom(test, kind, loaded, output)
+
+
+@contextmanager
+def _nothing_left_behind() -> Iterator[None]:
+    """Remove the volumes and segmentations that come into the scene; the rest of the self-test counts its own."""
+    classes = ("vtkMRMLSegmentationNode", "vtkMRMLScalarVolumeNode")
+    before = {node.GetID() for name in classes for node in slicer.util.getNodesByClass(name)}
+    try:
+        yield
+    finally:
+        for node in [node for name in classes for node in slicer.util.getNodesByClass(name)]:
+            if node.GetID() not in before:
+                slicer.mrmlScene.RemoveNode(node)
 
 
 def _why_not(kind: DicomFormat) -> str:
