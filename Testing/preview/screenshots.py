@@ -10,7 +10,9 @@ from preview.__main__ import write_pictures
 from preview.walk import REPOSITORY
 
 TARGET = REPOSITORY / "Resources" / "Screenshots"
-COLOURS = 160
+# A repository keeps every version of a picture.
+MOST_BYTES = 140_000
+COLOURS = (160, 96, 64, 48, 32)
 # What README and tutorial show: file name by step of the walk.
 SHOWN = {
     **{
@@ -40,12 +42,15 @@ def main() -> None:
 
 
 def shrink(source: Path, target: Path, *, panel_only: bool) -> int:
-    """Write a picture with few colours, which such pictures have anyway; return its size in bytes."""
+    """Write a picture with as many colours as `MOST_BYTES` allows; return its size in bytes."""
     with Image.open(source) as image:
         picture = image.convert("RGB")
     if panel_only:
         picture = picture.crop(PANEL_BOX)
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+    for colours in COLOURS:
+        picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+        if target.stat().st_size <= MOST_BYTES:
+            break
     return target.stat().st_size
 
 
