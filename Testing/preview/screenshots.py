@@ -10,9 +10,8 @@ from preview.__main__ import write_pictures
 from preview.walk import REPOSITORY
 
 TARGET = REPOSITORY / "Resources" / "Screenshots"
-# A repository keeps every version of a picture.
-MOST_BYTES = 140_000
-COLOURS = (160, 96, 64, 48, 32)
+# Shades of each channel lie this far apart; finer ones are the noise of rendering, which no PNG can compress.
+SHADE = 8
 # What README and tutorial show: file name by step of the walk.
 SHOWN = {
     **{
@@ -42,15 +41,15 @@ def main() -> None:
 
 
 def shrink(source: Path, target: Path, *, panel_only: bool) -> int:
-    """Write a picture with as many colours as `MOST_BYTES` allows; return its size in bytes."""
+    """Write a picture with a palette, for a repository keeps every version of it; return its size in bytes."""
     with Image.open(source) as image:
         picture = image.convert("RGB")
     if panel_only:
         picture = picture.crop(PANEL_BOX)
-    for colours in COLOURS:
-        picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
-        if target.stat().st_size <= MOST_BYTES:
-            break
+    picture = picture.point([min(255, round(value / SHADE) * SHADE) for value in range(256)] * 3)
+    # The colours of small lymph nodes count as much as those of large grey areas.
+    palette = picture.quantize(method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette.save(target, optimize=True)
     return target.stat().st_size
 
 
