@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -12,7 +14,24 @@ from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelInfo, ModelStore
 
+LIBRARIES = ("LNSegFMLib", "LNSegFMFineTuneLib")
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def same_library_afterwards() -> Iterator[None]:
+    """A module's reload brings new classes; the other tests go on with the ones they have imported."""
+    before = _library()
+    yield
+    after = _library()
+    if any(after.get(name) is not module for name, module in before.items()):
+        for name in after:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _library() -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in LIBRARIES}
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -263,17 +261,6 @@ def test_choices_come_back_with_the_scene(app: Any, widget: Any, tmp_path: Path)
     assert widget.logic.bench.cases.list()[0].draft_model == "fine"
 
 
-@pytest.fixture
-def same_library_afterwards() -> Iterator[None]:
-    """A reload brings new classes; the other tests of this process go on with the ones they have imported."""
-    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "LNSegFMLib"}
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "LNSegFMLib"]:
-        del sys.modules[name]
-    sys.modules.update(before)
-
-
-@pytest.mark.usefixtures("same_library_afterwards")
 def test_reload_ends_the_worker_and_the_new_panel_works(app: Any, widget: Any, tmp_path: Path) -> None:
     add_ct()
     run_slowly(app, widget)
@@ -287,7 +274,6 @@ def test_reload_ends_the_worker_and_the_new_panel_works(app: Any, widget: Any, t
     assert segmentations()[0].GetName() == "CT lymph nodes"
 
 
-@pytest.mark.usefixtures("same_library_afterwards")
 def test_a_reload_right_after_accepting_loses_no_correction(app: Any, widget: Any) -> None:
     add_ct()
     segment(app, widget)

@@ -18,6 +18,7 @@ from LNSegFMFineTuneLib.core import preflight
 from LNSegFMFineTuneLib.core.calibration import Calibration, Calibrations, calibrate
 from LNSegFMFineTuneLib.core.preflight import check, disk_bytes
 from LNSegFMFineTuneLib.core.spec import CaseRef, JobSpec
+from LNSegFMFineTuneLib.engine import calibration
 from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.files import read_json
@@ -50,6 +51,23 @@ def answer(content: Any) -> Callable[[Path], Sequence[str]]:
 def find(home: Home, spec: JobSpec, **changes: Any) -> Calibration | None:
     key = {"base_sha256": spec.base_sha256, "device": spec.device, "method": spec.method, "batch_size": 2}
     return Calibrations(home).find(**{**key, **changes})
+
+
+def test_a_job_of_few_iterations_is_measured_on_a_fast_computer(
+    own_home: Home, spec: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More iterations are measured than such a job has."""
+    monkeypatch.setattr("LNSegFMFineTuneLib.engine.calibration._ENOUGH_S", math.inf)
+    monkeypatch.setattr("LNSegFMFineTuneLib.engine.calibration._MOST", 4)
+    for name, value in (("nnUNet_preprocessed", "."), ("nnUNet_results", "."), ("nnUNet_n_proc_DA", "0")):
+        monkeypatch.setenv(name, value)
+    folder = own_home.root / "measured"
+    folder.mkdir()
+    base = ModelStore(own_home.models).list()[0]
+    found = calibration.measure(
+        replace(spec, cases=(CaseRef(calibration.CASE, 1),), epochs=1, iterations_per_epoch=2), base, folder
+    )
+    assert found["seconds"] > 0 and found["device"].startswith("cpu")
 
 
 def test_what_was_measured_is_remembered_for_jobs_that_cost_the_same(own_home: Home, spec: JobSpec) -> None:

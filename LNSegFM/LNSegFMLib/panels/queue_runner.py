@@ -14,6 +14,7 @@ from LNSegFMLib.core.segment_options import SegmentOptions
 from LNSegFMLib.core.segment_queue import CANCELLED, DONE, FAILED, Entry, SegmentQueue
 from LNSegFMLib.core.segment_run import SegmentResult, SegmentRun
 from LNSegFMLib.panels.host import PanelHost
+from LNSegFMLib.scene.node_table import count_of_nodes
 from LNSegFMLib.scene.workbench import Finding, Workbench
 
 WORK = "segment"
@@ -106,7 +107,7 @@ class QueueRunner:
         except UserError as error:
             self._on_problem(error)
             return
-        self.queue.end(DONE, _("{count} lymph nodes").format(count=len(result.nodes)), result.seconds)
+        self.queue.end(DONE, count_of_nodes(len(result.nodes)), result.seconds)
         self._on_result(result, volume_node, segmentation_node)
         self.go_on()
 

@@ -73,16 +73,21 @@ def columns() -> list[Column]:
     ]
 
 
+def count_of_nodes(count: int) -> str:
+    """Return a number of lymph nodes in words."""
+    return _("1 lymph node") if count == 1 else _("{count} lymph nodes").format(count=count)
+
+
 def summary(records: Sequence[NodeRecord]) -> str:
     """Return one or two lines about all lymph nodes."""
     if not records:
         return _("No lymph nodes.")
     axes = [round(record.node.short_axis_mm, 3) for record in records]
     return _(
-        "{count} lymph nodes, {volume} cm³ in all. Short axis of 10 mm or more: {enlarged}; of 15 mm or more: "
-        "{target}. Reviewed: {reviewed}."
+        "{count}, {volume} cm³ in all. Short axis of 10 mm or more: {enlarged}; of 15 mm or more: {target}. "
+        "Reviewed: {reviewed}."
     ).format(
-        count=len(records),
+        count=count_of_nodes(len(records)),
         volume=f"{sum(record.node.volume_mm3 for record in records) / 1000:.1f}",
         enlarged=sum(axis >= NON_TARGET_MM for axis in axes),
         target=sum(axis >= TARGET_MM for axis in axes),

@@ -9,6 +9,8 @@ import numpy as np
 from LNSegFMLib.core.oriented_box import OrientedBox
 from LNSegFMLib.scene.volumes import matrix_between, matrix_of
 
+_FILL_OPACITY = 0.1
+
 
 def box_of(roi_node: Any, volume_node: Any) -> OrientedBox:
     """Return a ROI as a box in the volume's own RAS, whatever transforms the two are under.
@@ -38,3 +40,5 @@ def place_in(roi_node: Any, volume_node: Any) -> None:
     roi_node.SetCenter(((low + high) / 2).tolist())
     roi_node.SetSize(((high - low) / 2).tolist())
     roi_node.CreateDefaultDisplayNodes()
+    # The default fill hides what is to be checked.
+    roi_node.GetDisplayNode().SetFillOpacity(_FILL_OPACITY)

@@ -10,6 +10,7 @@ import os
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ def measure(spec: JobSpec, base: ModelInfo, folder: Path) -> dict[str, Any]:
     from LNSegFMFineTuneLib.engine.training_data import preprocess
     from LNSegFMLib.engine.devices import choose_device, gpu_memory
 
+    # A job may have fewer iterations than a fast computer is asked for here.
+    spec = replace(spec, epochs=1, iterations_per_epoch=_WARM_UP + _MOST)
     device, reason = choose_device(spec.device)
     content = BaseContent.read(base)
     settings = PlansManager(copy.deepcopy(content.plans)).get_configuration(base.card.configuration)

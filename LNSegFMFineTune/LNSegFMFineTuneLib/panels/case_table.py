@@ -17,7 +17,7 @@ from LNSegFMLib.core.case_info import CaseInfo
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.models import ModelInfo
 
-_ICON_PX = 40
+_ICON_PX = 32
 _DRAFT_COLUMN = 1
 _WORK = "thumbnail"
 

@@ -19,7 +19,7 @@ def titles() -> list[tuple[str, str]]:
     """The titles of the case table's columns, with their tooltips."""
     return [
         (_("Case"), _("A slice with the labels, our own number of the case, and the day it was first accepted.")),
-        (_("Draft by"), _("The model whose result was corrected.")),
+        (_("Draft"), _("The model whose result was corrected.")),
         (_("Labels"), _("The newest label version, and its number of lymph nodes.")),
         (_("Dice"), _("Dice of the newest correction against the model's draft: 1 where nothing was changed.")),
         (_("Use"), _("Training: learned from. Hold-out: measured on. Reference: the base model's own domain.")),
@@ -36,7 +36,7 @@ def cells(case: CaseInfo, names: Mapping[str, str]) -> tuple[str, ...]:
     version = case.latest
     model = names.get(case.draft_model, case.draft_model) or UNKNOWN
     dice = UNKNOWN if version.draft_dice is None else f"{version.draft_dice:.2f}"
-    found = _("no nodes") if not version.nodes else _("{count} nodes").format(count=version.nodes)
+    found = {0: _("no nodes"), 1: _("1 node")}.get(version.nodes, _("{count} nodes").format(count=version.nodes))
     labels = _("v{number}, partial") if version.partial else "v{number}"
     return f"{case.id}\n{case.created[:10]}", model, f"{labels.format(number=version.number)}\n{found}", dice
 
