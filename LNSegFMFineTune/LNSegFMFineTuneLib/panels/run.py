@@ -142,7 +142,8 @@ class RunSection:
         if not slicer.mrmlScene.IsClosing() and self._curve and (status.active or self._curve.exists):
             self._curve.update(view.rows)
         self._on_view(before, view)
-        if before is not None and before.status.state != status.state:
+        # Also when a job has ended before it was looked at for the first time.
+        if any(job.id == view.id and job.state != status.state for job in self._stored.jobs):
             self._host.refresh()
         if self._host.parameter_node is None and not status.active:
             self._timer.stop()
