@@ -90,7 +90,7 @@ def check_partial_acceptance(test: Any, widget: Any, volume_node: Any) -> None:
     test.delayDisplay("Accepting a part")
     ui, cases = widget.ui, widget.logic.bench.cases
     known = sum(len(case.versions) for case in cases.list())
-    ui.openNextCheckBox.checked = False
+    wish, ui.openNextCheckBox.checked = ui.openNextCheckBox.checked, False
     roi_node = ui.checkedRoiSelector.addNode()
     test.assertIsNotNone(roi_node)
     ui.acceptButton.click()
@@ -100,6 +100,7 @@ def check_partial_acceptance(test: Any, widget: Any, volume_node: Any) -> None:
     test.assertTrue((labels == IGNORE).any() and (labels != IGNORE).any())
     test.assertEqual(labels.shape, slicer.util.arrayFromVolume(volume_node).shape)
     test.wait(lambda: not widget.is_working("accept"), "the end of the acceptance")
+    ui.openNextCheckBox.checked = wish
     slicer.mrmlScene.RemoveNode(roi_node)
 
 
