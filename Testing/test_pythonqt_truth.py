@@ -23,7 +23,8 @@ MODULES = (REPOSITORY / "LNSegFM", REPOSITORY / "LNSegFMFineTune")
 PLACES = """<ui version="4.0"><widget class="QWidget" name="Panel"><layout class="QVBoxLayout" name="outerLayout">
 <item><layout class="QVBoxLayout" name="emptyLayout" /></item>
 <item><widget class="QWidget" name="emptyPlace"><layout class="QVBoxLayout" name="innerLayout" /></widget></item>
-<item><layout class="QVBoxLayout" name="filledLayout"><item><widget class="QLabel" name="label" /></item></layout></item>
+<item><layout class="QVBoxLayout" name="filledLayout">
+<item><widget class="QLabel" name="label" /></item></layout></item>
 </layout></widget></ui>"""
 
 
@@ -108,7 +109,7 @@ def test_no_code_reads_a_layout_by_its_name() -> None:
     }
     assert "verticalLayout" in layouts
     for path in (path for module in MODULES for path in module.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        read |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        read |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
         assert not read & layouts, path

@@ -31,8 +31,9 @@ def unknown_attributes_ignored() -> Iterator[None]:
 class QtProperty:
     """A Q_PROPERTY as an attribute; access through the class still gives the method of the same name."""
 
-    def __init__(self, name: str, method: Any, writable: bool) -> None:
+    def __init__(self, name: str, method: Any, writable: bool, type_name: str = "") -> None:
         self.name = name
+        self.type_name = type_name
         self.method = method
         self.writable = writable
         self._reading: set[int] = set()
@@ -60,17 +61,39 @@ class QtProperty:
     def __set__(self, instance: Any, value: Any) -> None:
         if not self.writable:
             raise AttributeError(f"Property {self.name!r} of {type(instance).__name__} is read-only")
+        refusal = f"Property {self.name!r} of {type(instance).__name__} does not accept {value!r}"
+        value = self._converted(value, refusal)
         if instance.setProperty(self.name, value):
             return
         # Some types (enumerations, objects) only fit the setter.
         setter = getattr(instance, f"set{self.name[0].upper()}{self.name[1:]}", None)
-        refusal = f"Property {self.name!r} of {type(instance).__name__} does not accept {value!r}"
         if setter is None or value is None:
-            raise ValueError(refusal)
+            raise AttributeError(refusal)
         try:
             setter(value)
         except TypeError as error:
-            raise ValueError(refusal) from error
+            raise AttributeError(refusal) from error
+
+    def _converted(self, value: Any, refusal: str) -> Any:
+        """Return a value as PythonQt converts it for a property of this type.
+
+        Raises:
+            AttributeError: When PythonQt refuses it, or takes it for something that is hardly meant.
+        """
+        kind = self.type_name
+        if type(value).__module__ == "numpy" and hasattr(value, "item"):
+            value = value.item()
+        if kind == "QString":
+            if value is None:
+                raise AttributeError(f"{refusal}: Slicer would show the text 'None'")
+            return str(value)
+        if kind in ("int", "uint", "double", "float", "qlonglong"):
+            if not isinstance(value, int | float) and not hasattr(value, "__index__"):
+                raise AttributeError(refusal)
+            return int(value) if "int" in kind or "long" in kind else float(value)
+        if kind == "bool" and not isinstance(value, bool | int | float | None):
+            raise AttributeError(f"{refusal}: Slicer would take its truth")
+        return bool(value) if kind == "bool" else value
 
 
 def qobject_classes() -> list[type]:
@@ -98,7 +121,7 @@ def make_properties_attributes(classes: Iterable[type]) -> None:
                 # A getter that a base class declares without the property (QSpinBox.value has none, QAction.text has).
                 own = inspect.getattr_static(cls, name, None)
                 own = None if isinstance(own, QtProperty) else own
-            setattr(cls, name, QtProperty(name, own, meta_property.isWritable()))
+            setattr(cls, name, QtProperty(name, own, meta_property.isWritable(), meta_property.typeName()))
     # PythonQt offers the object name under this short name as well.
     QtCore.QObject.name = property(  # type: ignore[attr-defined]
         lambda self: self.objectName, lambda self, value: self.setObjectName(value)

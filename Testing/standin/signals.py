@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import shiboken6
@@ -14,36 +14,28 @@ from .failures import failures
 _Slot = Callable[..., Any]
 # (address of the sender) -> [(signature, slot, adapter)], to find the adapter again when the slot is disconnected
 _connections: dict[int, list[tuple[str, _Slot, _Slot]]] = {}
-_native: dict[str, Callable[..., Any]] = {}
+# QObject's own attribute access, from before `access` replaced it
+native_lookup: Callable[[Any, str], Any] = QtCore.QObject.__getattribute__
 
 
 class UnknownSignal(ValueError):
     """The object has no signal of this signature."""
 
 
-def install(classes: Iterable[type]) -> None:
-    """Give all QObjects PythonQt's `connect` and `disconnect`.
+def bound(sender: Any, name: str) -> Callable[..., bool]:
+    """Return PythonQt's `connect` or `disconnect` of an object.
 
-    PySide6 resolves these two names on instances before it looks at the class, so the attribute access is replaced.
+    PySide6 resolves these two names on instances before it looks at the class, so that the attribute access has to.
     """
-    natives = {cls: cls.__getattribute__ for cls in classes}
-    _native["getattribute"] = natives[QtCore.QObject]
-    for cls, native in natives.items():
+    ours = connect if name == "connect" else disconnect
 
-        def lookup(self: Any, name: str, _native: Any = native) -> Any:
-            if name not in ("connect", "disconnect"):
-                return _native(self, name)
-            ours = connect if name == "connect" else disconnect
+    def call(*arguments: Any) -> bool:
+        # PySide6's own code (QTimer.singleShot) starts with the sender.
+        if arguments and isinstance(arguments[0], str):
+            return ours(sender, *arguments)
+        return bool(native_lookup(sender, name)(*arguments))
 
-            def call(*arguments: Any) -> bool:
-                # PySide6's own code (QTimer.singleShot) starts with the sender.
-                if arguments and isinstance(arguments[0], str):
-                    return ours(self, *arguments)
-                return _native(self, name)(*arguments)
-
-            return call
-
-        cls.__getattribute__ = lookup  # type: ignore[method-assign,assignment]
+    return call
 
 
 def connect(sender: Any, signature: str, *target: Any) -> bool:
@@ -63,7 +55,7 @@ def connect(sender: Any, signature: str, *target: Any) -> bool:
     if python_signal is not None:
         python_signal.connect(adapter)
     else:
-        _native["getattribute"](sender, "connect")(QtCore.SIGNAL(signature), adapter)
+        native_lookup(sender, "connect")(QtCore.SIGNAL(signature), adapter)
     address = shiboken6.getCppPointer(sender)[0]
     if address not in _connections:
         _connections[address] = []
@@ -85,7 +77,7 @@ def disconnect(sender: Any, signature: str, slot: _Slot) -> bool:
             if python_signal is not None:
                 python_signal.disconnect(entry[2])
             else:
-                _native["getattribute"](sender, "disconnect")(QtCore.SIGNAL(signature), entry[2])
+                native_lookup(sender, "disconnect")(QtCore.SIGNAL(signature), entry[2])
             known.remove(entry)
             return True
     return False
@@ -127,7 +119,7 @@ def _connect_to_slot(sender: Any, signature: str, python_signal: Any, receiver: 
         raise UnknownSignal(f"{receiver.metaObject().className()} has no slot {slot!r}")
     if python_signal is not None or known:
         return connect(sender, signature, getattr(receiver, name))
-    _native["getattribute"](sender, "connect")(QtCore.SIGNAL(signature), receiver, QtCore.SLOT(normalise(slot)))
+    native_lookup(sender, "connect")(QtCore.SIGNAL(signature), receiver, QtCore.SLOT(normalise(slot)))
     return True
 
 
@@ -145,11 +137,11 @@ def _adapter(slot: _Slot) -> _Slot:
 
 
 def _argument_count(slot: _Slot) -> int | None:
-    try:
-        parameters = inspect.signature(slot).parameters.values()
-    except (TypeError, ValueError):
-        return None  # built in: it takes what the signal sends
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+    """Return how many of the signal's arguments the slot gets, or None for all.
+
+    PythonQt counts those of functions and methods only: a functools.partial or another callable gets all.
+    """
+    function = slot.__func__ if inspect.ismethod(slot) else slot
+    if not inspect.isfunction(function) or function.__code__.co_flags & inspect.CO_VARARGS:
         return None
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(parameter.kind in positional for parameter in parameters)
+    return function.__code__.co_argcount - (1 if inspect.ismethod(slot) else 0)

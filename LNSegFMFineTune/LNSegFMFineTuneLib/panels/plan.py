@@ -53,7 +53,7 @@ class PlanSection:
         self._stored = Stored()
         self._pending: Pending | None = None  # what measures, or starts a job
         for name, widget in self._widgets().items():
-            if isinstance(widget, qt.QComboBox):
+            if widget.inherits("QComboBox"):
                 fill_combo_box(widget, wording.choices().get(name, {}).items(), None)
             connect_edited(widget, self.on_preset_chosen if name in ("preset", "method") else self.on_edited)
         for index, method in enumerate(METHODS.values()):

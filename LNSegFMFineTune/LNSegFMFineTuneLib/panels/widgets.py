@@ -40,31 +40,32 @@ def fill_row(table: Any, row: int, texts: Sequence[str]) -> None:
 
 def widget_value(widget: Any) -> Any:
     """Return what the user has set: data of a combo box, text of an editor, value of a spin box."""
-    if isinstance(widget, qt.QComboBox):
+    if widget.inherits("QComboBox"):
         return widget.currentData
-    return widget.text if isinstance(widget, qt.QLineEdit) else widget.value
+    return widget.text if widget.inherits("QLineEdit") else widget.value
 
 
 def set_widget_value(widget: Any, value: Any) -> None:
     """Set what `widget_value` returns; a choice that a combo box does not have leaves the one that is shown."""
-    if isinstance(widget, qt.QComboBox):
+    if widget.inherits("QComboBox"):
         index = widget.findData(value)
         widget.setCurrentIndex(index if index >= 0 else widget.currentIndex)
-    elif isinstance(widget, qt.QLineEdit):
+    elif widget.inherits("QLineEdit"):
         # Even the same text would move the cursor of somebody who is typing, and the same number be written out anew.
         if widget.text != value:
             widget.text = value
     else:
-        number = float(value) if isinstance(widget, qt.QDoubleSpinBox) else int(value)
+        number = float(value) if widget.inherits("QDoubleSpinBox") else int(value)
         if widget.value != number:
             widget.value = number
 
 
 def connect_edited(widget: Any, slot: Any) -> None:
     """Call a slot when the user, or the program, changes what `widget_value` returns."""
-    if isinstance(widget, qt.QComboBox):
+    if widget.inherits("QComboBox"):
         widget.connect("currentIndexChanged(int)", slot)
-    elif isinstance(widget, qt.QLineEdit):
+    elif widget.inherits("QLineEdit"):
         widget.connect("textChanged(QString)", slot)
     else:
-        widget.connect(f"valueChanged({'double' if isinstance(widget, qt.QDoubleSpinBox) else 'int'})", slot)
+        number = "double" if widget.inherits("QDoubleSpinBox") else "int"
+        widget.connect(f"valueChanged({number})", slot)
