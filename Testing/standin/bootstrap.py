@@ -46,8 +46,10 @@ def boot(offscreen: bool) -> App:
     }
     for name, cls in widgets.items():
         setattr(slicer, name, cls)
-    custom = {**ctk_module.WIDGETS, **{name: cls for name, cls in widgets.items() if name.startswith("qMRML")}}
-    slicer.util.loadUI = lambda path: ui_loader.load(path, custom)
+    ui_loader.QUiLoader.custom = {
+        **ctk_module.WIDGETS, **{name: cls for name, cls in widgets.items() if name.startswith("qMRML")}
+    }  # fmt: skip
+    sys.modules["qt"].QUiLoader = ui_loader.QUiLoader  # type: ignore[attr-defined]
     _install_submodules()
     dialogs = DialogRecorder()
     views.RenderedView.interactive = not offscreen

@@ -1,14 +1,21 @@
-"""Dialogs without a user: what they say is recorded, what the user would answer comes from a queue."""
+"""Dialogs without a user: what they say is recorded, what the user would answer comes from a queue.
+
+The functions of slicer.util are the real ones; only what would wait for a user is replaced, which is Qt's exec.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from typing import Any
 
 from PySide6 import QtWidgets
 
-Button = QtWidgets.QMessageBox.StandardButton
+Box = QtWidgets.QMessageBox
+Button = Box.StandardButton
+# What the icon of a message box says about it; a question has more than one button.
+_KINDS = ((Box.Icon.Information, "info"), (Box.Icon.Warning, "warning"), (Box.Icon.Critical, "error"))
+_YES = (Button.Yes, Button.Ok, Button.Retry, Button.Save, Button.Open)
+_NO = (Button.No, Button.Cancel, Button.Close, Button.Abort, Button.Discard)
 
 
 class DialogRecorder:
@@ -17,8 +24,9 @@ class DialogRecorder:
     Attributes:
         shown: (kind, text) of every dialog, oldest first. Kinds: info, warning, error, confirm, message, file, input,
             dialog, and pip for packages that would have been installed.
-        answers: What the user will answer, next first; empty means yes, OK, and for files and texts: cancelled. An
-            answer that can be called gets the dialog's text (or the QDialog itself) and returns the answer.
+        answers: What the user will answer, next first; empty means yes, OK, and for files and texts: cancelled. True
+            and False stand for the buttons that agree and refuse. An answer that can be called gets the dialog's text
+            (or the QDialog itself) and returns the answer.
     """
 
     def __init__(self) -> None:
@@ -34,37 +42,27 @@ class DialogRecorder:
         return answer(subject if subject is not None else text) if callable(answer) else answer
 
     def install(self, util: Any) -> None:
-        """Replace the dialogs of slicer.util and the modal functions of Qt."""
-        for kind in ("info", "warning", "error"):
-            setattr(util, f"{kind}Display", self._display(kind))
-        for name in ("confirmOkCancelDisplay", "confirmYesNoDisplay", "confirmRetryCloseDisplay"):
-            setattr(util, name, self._confirm)
-        util.messageBox = lambda text, parent=None, **_: self.ask("message", text, Button.Ok)
-        util.delayDisplay = self._delay
-        # Tests must not change the environment they run in.
-        util.pip_install = lambda requirements, **_: self.ask("pip", str(requirements), None)
-        util.pip_uninstall = lambda requirements, **_: self.ask("pip", str(requirements), None)
+        """Replace pip, and what in Qt waits for a user."""
+        # Tests must not change the environment they run in; and the wheel has no slicer.packaging, which these call.
+        util.pip_install = self._pip_install
+        util.pip_uninstall = self._pip_uninstall
         self._install_static_functions()
-        QtWidgets.QDialog.exec_ = self._exec  # type: ignore[attr-defined]
-        QtWidgets.QDialog.exec = self._exec  # type: ignore[method-assign,assignment]
-        QtWidgets.QMessageBox.exec_ = self._exec_message  # type: ignore[attr-defined]
-        QtWidgets.QMessageBox.exec = self._exec_message  # type: ignore[method-assign,assignment]
+        for name in ("exec", "exec_"):
+            # Functions and no bound methods: they get the dialog they are called on.
+            setattr(QtWidgets.QDialog, name, lambda dialog: self._exec(dialog))
+            setattr(QtWidgets.QMessageBox, name, lambda box: self._exec_message(box))
 
-    def _display(self, kind: str) -> Any:
-        level = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}[kind]
+    def _pip_install(
+        self, requirements: Any, constraints: Any = None, no_deps_requirements: Any = None, skip_packages: Any = None,
+        blocking: bool = True, show_progress: bool = True, requester: Any = None, logCallback: Any = None,
+        completedCallback: Any = None,
+    ) -> None:  # fmt: skip
+        self.ask("pip", str(requirements), None)
 
-        def display(text: str, windowTitle: str | None = None, parent: Any = None, **_: Any) -> None:
-            logging.log(level, text)
-            self.ask(kind, text, None)
-
-        return display
-
-    def _confirm(self, text: str, windowTitle: str | None = None, parent: Any = None, **_: Any) -> bool:
-        return bool(self.ask("confirm", text, True))
-
-    def _delay(self, message: str, autoCloseMsec: int = 1000, parent: Any = None, **_: Any) -> None:
-        logging.info(message)
-        QtWidgets.QApplication.processEvents()
+    def _pip_uninstall(
+        self, requirements: Any, blocking: bool = True, logCallback: Any = None, completedCallback: Any = None
+    ) -> None:
+        self.ask("pip", str(requirements), None)
 
     def _install_static_functions(self) -> None:
         file_dialog, message_box, input_dialog = (
@@ -97,4 +95,13 @@ class DialogRecorder:
         return self.ask("dialog", dialog.windowTitle, accepted, dialog)
 
     def _exec_message(self, box: Any) -> Any:
-        return self.ask("message", box.text, Button.Ok, box)
+        # "Show Details..." is no standard button.
+        buttons = [button for each in box.buttons() if (button := box.standardButton(each)) != Button.NoButton]
+        agree = next((button for button in _YES if button in buttons), Button.Ok)
+        refuse = next((button for button in _NO if button in buttons), Button.Cancel)
+        kind = next((kind for icon, kind in _KINDS if box.icon == icon), "message")
+        if len(buttons) > 1:
+            kind = "confirm"
+        # slicer.util makes CTK's boxes; one that a module makes itself can be told apart by nothing but itself.
+        answer = self.ask(kind, box.text, agree, box.text if type(box).__name__ == "ctkMessageBox" else box)
+        return (agree if answer else refuse) if isinstance(answer, bool) else answer

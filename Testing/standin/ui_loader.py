@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from PySide6 import QtCore, QtWidgets
-from PySide6.QtUiTools import QUiLoader
+from PySide6 import QtCore, QtUiTools, QtWidgets
 
 from . import properties, signals
 
@@ -19,7 +18,7 @@ class UiFileError(RuntimeError):
     """The .ui file names a class, property, signal or slot that does not exist."""
 
 
-class _Loader(QUiLoader):
+class _Loader(QtUiTools.QUiLoader):
     def __init__(self, custom: dict[str, type]) -> None:
         super().__init__()
         self._custom = custom
@@ -34,6 +33,20 @@ class _Loader(QUiLoader):
         return widget
 
 
+class QUiLoader:
+    """qt.QUiLoader, as slicer.util.loadUI uses it; knows the widgets of CTK and Slicer as Designer plugins do."""
+
+    custom: ClassVar[dict[str, type]] = {}
+
+    def load(self, device: QtCore.QFile, parent: Any = None) -> Any:
+        """Build the widgets of a .ui file, see `load`."""
+        device.close()
+        widget = load(device.fileName(), self.custom)
+        if parent is not None:
+            widget.setParent(parent)
+        return widget
+
+
 def load(path: str | Path, custom: dict[str, type]) -> Any:
     """Build the widgets of a .ui file.
 
@@ -45,11 +58,8 @@ def load(path: str | Path, custom: dict[str, type]) -> Any:
         The top widget, without a parent.
 
     Raises:
-        RuntimeError: When the file does not exist.
         UiFileError: When it uses what does not exist.
     """
-    if not Path(path).is_file():
-        raise RuntimeError(f"Could not load UI file: file not found {path}")
     root = ET.parse(path).getroot()
     _check_widgets(root, custom)
     connections = _take(root, "connections")
