@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from .application import qSlicerApplication
 from .dialogs import DialogRecorder
 from .failures import failures
 from .layout_manager import LayoutManager
+from .messages import messages
 from .module_registry import register_core_modules
 from .views import RenderedView
 from .window import MainWindow
@@ -51,8 +53,15 @@ class App:
         return self._dialogs.answers
 
     def check(self) -> None:
-        """Raise the exceptions that escaped from slots, timers and observers (CallbackFailed)."""
+        """Raise what escaped from slots, timers and observers, and what was logged as an error (CallbackFailed)."""
         failures.check()
+
+    def expected_message(self, pattern: str) -> AbstractContextManager[list[str]]:
+        """Expect errors or warnings in the log that match a regular expression; any other fails the next `check`.
+
+        AssertionError at the end when none came.
+        """
+        return messages.expected(pattern)
 
     def process_events(self, seconds: float = 0.0) -> None:
         """Run the event loop once, or for a while, then `check`."""

@@ -15,6 +15,7 @@ from . import ctk_module, qt_messages, qt_module, scripted_module, ui_loader
 from .app import App
 from .dialogs import DialogRecorder
 from .failures import failures
+from .messages import messages
 
 
 def boot(offscreen: bool) -> App:
@@ -22,6 +23,7 @@ def boot(offscreen: bool) -> App:
     _keep_none_alive()
     failures.install()
     qt_messages.install()
+    messages.install()
     qt_module.install_strictness()
     # These classes are defined on the changed Qt classes, so that they come after.
     from . import module_loader, mrml_widgets, plot_views, table_view, views
