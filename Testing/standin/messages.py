@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from .failures import failures
 
 # slicer.util logs the text of every error dialog; the dialog itself is what a test looks at.
 _DIALOG_FUNCTION = "_messageDisplay"
+_FRAMES = 12
 
 
 class MessageLogged(AssertionError):
@@ -39,7 +41,9 @@ class MessageLog:
             if pattern.search(text):
                 seen.append(text)
                 return
-        failures.record(MessageLogged(text))
+        callers = [frame for frame in traceback.extract_stack()[:-1] if not frame.filename.startswith("<")]
+        where = "".join(traceback.format_list(callers[-_FRAMES:]))
+        failures.record(MessageLogged(f"{text}\nLogged while this ran:\n{where}"))
 
     @contextmanager
     def expected(self, pattern: str) -> Iterator[list[str]]:

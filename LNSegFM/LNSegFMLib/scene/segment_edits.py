@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,13 +70,13 @@ class SegmentEdits:
         """
         node, undo, changes = self._undo.pop()
         if node.GetScene() is not None:
-            with slicer.util.NodeModify(node):
+            with _one_change(node):
                 undo()
         return changes
 
     def delete(self, node: Any, segment_ids: Sequence[str]) -> None:
         """Remove segments."""
-        with slicer.util.NodeModify(node):
+        with _one_change(node):
             kept = [_Kept.take(node, segment_id) for segment_id in segment_ids]
 
         def undo() -> None:
@@ -94,7 +95,7 @@ class SegmentEdits:
         target, *others = segment_ids
         segmentation = node.GetSegmentation()
         _check_same_lattice([SegmentVoxels.of(segmentation.GetSegment(each)) for each in segment_ids])
-        with slicer.util.NodeModify(node):
+        with _one_change(node):
             kept = [_Kept.take(node, segment_id) for segment_id in others]
             for each in kept:
                 _add_voxels(node, target, each.voxels)
@@ -123,7 +124,7 @@ class SegmentEdits:
         _check_drawn_as_voxels(node)
         segmentation = node.GetSegmentation()
         made: list[str] = []
-        with slicer.util.NodeModify(node):
+        with _one_change(node):
             _set_voxels(node, segment_id, islands[0])
             for number, island in zip(numbers, islands[1:]):
                 new = slicer.vtkSegment()
@@ -144,6 +145,31 @@ class SegmentEdits:
 
         self._undo.append((node, undo, True))
         return made
+
+
+@contextmanager
+def _one_change(node: Any) -> Iterator[None]:
+    """Change segments with one event at the end.
+
+    The views look at what has changed before they see what was removed, so that they need its display properties.
+    """
+    display = node.GetDisplayNode()
+    removes = display is not None and display.GetRemoveUnusedDisplayProperties()
+    if removes:
+        _set_quietly(display, False)
+    try:
+        with slicer.util.NodeModify(node):
+            yield
+    finally:
+        if removes:
+            _set_quietly(display, True)
+
+
+def _set_quietly(display: Any, removes_unused: bool) -> None:
+    was_disabled = display.GetDisableModifiedEvent()
+    display.SetDisableModifiedEvent(1)
+    display.SetRemoveUnusedDisplayProperties(removes_unused)
+    display.SetDisableModifiedEvent(was_disabled)
 
 
 def _check_drawn_as_voxels(node: Any) -> None:
