@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from lnsegfm_panel import add_ct
 
 NAMES = ("LymphNode_1", "LymphNode_2", "LymphNode_3")

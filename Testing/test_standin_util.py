@@ -45,7 +45,8 @@ def test_no_function_but_pip_is_replaced(app: App) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("infoDisplay", "info"), ("warningDisplay", "warning"), ("errorDisplay", "error"), ("messageBox", "message"),
-     ("confirmOkCancelDisplay", "confirm"), ("confirmYesNoDisplay", "confirm"), ("confirmRetryCloseDisplay", "confirm")],
+     ("confirmOkCancelDisplay", "confirm"), ("confirmYesNoDisplay", "confirm"),
+     ("confirmRetryCloseDisplay", "confirm")],
 )  # fmt: skip
 def test_a_dialog_is_recorded_by_what_it_looks_like(app: App, name: str, kind: str) -> None:
     getattr(util(), name)("The text", detailedText="More of it")

@@ -1,7 +1,7 @@
 """The truth of Qt objects as PythonQt has it: null, empty and deleted objects are False.
 
-PythonQt's generator gives a class `__nonzero__` when it has isEmpty(), isNull() or isValid(). PySide6 does so for a few
-classes only, and for some of them by isNull() where PythonQt asks isEmpty().
+PythonQt's generator gives a class `__nonzero__` that asks the first it has of isEmpty(), isValid() and isNull().
+PySide6 does so for a few classes only, and for some of them by isNull() where PythonQt asks isEmpty().
 """
 
 from __future__ import annotations
