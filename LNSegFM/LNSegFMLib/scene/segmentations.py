@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from vtk.util import numpy_support
 
 from LNSegFMLib.core.images import Geometry
 from LNSegFMLib.core.label_grids import label_on_grid
+from LNSegFMLib.scene.label_boxes import Box, find_boxes, known_boxes, remember, voxels_of
 from LNSegFMLib.scene.terminology import LYMPH_NODE, LYMPH_NODE_COLOUR, lymph_node_colour
 from LNSegFMLib.scene.volumes import (
     geometry_of,
@@ -37,11 +38,13 @@ class Labelmap:
         array: Labels, uint8, shape (z, y, x) of the box.
         first: IJK of the box's first voxel.
         labels: The labels in it, ascending.
+        boxes: Where each lies in the array, where that is known.
     """
 
     array: np.ndarray
     first: tuple[int, int, int]
     labels: tuple[int, ...]
+    boxes: Mapping[int, Box] = field(default_factory=dict)
 
 
 def labelmap_of(instances: sitk.Image, *, segment_per_node: bool) -> Labelmap:
@@ -61,7 +64,8 @@ def labelmap_of(instances: sitk.Image, *, segment_per_node: bool) -> Labelmap:
         cut = cut != 0
     cut = np.ascontiguousarray(cut, dtype=np.uint8)
     first = (box[2].start, box[1].start, box[0].start)
-    return Labelmap(cut, first, tuple(int(label) for label in np.unique(cut) if label))
+    boxes = find_boxes(cut)
+    return Labelmap(cut, first, tuple(boxes), boxes)
 
 
 def add_segmentation(labelmap: Labelmap, volume_node: Any, names: Callable[[int], str], node_name: str) -> Any:
@@ -126,7 +130,10 @@ def label_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], sitk.
         UserError: The segments cannot be brought to the volume, for a transform between them is not linear.
     """
     grid = geometry_of_volume(volume_node)
-    layers = [] if segmentation_node is None else _layers(segmentation_node, _to_volume(segmentation_node, volume_node))
+    layers: list[_Layer] = []
+    if segmentation_node is not None:
+        to_volume = _to_volume(segmentation_node, volume_node)
+        layers = [_layer(image, values, to_volume) for image, values in _labelmaps(segmentation_node)]
 
     def read() -> sitk.Image:
         union = np.zeros(grid.size[::-1], np.uint8)
@@ -151,8 +158,9 @@ def mask_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], dict[s
     Raises:
         UserError: The segments cannot be brought to the volume, for a transform between them is not linear.
     """
-    layers = _layers(segmentation_node, _to_volume(segmentation_node, volume_node))
-    return lambda: {segment_id: mask for layer in layers for segment_id, mask in layer.masks()}
+    to_volume = _to_volume(segmentation_node, volume_node)
+    readers = [_masks(image, values, to_volume) for image, values in _labelmaps(segmentation_node)]
+    return lambda: {segment_id: mask for read in readers for segment_id, mask in read()}
 
 
 def image_in(grid: Geometry, array: np.ndarray, first: Sequence[int]) -> sitk.Image:
@@ -180,19 +188,6 @@ class _Layer:
         chosen = np.isin(self.array, list(self.values.values())).astype(np.uint8)
         return self.geometry.put_on(sitk.GetImageFromArray(chosen))
 
-    def masks(self) -> Iterator[tuple[str, sitk.Image]]:
-        """Yield the mask of each segment that has voxels, cut down to them."""
-        voxels = np.argwhere(self.array)
-        labels = self.array[tuple(voxels.T)]
-        for segment_id, value in self.values.items():
-            own = voxels[labels == value]
-            if len(own):
-                first = own.min(axis=0)
-                mask = np.zeros(own.max(axis=0) - first + 1, np.uint8)
-                mask[tuple((own - first).T)] = 1
-                yield segment_id, image_in(self.geometry, mask, first[::-1])
-
-
 
 def _fill(
     segmentation: Any, labelmap: Labelmap, ijk_to_ras: np.ndarray, names: Callable[[int], str]
@@ -209,6 +204,7 @@ def _fill(
         segment.AddRepresentation(BINARY, shared)
         if not segmentation.AddSegment(segment, f"LymphNode_{label}"):
             raise RuntimeError(f"Slicer did not accept the segment of label {label}.")
+    remember(shared.GetMTime(), labelmap.boxes)
 
 
 def oriented_image(labelmap: Labelmap, ijk_to_ras: np.ndarray) -> Any:
@@ -245,7 +241,8 @@ def _to_volume(segmentation_node: Any, volume_node: Any) -> np.ndarray:
     return matrix_between(segmentation_node, volume_node, "The segmentation cannot be brought to the volume.")
 
 
-def _layers(segmentation_node: Any, to_volume: np.ndarray) -> list[_Layer]:
+def _labelmaps(segmentation_node: Any) -> list[tuple[Any, dict[str, int]]]:
+    """Return each labelmap that is not empty, and the labels of the segments in it by id: several may share one."""
     segmentation = segmentation_node.GetSegmentation()
     if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(BINARY):
         segmentation_node.CreateBinaryLabelmapRepresentation()
@@ -254,16 +251,43 @@ def _layers(segmentation_node: Any, to_volume: np.ndarray) -> list[_Layer]:
         segment = segmentation.GetSegment(segment_id)
         image = segment.GetRepresentation(BINARY)
         if image is not None and not image.IsEmpty():
-            # Segments that do not overlap share one labelmap.
             labels.setdefault(id(image), (image, {}))[1][segment_id] = segment.GetLabelValue()
-    return [_layer(image, values, to_volume) for image, values in labels.values()]
+    return list(labels.values())
+
+
+def _grid_of(image: Any, to_volume: np.ndarray) -> Geometry:
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return geometry_of(to_volume @ matrix_of(matrix), image.GetDimensions(), image.GetExtent()[::2])
 
 
 def _layer(image: Any, values: dict[str, int], to_volume: np.ndarray) -> _Layer:
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    extent = image.GetExtent()
-    first, size = extent[::2], image.GetDimensions()
     # A copy, since the user may go on drawing while another thread reads it.
-    array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size[::-1]).copy()
-    return _Layer(array, values, geometry_of(to_volume @ matrix_of(matrix), size, first))
+    return _Layer(voxels_of(image).copy(), values, _grid_of(image, to_volume))
+
+
+def _masks(
+    image: Any, values: dict[str, int], to_volume: np.ndarray
+) -> Callable[[], list[tuple[str, sitk.Image]]]:
+    """Copy what the masks of segments need, their boxes where they are known; see `mask_reader`."""
+    array, grid, boxes, state = voxels_of(image), _grid_of(image, to_volume), known_boxes(image), image.GetMTime()
+    cuts: dict[str, tuple[Box, np.ndarray]] = {}
+    whole: np.ndarray | None = None
+    if all(value in boxes for value in values.values()):
+        cuts = {each: (box, array[box] == value) for each, value in values.items() if (box := boxes[value]) is not None}
+    else:
+        whole = array.copy()
+
+    def read() -> list[tuple[str, sitk.Image]]:
+        if whole is not None:
+            found = find_boxes(whole)
+            remember(state, {value: found.get(value) for value in values.values()})
+            for each, value in values.items():
+                if value in found:
+                    cuts[each] = found[value], whole[found[value]] == value
+        return [
+            (each, image_in(grid, mask.astype(np.uint8), [part.start for part in box[::-1]]))
+            for each, (box, mask) in cuts.items()
+        ]
+
+    return read

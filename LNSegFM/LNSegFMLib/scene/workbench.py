@@ -32,7 +32,7 @@ from LNSegFMLib.scene.overlay import in_percent, overlay_of
 from LNSegFMLib.scene.regions import box_of
 from LNSegFMLib.scene.segment_voxels import SegmentVoxels
 from LNSegFMLib.scene.segmentations import Labelmap, add_segmentation, image_in, label_reader, labelmap_of, mask_reader
-from LNSegFMLib.scene.volumes import geometry_of_volume, image_reader
+from LNSegFMLib.scene.volumes import geometry_of_volume, image_reader, voxels_of_volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,15 +187,16 @@ class Workbench:
         Raises:
             UserError: The segments cannot be brought to the volume.
         """
-        read_masks, read_ct = mask_reader(segmentation_node, volume_node), image_reader(volume_node)
+        read_masks = mask_reader(segmentation_node, volume_node)
+        ct, grid = voxels_of_volume(volume_node), geometry_of_volume(volume_node)
         segment_ids = list(segmentation_node.GetSegmentation().GetSegmentIDs())
         known, first_free = records_of(segmentation_node), free_number(segmentation_node)
         kept = self._kept.get(segmentation_node.GetID())
         packed = None if kept is None else kept.probability
 
         def work() -> dict[str, list[LymphNode]]:
-            probability = None if packed is None else packed.image()
-            measured = numbered(measure_segments(read_masks(), read_ct(), probability), known, first_free)
+            probability = None if packed is None else packed.array()
+            measured = numbered(measure_segments(read_masks(), ct, grid, probability), known, first_free)
             return {segment_id: measured.get(segment_id, []) for segment_id in segment_ids}
 
         return Task(work)
