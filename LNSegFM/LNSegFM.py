@@ -109,8 +109,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             frame.setupPlace, frame.segmentPlace, frame.reviewPlace, frame.correctPlace, frame.worklistPlace,
             frame.exportPlace, frame.modelsPlace,
         )
-        for section, layout in zip(self._sections, places):
-            layout.addWidget(section.widget)
+        for section, place in zip(self._sections, places):
+            place.layout().addWidget(section.widget)
         # One place for the self-tests and for other modules to find every widget by its name.
         self.ui = SimpleNamespace(**vars(frame))
         for section in self._sections:

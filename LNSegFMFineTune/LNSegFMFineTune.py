@@ -90,7 +90,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(panel)
         for name in SECTIONS:
             section = slicer.util.loadUI(self.resourcePath(f"UI/{name}Section.ui"))
-            slicer.util.findChild(panel, f"{name.lower()}CollapsibleButton").layout().addWidget(section)
+            slicer.util.findChild(panel, f"{name.lower()}Place").layout().addWidget(section)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = LNSegFMFineTuneLogic()

@@ -8,18 +8,19 @@ from typing import Any
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from . import properties, signals
+from . import properties, signals, truth
 
 # Not in Slicer's `qt`, or not usable from its Python.
 _ABSENT = {"QObjectCleanupHandler", "QtMsgType"}
 
 
 def install_strictness() -> None:
-    """Change the PySide6 classes for good, once per process: attributes, unknown names, connect."""
+    """Change the PySide6 classes for good, once per process: attributes, unknown names, connect, truth."""
     classes = properties.qobject_classes()
     properties.make_properties_attributes(classes)
     properties.forbid_unknown_attributes(classes)
     signals.install(classes)
+    truth.install(classes)
     for cls in (QtWidgets.QDialog, QtWidgets.QMenu, QtWidgets.QApplication, QtCore.QEventLoop):
         if not hasattr(cls, "exec_"):
             cls.exec_ = cls.exec  # type: ignore[attr-defined]

@@ -51,7 +51,7 @@ class CorrectSection(Section):
     def _on_editor_collapsed(self, collapsed: bool) -> None:
         # Made when it is opened for the first time: it takes long, and not everybody corrects.
         if not collapsed and self.editor is None:
-            self.editor = EmbeddedSegmentEditor(self.ui.editorLayout)
+            self.editor = EmbeddedSegmentEditor(self.ui.editorPlace.layout())
         if self.editor is not None and self._entered:
             if collapsed:
                 self.editor.exit()
