@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import SimpleITK as sitk
 
-from LNSegFMLib.core.body import find_body_in
+from LNSegFMLib.core.body import Body
 from LNSegFMLib.core.images import Geometry
 from LNSegFMLib.core.label_grids import label_on_grid
 from LNSegFMLib.core.node_intensity import describe_in
@@ -16,7 +16,8 @@ from LNSegFMLib.core.nodes import LymphNode, measure
 
 
 def measure_segments(
-    segments: Mapping[str, sitk.Image], ct: np.ndarray, grid: Geometry, probability: np.ndarray | None = None
+    segments: Mapping[str, sitk.Image], ct: np.ndarray, grid: Geometry, probability: np.ndarray | None = None,
+    body: Body | None = None,
 ) -> dict[str, list[LymphNode]]:
     """Measure the lymph nodes of each segment; of CT and probability only their boxes are read.
 
@@ -25,6 +26,7 @@ def measure_segments(
         ct: HU, shape (z, y, x).
         grid: The grid of the CT.
         probability: uint8 foreground probability, shape (z, y, x), 255 is certain.
+        body: The patient in the CT; without it no side is told.
 
     Returns:
         For each segment its 26-connected regions by descending volume, numbered over all segments.
@@ -32,8 +34,8 @@ def measure_segments(
     Raises:
         UserError: A segment that does not fit the CT, see `LNSegFMLib.core.label_grids.label_on_grid`.
     """
-    body, last = find_body_in(ct, grid) if segments else None, 0
     found: dict[str, list[LymphNode]] = {}
+    last = 0
     for segment_id, mask in segments.items():
         box, labels = on_part_of(mask, grid)
         instances, nodes = measure(labels)
