@@ -87,9 +87,10 @@ class Highlight:
             for segment_id in node.GetSegmentation().GetSegmentIDs():
                 now = (display.GetSegmentOpacity2DFill(segment_id), display.GetSegmentOpacity3D(segment_id))
                 fill, solid = self._before.setdefault(segment_id, now)
-                bright = not bright_ids or segment_id in bright_ids
-                display.SetSegmentOpacity2DFill(segment_id, fill if bright else 0.0)
-                display.SetSegmentOpacity3D(segment_id, solid if bright else solid * _DIMMED)
+                wanted = (fill, solid) if not bright_ids or segment_id in bright_ids else (0.0, solid * _DIMMED)
+                if wanted != now:
+                    display.SetSegmentOpacity2DFill(segment_id, wanted[0])
+                    display.SetSegmentOpacity3D(segment_id, wanted[1])
 
 
 def open_segment_editor(segmentation_node: Any, volume_node: Any) -> None:
