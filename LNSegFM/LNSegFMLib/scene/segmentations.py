@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,12 +133,12 @@ def label_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], sitk.
     layers: list[_Layer] = []
     if segmentation_node is not None:
         to_volume = _to_volume(segmentation_node, volume_node)
-        layers = [_layer(image, values, to_volume) for image, values in _labelmaps(segmentation_node)]
+        layers = [_Layer.of(image, values, to_volume) for image, values in _labelmaps(segmentation_node)]
 
     def read() -> sitk.Image:
         union = np.zeros(grid.size[::-1], np.uint8)
         for layer in layers:
-            union |= label_on_grid(layer.image(), grid)
+            union |= label_on_grid(layer.union(), grid)
         return grid.put_on(sitk.GetImageFromArray(union))
 
     return read
@@ -159,8 +159,8 @@ def mask_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], dict[s
         UserError: The segments cannot be brought to the volume, for a transform between them is not linear.
     """
     to_volume = _to_volume(segmentation_node, volume_node)
-    readers = [_masks(image, values, to_volume) for image, values in _labelmaps(segmentation_node)]
-    return lambda: {segment_id: mask for read in readers for segment_id, mask in read()}
+    layers = [_Layer.of(image, values, to_volume) for image, values in _labelmaps(segmentation_node)]
+    return lambda: {segment_id: mask for layer in layers for segment_id, mask in layer.masks()}
 
 
 def image_in(grid: Geometry, array: np.ndarray, first: Sequence[int]) -> sitk.Image:
@@ -178,15 +178,54 @@ def image_in(grid: Geometry, array: np.ndarray, first: Sequence[int]) -> sitk.Im
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """A labelmap that one or several segments share; ``values`` are theirs, by segment id."""
+    """A copy of what segments have in the labelmap that they share, since the user may go on drawing.
 
-    array: np.ndarray
+    Args:
+        grid: Its grid, in LPS of the volume.
+        state: Its modification time.
+        values: The labels of the segments, by id.
+        cuts: Box and mask of each segment, where the boxes are known.
+        whole: All voxels where they are not.
+    """
+
+    grid: Geometry
+    state: int
     values: dict[str, int]
-    geometry: Geometry
+    cuts: dict[str, tuple[Box, np.ndarray]]
+    whole: np.ndarray | None
 
-    def image(self) -> sitk.Image:
-        chosen = np.isin(self.array, list(self.values.values())).astype(np.uint8)
-        return self.geometry.put_on(sitk.GetImageFromArray(chosen))
+    @classmethod
+    def of(cls, image: Any, values: dict[str, int], to_volume: np.ndarray) -> _Layer:
+        matrix = vtk.vtkMatrix4x4()
+        image.GetImageToWorldMatrix(matrix)
+        grid = geometry_of(to_volume @ matrix_of(matrix), image.GetDimensions(), image.GetExtent()[::2])
+        array, boxes = voxels_of(image), known_boxes(image)
+        if not all(value in boxes for value in values.values()):
+            return cls(grid, image.GetMTime(), values, {}, array.copy())
+        cuts = {each: (box, array[box] == value) for each, value in values.items() if (box := boxes[value]) is not None}
+        return cls(grid, image.GetMTime(), values, cuts, None)
+
+    def union(self) -> sitk.Image:
+        """Return the union of the segments, uint8, 0 and 1."""
+        union = np.zeros(self.grid.size[::-1], np.uint8)
+        for box, mask in self._found().values():
+            union[box][mask] = 1
+        return self.grid.put_on(sitk.GetImageFromArray(union))
+
+    def masks(self) -> Iterator[tuple[str, sitk.Image]]:
+        """Yield the mask of each segment that has voxels, cut down to them."""
+        for segment_id, (box, mask) in self._found().items():
+            yield segment_id, image_in(self.grid, mask.astype(np.uint8), [part.start for part in box[::-1]])
+
+    def _found(self) -> dict[str, tuple[Box, np.ndarray]]:
+        if self.whole is None:
+            return self.cuts
+        boxes = find_boxes(self.whole)
+        remember(self.state, {value: boxes.get(value) for value in self.values.values()})
+        return {
+            each: (boxes[value], self.whole[boxes[value]] == value)
+            for each, value in self.values.items() if value in boxes
+        }
 
 
 def _fill(
@@ -253,41 +292,3 @@ def _labelmaps(segmentation_node: Any) -> list[tuple[Any, dict[str, int]]]:
         if image is not None and not image.IsEmpty():
             labels.setdefault(id(image), (image, {}))[1][segment_id] = segment.GetLabelValue()
     return list(labels.values())
-
-
-def _grid_of(image: Any, to_volume: np.ndarray) -> Geometry:
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    return geometry_of(to_volume @ matrix_of(matrix), image.GetDimensions(), image.GetExtent()[::2])
-
-
-def _layer(image: Any, values: dict[str, int], to_volume: np.ndarray) -> _Layer:
-    # A copy, since the user may go on drawing while another thread reads it.
-    return _Layer(voxels_of(image).copy(), values, _grid_of(image, to_volume))
-
-
-def _masks(
-    image: Any, values: dict[str, int], to_volume: np.ndarray
-) -> Callable[[], list[tuple[str, sitk.Image]]]:
-    """Copy what the masks of segments need, their boxes where they are known; see `mask_reader`."""
-    array, grid, boxes, state = voxels_of(image), _grid_of(image, to_volume), known_boxes(image), image.GetMTime()
-    cuts: dict[str, tuple[Box, np.ndarray]] = {}
-    whole: np.ndarray | None = None
-    if all(value in boxes for value in values.values()):
-        cuts = {each: (box, array[box] == value) for each, value in values.items() if (box := boxes[value]) is not None}
-    else:
-        whole = array.copy()
-
-    def read() -> list[tuple[str, sitk.Image]]:
-        if whole is not None:
-            found = find_boxes(whole)
-            remember(state, {value: found.get(value) for value in values.values()})
-            for each, value in values.items():
-                if value in found:
-                    cuts[each] = found[value], whole[found[value]] == value
-        return [
-            (each, image_in(grid, mask.astype(np.uint8), [part.start for part in box[::-1]]))
-            for each, (box, mask) in cuts.items()
-        ]
-
-    return read

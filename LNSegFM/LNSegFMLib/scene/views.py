@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import slicer
@@ -57,6 +58,14 @@ def show_pair(volume_node: Any, segmentation_node: Any | None, others: Iterable[
             node.SetDisplayVisibility(False)
     if segmentation_node is not None:
         segmentation_node.SetDisplayVisibility(True)
+
+
+@contextmanager
+def shown_at_once(segmentation_node: Any | None) -> Iterator[None]:
+    """Let the views follow once to all that changes in how a segmentation node is shown within the block."""
+    display = None if segmentation_node is None else segmentation_node.GetDisplayNode()
+    with nullcontext() if display is None else slicer.util.NodeModify(display):
+        yield
 
 
 class Highlight:
