@@ -216,6 +216,25 @@ def test_deleted_lymph_node_comes_back_under_what_was_painted_there(
         np.testing.assert_array_equal(slicer.util.arrayFromSegmentBinaryLabelmap(node, each, volume) != 0, wanted)
 
 
+def test_segments_that_were_emptied_are_merged_and_come_back(app: Any, widget: Any, pair: tuple[Any, Any]) -> None:
+    import slicer
+
+    volume, node = pair
+    rows = choose_rows(widget, 0, 1, 2)
+    for emptied in rows[:2]:
+        array = slicer.util.arrayFromSegmentBinaryLabelmap(node, emptied, volume)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(np.zeros_like(array), node, emptied, volume)
+    before = exported(node, volume)
+    widget.review.on_merge()
+    finished(app, widget)
+    assert node.GetSegmentation().GetNumberOfSegments() == COUNT - 2
+    np.testing.assert_array_equal(exported(node, volume) != 0, before != 0)
+    widget.review.on_undo()
+    finished(app, widget)
+    assert node.GetSegmentation().GetNumberOfSegments() == COUNT
+    np.testing.assert_array_equal(exported(node, volume) != 0, before != 0)
+
+
 def test_cells_of_the_table_stay_when_their_text_stays(app: Any, widget: Any, pair: tuple[Any, Any]) -> None:
     table = widget.ui.nodeTable
     mark = QtCore.Qt.ItemDataRole.UserRole + 7

@@ -24,10 +24,10 @@ import numpy as np
 from bench.watch import Watch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+BENCH = Path(__file__).resolve().parent.relative_to(REPOSITORY)
 QUEUE = ("30 volumes of 192x192x60, 20 lymph nodes", 30, (192, 192, 60), 20)
 LARGE = ("2 volumes of 512x512x300, 40 lymph nodes", 2, (512, 512, 300), 40)
 DRAWN = "Slicer draws the views"
-_MODULE = "LNSEGFM_BENCH_MODULE"  # path of the module file, where it is another checkout's
 _TURNS = 12  # of the event loop, until all of the panel is there
 
 
@@ -76,8 +76,7 @@ def _open(app: Any, watch: Watch) -> Any:
     from lnsegfm_panel import MODULE
     from standin import module_loader
 
-    module = os.environ.get(_MODULE, str(MODULE))
-    watch.timed("importing the module, as Slicer starts", lambda: module_loader.load(module, app.application._modules))
+    watch.timed("importing the module, as Slicer starts", lambda: module_loader.load(MODULE, app.application._modules))
     watch.timed("opening the module", lambda: slicer.util.selectModule("LNSegFM"))
     turns = iter(range(_TURNS))
     watch.until("the rest of the panel", lambda: next(turns) == _TURNS - 1)
@@ -184,12 +183,14 @@ def _add_volumes(count: int, size: tuple[int, int, int], lymph_nodes: int) -> No
 
 
 def _measured_elsewhere(checkout: Path, number: int, causes: bool) -> dict[str, list[Any]]:
-    """Measure a checkout in a process of its own, with this bench."""
-    folders = [str(checkout / each) for each in ("LNSegFM", "LNSegFMFineTune")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*folders, *sys.path])}
-    environment[_MODULE] = str(checkout / "LNSegFM" / "LNSegFM.py")
-    command = [sys.executable, "-m", "bench.responsiveness", "--only", str(number), *(["--causes"] if causes else [])]
-    done = subprocess.run(command, check=True, env=environment, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    """Measure a checkout with its own stand-in of Slicer, in a process of its own."""
+    folders = [checkout / each for each in ("LNSegFM", "LNSegFMFineTune")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, folders), *sys.path])}
+    command = [sys.executable, "-m", "bench.responsiveness", "--only", str(number), "--checkout", str(checkout)]
+    done = subprocess.run(
+        [*command, *(["--causes"] if causes else [])], check=True, env=environment, cwd=REPOSITORY,
+        stdout=subprocess.PIPE, text=True,
+    )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -199,8 +200,10 @@ def main() -> None:
     parser.add_argument("--causes", action="store_true", help="name what takes the time; the times themselves grow")
     parser.add_argument("--against", type=Path, help="another checkout, measured in turns with this one")
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--checkout", type=Path, default=REPOSITORY, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only is not None:
+        sys.path.insert(0, str(options.checkout / BENCH.parent))
         watch = measure(*(QUEUE, LARGE)[options.only][1:], causes=options.causes)
         print(json.dumps({what: [each.cpu_ms, each.wall_ms, each.cause] for what, each in watch.blocks.items()}))
         return

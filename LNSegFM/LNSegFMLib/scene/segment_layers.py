@@ -136,7 +136,7 @@ def _free_value(segmentation: Any, image: Any) -> int | None:
 
 
 def _erase(image: Any, value: int) -> None:
-    box = box_of(image, value)
+    box = None if image.IsEmpty() else box_of(image, value)
     if box is not None:
         paint(image, box, voxels_of(image)[box] == value, 0, {value: None})
 
