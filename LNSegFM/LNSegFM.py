@@ -1,7 +1,6 @@
 """LN-Seg-FM: segment the lymph nodes of a CT, look at them, correct them."""
 
 import sys
-from types import SimpleNamespace
 
 import slicer
 import vtk
@@ -18,6 +17,7 @@ from LNSegFMLib.panels.correct_section import CorrectSection
 from LNSegFMLib.panels.export_section import ExportSection
 from LNSegFMLib.panels.models_section import ModelsSection
 from LNSegFMLib.panels.review_section import ReviewSection
+from LNSegFMLib.panels.section_steps import PanelWidgets, SectionAttribute, SectionSteps
 from LNSegFMLib.panels.segment_section import SegmentSection
 from LNSegFMLib.panels.setup_section import SetupSection
 from LNSegFMLib.panels.work import PanelWork
@@ -29,6 +29,8 @@ from LNSegFMLib.scene.workbench import Workbench
 ACCEPT_WAIT_S = 60
 # Work on what lies in the scene; the rest goes on when the scene is closed.
 SCENE_WORK = ("segment", "measure", "split", "overlay")
+# These look at the disk, and at nothing that a click in the other sections changes.
+STORE_SECTIONS = ("packages", "models")
 
 
 class LNSegFM(ScriptedLoadableModule):
@@ -51,13 +53,23 @@ class LNSegFM(ScriptedLoadableModule):
 class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: it holds the sections, and is their `LNSegFMLib.panels.host.PanelHost`."""
 
+    packages = SectionAttribute()
+    segment = SectionAttribute()
+    review = SectionAttribute()
+    correct = SectionAttribute()
+    worklist = SectionAttribute()
+    export = SectionAttribute()
+    models = SectionAttribute()
+
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.parameter_node = None
         self._work = None
-        self._sections = []
+        self._sections = []  # that are built
+        self._storeSections = []
+        self._entered = False
         self._updating = False
         self._updateWanted = False
 
@@ -84,49 +96,63 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _addSections(self, frame):
         bench = self.logic.bench
-        self.segment = SegmentSection(self, self.resourcePath("UI/SegmentSection.ui"), bench)
-        self.worklist = WorklistSection(self, self.resourcePath("UI/WorklistSection.ui"))
-        self.correct = CorrectSection(
-            self, self.resourcePath("UI/CorrectSection.ui"), bench, on_next=self.worklist.open_next
-        )
-        self.review = ReviewSection(
-            self, self.resourcePath("UI/ReviewSection.ui"), bench, on_segment=self.correct.select_segment
-        )
-        self.models = ModelsSection(
-            self, self.resourcePath("UI/ModelsSection.ui"), install=bench.install, in_use=self.segment.runner.use_of
-        )
-        self.packages = SetupSection(
-            self, self.resourcePath("UI/SetupSection.ui"), release_packages=bench.close,
-            get_model=self.models.get_recommended,
-        )
-        self.export = ExportSection(self, self.resourcePath("UI/ExportSection.ui"), bench)
-        self._sections = [
-            self.packages, self.segment, self.review, self.correct, self.worklist, self.export, self.models
-        ]
-        # These look at the disk, and at nothing that a click in the other sections changes.
-        self._storeSections = [self.packages, self.models]
-        places = (
-            frame.setupPlace, frame.segmentPlace, frame.reviewPlace, frame.correctPlace, frame.worklistPlace,
-            frame.exportPlace, frame.modelsPlace,
-        )
-        for section, place in zip(self._sections, places):
-            place.layout().addWidget(section.widget)
+        # What is open comes first, after what it needs.
+        self.steps = SectionSteps({
+            "segment": lambda: SegmentSection(self, self.resourcePath("UI/SegmentSection.ui"), bench),
+            "worklist": lambda: WorklistSection(self, self.resourcePath("UI/WorklistSection.ui")),
+            "correct": lambda: CorrectSection(
+                self, self.resourcePath("UI/CorrectSection.ui"), bench, on_next=self.worklist.open_next
+            ),
+            "review": lambda: ReviewSection(
+                self, self.resourcePath("UI/ReviewSection.ui"), bench, on_segment=self.correct.select_segment
+            ),
+            "packages": lambda: SetupSection(
+                self, self.resourcePath("UI/SetupSection.ui"), release_packages=bench.close,
+                get_model=lambda: self.models.get_recommended(),
+            ),
+            "export": lambda: ExportSection(self, self.resourcePath("UI/ExportSection.ui"), bench),
+            "models": lambda: ModelsSection(
+                self, self.resourcePath("UI/ModelsSection.ui"), install=bench.install,
+                in_use=lambda model_id: self.segment.runner.use_of(model_id),
+            ),
+        }, self._onSectionBuilt)
+        self._places = {
+            "packages": frame.setupPlace, "segment": frame.segmentPlace, "review": frame.reviewPlace,
+            "correct": frame.correctPlace, "worklist": frame.worklistPlace, "export": frame.exportPlace,
+            "models": frame.modelsPlace,
+        }
         # One place for the self-tests and for other modules to find every widget by its name.
-        self.ui = SimpleNamespace(**vars(frame))
-        for section in self._sections:
-            vars(self.ui).update(vars(section.ui))
+        self.ui = PanelWidgets(self.steps, vars(frame))
+        self.steps.start()
+
+    def _onSectionBuilt(self, name, section):
+        self._places[name].layout().addWidget(section.widget)
+        vars(self.ui).update(vars(section.ui))
+        self._sections.append(section)
+        if name in STORE_SECTIONS:
+            self._storeSections.append(section)
+        if self._entered:
+            section.enter()
+        if self.parameter_node is not None and name not in STORE_SECTIONS:
+            updating, self._updating = self._updating, True
+            try:
+                section.update()
+            finally:
+                self._updating = updating
 
     def enter(self):
-        self.initializeParameterNode()
+        self._entered = True
         for section in self._sections:
             section.enter()
-        self.models_changed()
+        self.initializeParameterNode()
 
     def exit(self):
+        self._entered = False
         for section in self._sections:
             section.exit()
 
     def cleanup(self):
+        self.steps.stop()
         # After a reload of the module the old selectors live on, and must not write what they show.
         self._setParameterNode(None)
         self._work.stop(after="accept", timeout_s=ACCEPT_WAIT_S)

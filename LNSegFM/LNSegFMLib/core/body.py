@@ -67,11 +67,23 @@ def find_body(ct: sitk.Image) -> Body | None:
     Raises:
         UserError: The grid is sheared.
     """
-    like = Geometry.of(ct)
-    axes = axis_map(ct.GetDirection())
+    return find_body_in(sitk.GetArrayViewFromImage(ct), Geometry.of(ct))
+
+
+def find_body_in(ct: np.ndarray, like: Geometry) -> Body | None:
+    """Find the patient as `find_body` does, in the voxels of a CT of which only a part is read.
+
+    Args:
+        ct: HU, shape (z, y, x).
+        like: Its grid.
+
+    Raises:
+        UserError: The grid is sheared.
+    """
+    axes = axis_map(like.direction)
     fine = axes.apply_geometry(like)
     x, y, z = (max(1, int(_SAMPLE_MM / spacing)) for spacing in fine.spacing)
-    dense = axes.apply(sitk.GetArrayViewFromImage(ct))[::z, ::y, ::x] > _TISSUE_HU
+    dense = axes.apply(ct)[::z, ::y, ::x] > _TISSUE_HU
     spacing = (fine.spacing[0] * x, fine.spacing[1] * y, fine.spacing[2] * z)
     size = (dense.shape[2], dense.shape[1], dense.shape[0])
     grid = Geometry(size, spacing, fine.origin, fine.direction)

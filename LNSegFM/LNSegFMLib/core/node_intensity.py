@@ -36,13 +36,31 @@ def describe(
     Raises:
         ValueError: The voxel counts differ.
     """
+    return describe_in(find_body(ct) if nodes else None, nodes, instances, ct, probability)
+
+
+def describe_in(
+    body: Body | None, nodes: Sequence[LymphNode], instances: sitk.Image, ct: sitk.Image,
+    probability: sitk.Image | None = None,
+) -> list[LymphNode]:
+    """Return what `describe` does, where the body is known and the images are only a part of the CT.
+
+    Args:
+        body: The patient; None where it was not found.
+        nodes: As of `describe`.
+        instances: Their numbers by voxel.
+        ct: HU, of the same size.
+        probability: uint8 foreground probability of the same size, 255 is certain.
+
+    Raises:
+        ValueError: The voxel counts differ.
+    """
     if not nodes:
         return []
     voxels = np.flatnonzero(sitk.GetArrayViewFromImage(instances))
     numbers = _values(instances, voxels, instances)
     hu = _means(_values(ct, voxels, instances), numbers)
     confidence = None if probability is None else _means(_values(probability, voxels, instances), numbers) / CERTAIN
-    body = find_body(ct)
     return [
         replace(
             node,

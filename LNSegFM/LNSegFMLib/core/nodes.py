@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class LymphNode:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types, for a message between processes."""
-        return asdict(self)
+        return dict(vars(self))  # all of its fields are values already
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> LymphNode:

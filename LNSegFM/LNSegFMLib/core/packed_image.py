@@ -29,7 +29,10 @@ class PackedImage:
         # The fastest level: most of the gain is in the zeros.
         return cls(zlib.compress(sitk.GetArrayFromImage(image).tobytes(), 1), Geometry.of(image))
 
+    def array(self) -> np.ndarray:
+        """Return its voxels, shape (z, y, x), not to be written to."""
+        return np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.geometry.size[::-1])
+
     def image(self) -> sitk.Image:
         """Return the image."""
-        array = np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.geometry.size[::-1])
-        return self.geometry.put_on(sitk.GetImageFromArray(array))
+        return self.geometry.put_on(sitk.GetImageFromArray(self.array()))

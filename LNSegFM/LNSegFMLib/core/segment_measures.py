@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
 
+from LNSegFMLib.core.body import Body
 from LNSegFMLib.core.images import Geometry
 from LNSegFMLib.core.label_grids import label_on_grid
-from LNSegFMLib.core.node_intensity import describe
+from LNSegFMLib.core.node_intensity import describe_in
 from LNSegFMLib.core.nodes import LymphNode, measure
 
 
 def measure_segments(
-    segments: Mapping[str, sitk.Image], ct: sitk.Image, probability: sitk.Image | None = None
+    segments: Mapping[str, sitk.Image], ct: np.ndarray, grid: Geometry, probability: np.ndarray | None = None,
+    body: Body | None = None,
 ) -> dict[str, list[LymphNode]]:
-    """Measure the lymph nodes of each segment.
+    """Measure the lymph nodes of each segment; of CT and probability only their boxes are read.
 
     Args:
         segments: Mask of each segment, not 0 inside, on any grid that fits the CT.
-        ct: HU.
-        probability: uint8 foreground probability on the CT's grid, 255 is certain.
+        ct: HU, shape (z, y, x).
+        grid: The grid of the CT.
+        probability: uint8 foreground probability, shape (z, y, x), 255 is certain.
+        body: The patient in the CT; without it no side is told.
 
     Returns:
         For each segment its 26-connected regions by descending volume, numbered over all segments.
@@ -30,47 +34,20 @@ def measure_segments(
     Raises:
         UserError: A segment that does not fit the CT, see `LNSegFMLib.core.label_grids.label_on_grid`.
     """
-    grid = Geometry.of(ct)
     found: dict[str, list[LymphNode]] = {}
-    batch = _Batch(grid)
-    described: dict[int, LymphNode] = {}
+    last = 0
     for segment_id, mask in segments.items():
         box, labels = on_part_of(mask, grid)
         instances, nodes = measure(labels)
-        if batch.overlaps(box, instances):
-            described.update(batch.described(ct, probability))
-            batch = _Batch(grid, batch.last)
-        found[segment_id] = batch.add(box, instances, nodes)
-    described.update(batch.described(ct, probability))
-    return {segment_id: [described[node.number] for node in nodes] for segment_id, nodes in found.items()}
+        certainty = None if probability is None else _part(probability, box)
+        described = describe_in(body, nodes, instances, _part(ct, box), certainty)
+        found[segment_id] = [replace(node, number=node.number + last) for node in described]
+        last += len(nodes)
+    return found
 
 
-class _Batch:
-    """Lymph nodes of segments that do not overlap, in one image."""
-
-    def __init__(self, grid: Geometry, last: int = 0) -> None:
-        self.last = last
-        self._grid = grid
-        self._numbers = np.zeros(grid.size[::-1], np.uint32)
-        self._nodes: list[LymphNode] = []
-
-    def overlaps(self, box: tuple[slice, ...], instances: sitk.Image) -> bool:
-        return bool(self._numbers[box][sitk.GetArrayViewFromImage(instances) != 0].any())
-
-    def add(self, box: tuple[slice, ...], instances: sitk.Image, nodes: list[LymphNode]) -> list[LymphNode]:
-        array = sitk.GetArrayViewFromImage(instances)
-        self._numbers[box][array != 0] = array[array != 0] + self.last
-        added = [replace(node, number=node.number + self.last) for node in nodes]
-        self._nodes += added
-        self.last += len(nodes)
-        return added
-
-    def described(self, ct: sitk.Image, probability: sitk.Image | None) -> Iterator[tuple[int, LymphNode]]:
-        if not self._nodes:
-            return
-        instances = self._grid.put_on(sitk.GetImageFromArray(self._numbers))
-        for node in describe(self._nodes, instances, ct, probability):
-            yield node.number, node
+def _part(array: np.ndarray, box: tuple[slice, ...]) -> sitk.Image:
+    return sitk.GetImageFromArray(np.ascontiguousarray(array[box]))
 
 
 def on_part_of(mask: sitk.Image, grid: Geometry) -> tuple[tuple[slice, ...], sitk.Image]:

@@ -13,6 +13,7 @@ from LNSegFMLib.scene.node_records import NodeRecord
 from LNSegFMLib.scene.node_table import columns
 
 _SWATCH = 9
+_GREY = (0.5, 0.5, 0.5)
 _ALIGN_CENTRE = 0x84  # Qt::AlignCenter; items of PythonQt want the number
 
 
@@ -34,6 +35,7 @@ class NodeTableView:
         self._records: list[NodeRecord] = []
         self._rows: list[NodeRecord] = []
         self._colours: dict[str, tuple[float, float, float]] = {}
+        self._swatches: dict[int, tuple[float, float, float]] = {}  # colours that the rows show
         self._sorted_by, self._descending, self._least_mm = 0, False, 0.0
         self._tick = len(self._columns)
         self._filling = False
@@ -88,8 +90,8 @@ class NodeTableView:
                 key = self._columns[self._sorted_by].key
                 shown.sort(key=lambda record: key(record.node), reverse=self._descending)
             self._rows = shown
-            table.clearContents()
-            table.setRowCount(len(shown))
+            if table.rowCount != len(shown):
+                table.setRowCount(len(shown))
             for row, record in enumerate(shown):
                 self._fill_row(row, record)
             self._select_numbers(chosen)
@@ -103,18 +105,33 @@ class NodeTableView:
         header.setSectionResizeMode(_column_named(self._columns, "recist"), qt.QHeaderView.Stretch)
 
     def _fill_row(self, row: int, record: NodeRecord) -> None:
+        # Cells are kept, and written only where they differ: each change makes the table lay out and draw again.
         for index, column in enumerate(self._columns):
-            item = qt.QTableWidgetItem(column.text(record.node))
-            item.setToolTip(column.text(record.node))
-            if index == 0:
-                item.setIcon(_swatch(self._colours.get(record.segment_id, (0.5, 0.5, 0.5))))
-            else:
+            item, text = self._cell(row, index), column.text(record.node)
+            if item.text() != text:
+                item.setText(text)
+                item.setToolTip(text)
+        colour = self._colours.get(record.segment_id, _GREY)
+        if self._swatches.get(row) != colour:
+            self._swatches[row] = colour
+            self._cell(row, 0).setIcon(_swatch(colour))
+        tick, state = self._cell(row, self._tick), qt.Qt.Checked if record.reviewed else qt.Qt.Unchecked
+        if tick.checkState() != state:
+            tick.setCheckState(state)
+
+    def _cell(self, row: int, column: int) -> Any:
+        item = self.table.item(row, column)
+        if item is None:
+            item = qt.QTableWidgetItem()
+            if column == self._tick:
+                item.setFlags(qt.Qt.ItemIsUserCheckable | qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+                item.setCheckState(qt.Qt.Unchecked)
+            elif column > 0:
                 item.setTextAlignment(_ALIGN_CENTRE)
-            self.table.setItem(row, index, item)
-        tick = qt.QTableWidgetItem()
-        tick.setFlags(qt.Qt.ItemIsUserCheckable | qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
-        tick.setCheckState(qt.Qt.Checked if record.reviewed else qt.Qt.Unchecked)
-        self.table.setItem(row, self._tick, tick)
+            else:
+                self._swatches.pop(row, None)
+            self.table.setItem(row, column, item)
+        return item
 
     def _select_numbers(self, numbers: set[int]) -> None:
         rows = [row for row, record in enumerate(self._rows) if record.node.number in numbers]

@@ -20,7 +20,7 @@ from LNSegFMLib.scene.drafts import volume_of
 from LNSegFMLib.scene.node_records import NodeRecord, is_measured, records_of, set_reviewed
 from LNSegFMLib.scene.node_table import summary
 from LNSegFMLib.scene.segmentations import segment_colours
-from LNSegFMLib.scene.views import Highlight, centre_on
+from LNSegFMLib.scene.views import Highlight, centre_on, shown_at_once
 from LNSegFMLib.scene.workbench import Workbench
 
 
@@ -207,7 +207,9 @@ class ReviewSection(Section, VTKObservationMixin):
 
     def on_delete(self) -> None:
         """Delete the chosen lymph nodes."""
-        self._edits.delete()
+        # What stands out goes from one row to the next without a picture of none.
+        with shown_at_once(self._segmentation_node):
+            self._edits.delete()
 
     def on_merge(self) -> None:
         """Make one segment of the chosen rows'."""

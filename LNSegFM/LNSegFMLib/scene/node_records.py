@@ -69,7 +69,9 @@ def store_records(segmentation_node: Any, nodes: Mapping[str, Sequence[LymphNode
                 continue
             _write(segment, _NODES, [node.to_json() for node in members])
             _write(segment, _REVIEWED, sorted(_reviewed_in(segment) & {node.number for node in members}))
-        segmentation_node.SetAttribute(_HIGHEST, str(free_number(segmentation_node) - 1))
+        highest = str(free_number(segmentation_node) - 1)
+        if segmentation_node.GetAttribute(_HIGHEST) != highest:
+            segmentation_node.SetAttribute(_HIGHEST, highest)
 
 
 def set_reviewed(segmentation_node: Any, record: NodeRecord, reviewed: bool) -> None:
@@ -137,4 +139,6 @@ def _text(segment: Any, tag: str) -> str:
 
 
 def _write(segment: Any, tag: str, value: Any) -> None:
-    segment.SetTag(tag, json.dumps(value, separators=(",", ":")))
+    text = json.dumps(value, separators=(",", ":"))
+    if _text(segment, tag) != text:  # or views and tables would follow for nothing
+        segment.SetTag(tag, text)

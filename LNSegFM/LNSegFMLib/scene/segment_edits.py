@@ -12,6 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.scene.segment_layers import add_segment, put_back, set_voxels, take_off
 from LNSegFMLib.scene.segment_voxels import SegmentVoxels
 from LNSegFMLib.scene.segmentations import BINARY
 from LNSegFMLib.scene.terminology import LYMPH_NODE, lymph_node_colour
@@ -28,24 +29,13 @@ class _Kept:
 
     @classmethod
     def take(cls, node: Any, segment_id: str) -> _Kept:
-        segmentation = node.GetSegmentation()
-        source, index = segmentation.GetSegment(segment_id), segmentation.GetSegmentIndex(segment_id)
-        copy, voxels = slicer.vtkSegment(), SegmentVoxels.of(source)
-        if segmentation.GetSourceRepresentationName() == BINARY:
-            # Its own voxels alone: a deep copy would take the labelmap that it shares with all others along.
-            copy.DeepCopyMetadata(source)
-            copy.SetLabelValue(1)
-            copy.AddRepresentation(BINARY, voxels.image())
-        else:
-            copy.DeepCopy(source)
-        segmentation.RemoveSegment(segment_id)
-        return cls(segment_id, index, copy, voxels)
+        index = node.GetSegmentation().GetSegmentIndex(segment_id)
+        segment, voxels = take_off(node.GetSegmentation(), segment_id)
+        return cls(segment_id, index, segment, voxels)
 
     def put_back(self, node: Any) -> None:
-        segmentation = node.GetSegmentation()
-        if segmentation.GetSegment(self.segment_id) is None:
-            segmentation.AddSegment(self.segment, self.segment_id)
-            segmentation.SetSegmentIndex(self.segment_id, min(self.index, segmentation.GetNumberOfSegments() - 1))
+        if node.GetSegmentation().GetSegment(self.segment_id) is None:
+            put_back(node.GetSegmentation(), self.segment_id, self.segment, self.voxels, self.index)
 
 
 class SegmentEdits:
@@ -70,8 +60,7 @@ class SegmentEdits:
         """
         node, undo, changes = self._undo.pop()
         if node.GetScene() is not None:
-            with _one_change(node):
-                undo()
+            undo()
         return changes
 
     def delete(self, node: Any, segment_ids: Sequence[str]) -> None:
@@ -80,8 +69,7 @@ class SegmentEdits:
             kept = [_Kept.take(node, segment_id) for segment_id in segment_ids]
 
         def undo() -> None:
-            for each in reversed(kept):
-                each.put_back(node)
+            _put_back(node, kept)
 
         self._undo.append((node, undo, False))
 
@@ -97,15 +85,12 @@ class SegmentEdits:
         _check_same_lattice([SegmentVoxels.of(segmentation.GetSegment(each)) for each in segment_ids])
         with _one_change(node):
             kept = [_Kept.take(node, segment_id) for segment_id in others]
-            for each in kept:
-                _add_voxels(node, target, each.voxels)
+        # Afterwards: the views must know that segments are gone before they draw what is left.
+        _add_voxels(node, target, [each.voxels for each in kept])
 
         def undo() -> None:
-            segment = segmentation.GetSegment(target)
-            for each in reversed(kept):
-                if segment is not None:
-                    _set_voxels(node, target, SegmentVoxels.of(segment).without(each.voxels))
-                each.put_back(node)
+            _take_voxels(node, target, [each.voxels for each in kept])
+            _put_back(node, kept)
 
         self._undo.append((node, undo, True))
 
@@ -124,24 +109,21 @@ class SegmentEdits:
         _check_drawn_as_voxels(node)
         segmentation = node.GetSegmentation()
         made: list[str] = []
-        with _one_change(node):
-            _set_voxels(node, segment_id, islands[0])
+        with slicer.util.NodeModify(node):
+            set_voxels(segmentation, segment_id, islands[0])
             for number, island in zip(numbers, islands[1:]):
                 new = slicer.vtkSegment()
                 new.SetName(_("Lymph node {number}").format(number=number))
                 new.SetColor(*lymph_node_colour(number))
                 new.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), LYMPH_NODE)
-                new.AddRepresentation(BINARY, island.image())
                 made.append(segmentation.GenerateUniqueSegmentID(f"LymphNode_{number}"))
-                segmentation.AddSegment(new, made[-1])
-            # One labelmap for all that do not overlap, or each part would cost the views a pipeline of its own.
-            segmentation.CollapseBinaryLabelmaps(False)
+                add_segment(segmentation, made[-1], new, island)
 
         def undo() -> None:
-            for new_id in made:
-                if segmentation.GetSegment(new_id) is not None:
-                    taken = _Kept.take(node, new_id)
-                    _add_voxels(node, segment_id, taken.voxels)
+            there = [new_id for new_id in made if segmentation.GetSegment(new_id) is not None]
+            with _one_change(node):
+                voxels = [_Kept.take(node, new_id).voxels for new_id in there]
+            _add_voxels(node, segment_id, voxels)
 
         self._undo.append((node, undo, True))
         return made
@@ -180,20 +162,34 @@ def _check_drawn_as_voxels(node: Any) -> None:
         )
 
 
-def _set_voxels(node: Any, segment_id: str, voxels: SegmentVoxels) -> None:
-    logic = slicer.vtkSlicerSegmentationsModuleLogic
-    logic.SetBinaryLabelmapToSegment(voxels.image(), node, segment_id, logic.MODE_REPLACE)
-
-
-def _add_voxels(node: Any, segment_id: str, voxels: SegmentVoxels) -> None:
-    # Slicer's own merging of labelmaps takes the label value of the shared labelmap for another segment's.
+def _add_voxels(node: Any, segment_id: str, parts: Sequence[SegmentVoxels]) -> None:
     segment = node.GetSegmentation().GetSegment(segment_id)
-    if voxels.labelmap.array.size and segment is not None:
-        _set_voxels(node, segment_id, SegmentVoxels.of(segment).united(voxels))
+    if segment is not None and not all(part.empty for part in parts):
+        united = SegmentVoxels.of(segment)
+        for part in parts:
+            united = united.united(part)
+        with slicer.util.NodeModify(node):
+            set_voxels(node.GetSegmentation(), segment_id, united)
+
+
+def _take_voxels(node: Any, segment_id: str, parts: Sequence[SegmentVoxels]) -> None:
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    if segment is not None and not all(part.empty for part in parts):
+        rest = SegmentVoxels.of(segment)
+        for part in parts:
+            rest = rest.without(part)
+        with slicer.util.NodeModify(node):
+            set_voxels(node.GetSegmentation(), segment_id, rest.cut_down())
+
+
+def _put_back(node: Any, kept: Sequence[_Kept]) -> None:
+    with slicer.util.NodeModify(node):
+        for each in reversed(kept):
+            each.put_back(node)
 
 
 def _check_same_lattice(segments: Sequence[SegmentVoxels]) -> None:
-    matrices = [each.ijk_to_ras for each in segments if each.labelmap.array.size]
+    matrices = [each.ijk_to_ras for each in segments if not each.empty]
     if any(not np.allclose(matrices[0], matrix, atol=1e-4) for matrix in matrices[1:]):
         raise UserError(
             "The segments cannot be merged.", "They lie on different voxel grids.",

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from vtk.util import numpy_support
 
+from LNSegFMLib.scene.label_boxes import Box, box_of, voxels_of
 from LNSegFMLib.scene.segmentations import BINARY, Labelmap, oriented_image
 from LNSegFMLib.scene.volumes import matrix_of
 
@@ -30,19 +30,40 @@ class SegmentVoxels:
     def of(cls, segment: Any) -> SegmentVoxels:
         """Copy them from a vtkSegment; a segment without voxels has a box without voxels."""
         image = segment.GetRepresentation(BINARY)
-        matrix = vtk.vtkMatrix4x4()
         empty = Labelmap(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), ())
         if image is None or image.IsEmpty():
             return cls(empty, np.eye(4))
+        matrix = vtk.vtkMatrix4x4()
         image.GetImageToWorldMatrix(matrix)
-        extent, size = image.GetExtent(), image.GetDimensions()
-        array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size[::-1])
-        box = _box_of(array, segment.GetLabelValue())
+        box = box_of(image, segment.GetLabelValue())
         if box is None:
             return cls(empty, matrix_of(matrix))
-        mask = array[box] == segment.GetLabelValue()
+        mask = voxels_of(image)[box] == segment.GetLabelValue()
+        extent = image.GetExtent()
         first = (extent[0] + box[2].start, extent[2] + box[1].start, extent[4] + box[0].start)
         return cls(Labelmap(mask.astype(np.uint8), first, (1,)), matrix_of(matrix))
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no voxels."""
+        return not self.labelmap.array.size
+
+    def box_in(self, image: Any) -> Box | None:
+        """Return the part of a vtkOrientedImageData that they lie in; None where it has another lattice or ends short.
+
+        Args:
+            image: The image; its extent may start anywhere.
+        """
+        matrix = vtk.vtkMatrix4x4()
+        image.GetImageToWorldMatrix(matrix)
+        if self.empty or image.IsEmpty() or not np.allclose(matrix_of(matrix), self.ijk_to_ras, atol=1e-4):
+            return None
+        low = np.subtract(self.labelmap.first, image.GetExtent()[::2])[::-1]
+        high = low + self.labelmap.array.shape
+        if (low < 0).any() or (high > image.GetDimensions()[::-1]).any():
+            return None
+        z, y, x = (slice(int(first), int(last)) for first, last in zip(low, high))
+        return z, y, x
 
     def image(self) -> Any:
         """Return them as vtkOrientedImageData."""
@@ -56,7 +77,7 @@ class SegmentVoxels:
         return [
             SegmentVoxels(
                 Labelmap((numbers == number).astype(np.uint8), self.labelmap.first, (1,)), self.ijk_to_ras
-            )._cut_down()
+            ).cut_down()
             for number in range(1, int(numbers.max()) + 1)
         ]
 
@@ -83,20 +104,12 @@ class SegmentVoxels:
         array[tuple(voxels[inside].T)] = 0
         return SegmentVoxels(Labelmap(array, self.labelmap.first, (1,)), self.ijk_to_ras)
 
-    def _cut_down(self) -> SegmentVoxels:
+    def cut_down(self) -> SegmentVoxels:
+        """Return the same voxels with the smallest box around them."""
         voxels = np.argwhere(self.labelmap.array)
+        if not len(voxels):
+            return SegmentVoxels(Labelmap(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), ()), self.ijk_to_ras)
         low, high = voxels.min(axis=0), voxels.max(axis=0) + 1
         array = np.ascontiguousarray(self.labelmap.array[tuple(slice(*pair) for pair in zip(low, high))])
         i, j, k = (np.asarray(self.labelmap.first) + low[::-1]).tolist()
         return SegmentVoxels(Labelmap(array, (i, j, k), (1,)), self.ijk_to_ras)
-
-
-def _box_of(array: np.ndarray, value: int) -> tuple[slice, slice, slice] | None:
-    """Return the box of the voxels with a value; plane by plane, since a labelmap may be shared by all of a neck."""
-    planes = [index for index, plane in enumerate(array) if (plane == value).any()]
-    if not planes:
-        return None
-    z = slice(planes[0], planes[-1] + 1)
-    shadow = (array[z] == value).any(axis=0)
-    rows, columns = np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0))
-    return z, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

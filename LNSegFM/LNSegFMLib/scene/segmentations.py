@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from vtk.util import numpy_support
 
 from LNSegFMLib.core.images import Geometry
 from LNSegFMLib.core.label_grids import label_on_grid
+from LNSegFMLib.scene.label_boxes import Box, find_boxes, known_boxes, remember, voxels_of
 from LNSegFMLib.scene.terminology import LYMPH_NODE, LYMPH_NODE_COLOUR, lymph_node_colour
 from LNSegFMLib.scene.volumes import (
     geometry_of,
@@ -37,11 +38,13 @@ class Labelmap:
         array: Labels, uint8, shape (z, y, x) of the box.
         first: IJK of the box's first voxel.
         labels: The labels in it, ascending.
+        boxes: Where each lies in the array, where that is known.
     """
 
     array: np.ndarray
     first: tuple[int, int, int]
     labels: tuple[int, ...]
+    boxes: Mapping[int, Box] = field(default_factory=dict)
 
 
 def labelmap_of(instances: sitk.Image, *, segment_per_node: bool) -> Labelmap:
@@ -61,7 +64,8 @@ def labelmap_of(instances: sitk.Image, *, segment_per_node: bool) -> Labelmap:
         cut = cut != 0
     cut = np.ascontiguousarray(cut, dtype=np.uint8)
     first = (box[2].start, box[1].start, box[0].start)
-    return Labelmap(cut, first, tuple(int(label) for label in np.unique(cut) if label))
+    boxes = find_boxes(cut)
+    return Labelmap(cut, first, tuple(boxes), boxes)
 
 
 def add_segmentation(labelmap: Labelmap, volume_node: Any, names: Callable[[int], str], node_name: str) -> Any:
@@ -126,12 +130,15 @@ def label_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], sitk.
         UserError: The segments cannot be brought to the volume, for a transform between them is not linear.
     """
     grid = geometry_of_volume(volume_node)
-    layers = [] if segmentation_node is None else _layers(segmentation_node, _to_volume(segmentation_node, volume_node))
+    layers: list[_Layer] = []
+    if segmentation_node is not None:
+        to_volume = _to_volume(segmentation_node, volume_node)
+        layers = [_Layer.of(image, values, to_volume) for image, values in _labelmaps(segmentation_node)]
 
     def read() -> sitk.Image:
         union = np.zeros(grid.size[::-1], np.uint8)
         for layer in layers:
-            union |= label_on_grid(layer.image(), grid)
+            union |= label_on_grid(layer.union(), grid)
         return grid.put_on(sitk.GetImageFromArray(union))
 
     return read
@@ -151,7 +158,8 @@ def mask_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], dict[s
     Raises:
         UserError: The segments cannot be brought to the volume, for a transform between them is not linear.
     """
-    layers = _layers(segmentation_node, _to_volume(segmentation_node, volume_node))
+    to_volume = _to_volume(segmentation_node, volume_node)
+    layers = [_Layer.of(image, values, to_volume) for image, values in _labelmaps(segmentation_node)]
     return lambda: {segment_id: mask for layer in layers for segment_id, mask in layer.masks()}
 
 
@@ -170,28 +178,54 @@ def image_in(grid: Geometry, array: np.ndarray, first: Sequence[int]) -> sitk.Im
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """A labelmap that one or several segments share; ``values`` are theirs, by segment id."""
+    """A copy of what segments have in the labelmap that they share, since the user may go on drawing.
 
-    array: np.ndarray
+    Args:
+        grid: Its grid, in LPS of the volume.
+        state: Its modification time.
+        values: The labels of the segments, by id.
+        cuts: Box and mask of each segment, where the boxes are known.
+        whole: All voxels where they are not.
+    """
+
+    grid: Geometry
+    state: int
     values: dict[str, int]
-    geometry: Geometry
+    cuts: dict[str, tuple[Box, np.ndarray]]
+    whole: np.ndarray | None
 
-    def image(self) -> sitk.Image:
-        chosen = np.isin(self.array, list(self.values.values())).astype(np.uint8)
-        return self.geometry.put_on(sitk.GetImageFromArray(chosen))
+    @classmethod
+    def of(cls, image: Any, values: dict[str, int], to_volume: np.ndarray) -> _Layer:
+        matrix = vtk.vtkMatrix4x4()
+        image.GetImageToWorldMatrix(matrix)
+        grid = geometry_of(to_volume @ matrix_of(matrix), image.GetDimensions(), image.GetExtent()[::2])
+        array, boxes = voxels_of(image), known_boxes(image)
+        if not all(value in boxes for value in values.values()):
+            return cls(grid, image.GetMTime(), values, {}, array.copy())
+        cuts = {each: (box, array[box] == value) for each, value in values.items() if (box := boxes[value]) is not None}
+        return cls(grid, image.GetMTime(), values, cuts, None)
+
+    def union(self) -> sitk.Image:
+        """Return the union of the segments, uint8, 0 and 1."""
+        union = np.zeros(self.grid.size[::-1], np.uint8)
+        for box, mask in self._found().values():
+            union[box][mask] = 1
+        return self.grid.put_on(sitk.GetImageFromArray(union))
 
     def masks(self) -> Iterator[tuple[str, sitk.Image]]:
         """Yield the mask of each segment that has voxels, cut down to them."""
-        voxels = np.argwhere(self.array)
-        labels = self.array[tuple(voxels.T)]
-        for segment_id, value in self.values.items():
-            own = voxels[labels == value]
-            if len(own):
-                first = own.min(axis=0)
-                mask = np.zeros(own.max(axis=0) - first + 1, np.uint8)
-                mask[tuple((own - first).T)] = 1
-                yield segment_id, image_in(self.geometry, mask, first[::-1])
+        for segment_id, (box, mask) in self._found().items():
+            yield segment_id, image_in(self.grid, mask.astype(np.uint8), [part.start for part in box[::-1]])
 
+    def _found(self) -> dict[str, tuple[Box, np.ndarray]]:
+        if self.whole is None:
+            return self.cuts
+        boxes = find_boxes(self.whole)
+        remember(self.state, {value: boxes.get(value) for value in self.values.values()})
+        return {
+            each: (boxes[value], self.whole[boxes[value]] == value)
+            for each, value in self.values.items() if value in boxes
+        }
 
 
 def _fill(
@@ -209,6 +243,7 @@ def _fill(
         segment.AddRepresentation(BINARY, shared)
         if not segmentation.AddSegment(segment, f"LymphNode_{label}"):
             raise RuntimeError(f"Slicer did not accept the segment of label {label}.")
+    remember(shared.GetMTime(), labelmap.boxes)
 
 
 def oriented_image(labelmap: Labelmap, ijk_to_ras: np.ndarray) -> Any:
@@ -245,7 +280,8 @@ def _to_volume(segmentation_node: Any, volume_node: Any) -> np.ndarray:
     return matrix_between(segmentation_node, volume_node, "The segmentation cannot be brought to the volume.")
 
 
-def _layers(segmentation_node: Any, to_volume: np.ndarray) -> list[_Layer]:
+def _labelmaps(segmentation_node: Any) -> list[tuple[Any, dict[str, int]]]:
+    """Return each labelmap that is not empty, and the labels of the segments in it by id: several may share one."""
     segmentation = segmentation_node.GetSegmentation()
     if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(BINARY):
         segmentation_node.CreateBinaryLabelmapRepresentation()
@@ -254,16 +290,5 @@ def _layers(segmentation_node: Any, to_volume: np.ndarray) -> list[_Layer]:
         segment = segmentation.GetSegment(segment_id)
         image = segment.GetRepresentation(BINARY)
         if image is not None and not image.IsEmpty():
-            # Segments that do not overlap share one labelmap.
             labels.setdefault(id(image), (image, {}))[1][segment_id] = segment.GetLabelValue()
-    return [_layer(image, values, to_volume) for image, values in labels.values()]
-
-
-def _layer(image: Any, values: dict[str, int], to_volume: np.ndarray) -> _Layer:
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    extent = image.GetExtent()
-    first, size = extent[::2], image.GetDimensions()
-    # A copy, since the user may go on drawing while another thread reads it.
-    array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size[::-1]).copy()
-    return _Layer(array, values, geometry_of(to_volume @ matrix_of(matrix), size, first))
+    return list(labels.values())

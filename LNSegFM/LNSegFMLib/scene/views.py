@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import slicer
@@ -59,6 +60,14 @@ def show_pair(volume_node: Any, segmentation_node: Any | None, others: Iterable[
         segmentation_node.SetDisplayVisibility(True)
 
 
+@contextmanager
+def shown_at_once(segmentation_node: Any | None) -> Iterator[None]:
+    """Let the views follow once to all that changes in how a segmentation node is shown within the block."""
+    display = None if segmentation_node is None else segmentation_node.GetDisplayNode()
+    with nullcontext() if display is None else slicer.util.NodeModify(display):
+        yield
+
+
 class Highlight:
     """Lets some segments stand out: the others are outlines in the slices and translucent in 3D.
 
@@ -87,9 +96,10 @@ class Highlight:
             for segment_id in node.GetSegmentation().GetSegmentIDs():
                 now = (display.GetSegmentOpacity2DFill(segment_id), display.GetSegmentOpacity3D(segment_id))
                 fill, solid = self._before.setdefault(segment_id, now)
-                bright = not bright_ids or segment_id in bright_ids
-                display.SetSegmentOpacity2DFill(segment_id, fill if bright else 0.0)
-                display.SetSegmentOpacity3D(segment_id, solid if bright else solid * _DIMMED)
+                wanted = (fill, solid) if not bright_ids or segment_id in bright_ids else (0.0, solid * _DIMMED)
+                if wanted != now:
+                    display.SetSegmentOpacity2DFill(segment_id, wanted[0])
+                    display.SetSegmentOpacity3D(segment_id, wanted[1])
 
 
 def open_segment_editor(segmentation_node: Any, volume_node: Any) -> None:

@@ -68,6 +68,24 @@ def image_reader(volume_node: Any) -> Callable[[], sitk.Image]:
     Raises:
         UserError: The volume has no voxels, or more than one value in each.
     """
+    array = voxels_of_volume(volume_node)
+    geometry = geometry_of_volume(volume_node)
+
+    def read() -> sitk.Image:
+        return geometry.put_on(sitk.GetImageFromArray(array))
+
+    return read
+
+
+def voxels_of_volume(volume_node: Any) -> np.ndarray:
+    """Return the voxels of a volume node, shape (z, y, x), without a copy; they last as long as the array.
+
+    Args:
+        volume_node: vtkMRMLScalarVolumeNode.
+
+    Raises:
+        UserError: The volume has no voxels, or more than one value in each.
+    """
     image_data = volume_node.GetImageData()
     if image_data is None or image_data.GetPointData().GetScalars() is None:
         raise UserError(
@@ -79,13 +97,7 @@ def image_reader(volume_node: Any) -> Callable[[], sitk.Image]:
             f"Its voxels hold {image_data.GetNumberOfScalarComponents()} values each.",
             "Choose a volume with one number per voxel.",
         )
-    array = slicer.util.arrayFromVolume(volume_node)
-    geometry = geometry_of_volume(volume_node)
-
-    def read() -> sitk.Image:
-        return geometry.put_on(sitk.GetImageFromArray(array))
-
-    return read
+    return slicer.util.arrayFromVolume(volume_node)
 
 
 def geometry_of_volume(volume_node: Any) -> Geometry:

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from slicer.i18n import tr as _
 
 from LNSegFMLib.core.background import Task
+from LNSegFMLib.core.body import Body, find_body_in
 from LNSegFMLib.core.case_info import IGNORE, CaseInfo
 from LNSegFMLib.core.cases import CaseStore
 from LNSegFMLib.core.catalogue import install_bundled
@@ -32,7 +33,7 @@ from LNSegFMLib.scene.overlay import in_percent, overlay_of
 from LNSegFMLib.scene.regions import box_of
 from LNSegFMLib.scene.segment_voxels import SegmentVoxels
 from LNSegFMLib.scene.segmentations import Labelmap, add_segmentation, image_in, label_reader, labelmap_of, mask_reader
-from LNSegFMLib.scene.volumes import geometry_of_volume, image_reader
+from LNSegFMLib.scene.volumes import geometry_of_volume, image_reader, voxels_of_volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +79,7 @@ class Workbench:
         self._worker: WorkerClient | None = None
         self._worker_home = Home.default()
         self._kept: dict[str, _Kept] = {}  # by id of the segmentation node
+        self._body: tuple[object, Body | None] = (None, None)  # of the CT that was measured last
 
     @property
     def models(self) -> ModelStore:
@@ -187,18 +189,29 @@ class Workbench:
         Raises:
             UserError: The segments cannot be brought to the volume.
         """
-        read_masks, read_ct = mask_reader(segmentation_node, volume_node), image_reader(volume_node)
+        read_masks = mask_reader(segmentation_node, volume_node)
+        ct, grid = voxels_of_volume(volume_node), geometry_of_volume(volume_node)
+        state = (volume_node.GetID(), volume_node.GetImageData().GetMTime(), grid)
         segment_ids = list(segmentation_node.GetSegmentation().GetSegmentIDs())
         known, first_free = records_of(segmentation_node), free_number(segmentation_node)
         kept = self._kept.get(segmentation_node.GetID())
         packed = None if kept is None else kept.probability
 
         def work() -> dict[str, list[LymphNode]]:
-            probability = None if packed is None else packed.image()
-            measured = numbered(measure_segments(read_masks(), read_ct(), probability), known, first_free)
+            probability = None if packed is None else packed.array()
+            body = self._body_in(ct, grid, state)
+            measured = numbered(measure_segments(read_masks(), ct, grid, probability, body), known, first_free)
             return {segment_id: measured.get(segment_id, []) for segment_id in segment_ids}
 
         return Task(work)
+
+    def _body_in(self, ct: np.ndarray, grid: Geometry, state: object) -> Body | None:
+        # It takes longer than to measure a handful of lymph nodes, and is the same after each edit.
+        known, body = self._body
+        if known != state:
+            body = find_body_in(ct, grid)
+            self._body = (state, body)
+        return body
 
     def split(self, segmentation_node: Any, segment_id: str) -> Task:
         """Find the separate parts of a segment; the value is for `SegmentEdits.split`."""
