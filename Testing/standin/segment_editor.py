@@ -40,7 +40,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             slicer.vtkSlicerSegmentEditorLogic.SegmentationHistoryChangedEvent, self._guarded(self._update_undo)
         )
         self._observed: dict[str, list[tuple[Any, int]]] = {}
-        self._effects = [Effect(name) for name in EFFECTS]
+        self._effects = [Effect(name, self._logic) for name in EFFECTS]
         self._active: Effect | None = None
         self._last_active: Effect | None = None
         self._order: list[str] = list(EFFECTS)

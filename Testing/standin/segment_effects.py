@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 import slicer
 from PySide6 import QtCore
 from vtk.util import numpy_support
@@ -48,9 +49,9 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
 class Effect(QtCore.QObject):
     """qSlicerSegmentEditorAbstractEffect: its parameters are attributes of the editor's parameter node."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, logic: Any) -> None:
         super().__init__()
-        self._name = name
+        self._name, self._logic = name, logic
         self._common, self._own, self._per_segment = EFFECTS[name]
         self._node: Any = None  # a vtkWeakReference
 
@@ -127,6 +128,47 @@ class Effect(QtCore.QObject):
         if not self.commonParameterDefined(name):
             self.setCommonParameter(name, value)
 
+    def self(self) -> Effect:
+        """Return the Python half of an effect that is written in Python."""
+        return self
+
+    def onApply(self) -> None:
+        """Press Apply: of Islands with the operation "Keep largest island", or of Margin.
+
+        Raises:
+            NotPossible: For other effects, which are not imitated.
+        """
+        self._logic.SaveStateForUndo()
+        self._logic.UpdateSelectedSegmentLabelmap()
+        image = slicer.vtkOrientedImageData()
+        image.DeepCopy(self._logic.GetSelectedSegmentLabelmap())
+        scalars = image.GetPointData().GetScalars()
+        array = numpy_support.vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
+        labels = sitk.GetImageFromArray((array != 0).astype(np.uint8))
+        labels.SetSpacing(image.GetSpacing())
+        if self._name == "Islands" and self.parameter("Operation") == "KEEP_LARGEST_ISLAND":
+            # Islands below the minimum are dropped before the largest is looked for.
+            parts = sitk.ConnectedComponent(labels, False)
+            ordered = sitk.RelabelComponent(parts, self.integerParameter("MinimumSize"))
+            array[...] = sitk.GetArrayFromImage(ordered) == 1
+        elif self._name == "Margin":
+            distance = sitk.SignedMaurerDistanceMap(labels, squaredDistance=False, useImageSpacing=True)
+            array[...] = sitk.GetArrayFromImage(distance) <= self.doubleParameter("MarginSizeMm")
+        else:
+            raise NotPossible(f"Apply of {self._name} is not imitated")
+        scalars.Modified()
+        with slicer.util.NodeModify(self._logic.GetSegmentationNode()):
+            self._modify(image, self._logic.ModificationModeSet, [0, -1, 0, -1, 0, -1])
+
+    def _modify(self, modifier: Any, mode: int, extent: list[int]) -> None:
+        node = self.parameterSetNode()
+        _add_to_subject_hierarchy(node.GetSegmentationNode())
+        _add_to_subject_hierarchy(node.GetSourceVolumeNode())
+        self._logic.ModifySegmentByLabelmap(
+            node.GetSegmentationNode(), node.GetSelectedSegmentID() or "", modifier, mode, extent, self._per_segment,
+            False,
+        )  # fmt: skip
+
 
 def stroke(widget: Any, voxels: np.ndarray) -> None:
     """Paint or erase as a user does with the mouse.
@@ -159,38 +201,11 @@ def stroke(widget: Any, voxels: np.ndarray) -> None:
     modifier.Modified()
     low, high = (where.min(axis=0) + offset)[::-1], (where.max(axis=0) + offset)[::-1]
     extent = [int(end) for pair in zip(low, high, strict=True) for end in pair]
-    _modify(widget, modifier, mode, extent)
+    effect._modify(modifier, mode, extent)
 
 
-def keep_largest_island(widget: Any) -> None:
-    """Press Apply of Islands, operation "Keep largest island".
-
-    Raises:
-        NotPossible: When Islands is not active or has another operation.
-    """
-    import SimpleITK as sitk
-
-    effect, logic = widget.activeEffect(), widget._logic
-    if effect is None or effect.name != "Islands" or effect.parameter("Operation") != "KEEP_LARGEST_ISLAND":
-        raise NotPossible("Islands, keep largest island, is not active")
-    widget.saveStateForUndo()
-    logic.UpdateSelectedSegmentLabelmap()
-    image = slicer.vtkOrientedImageData()
-    image.DeepCopy(logic.GetSelectedSegmentLabelmap())
-    scalars = image.GetPointData().GetScalars()
-    array = numpy_support.vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
-    # Islands below the minimum are dropped before the largest is looked for.
-    parts = sitk.ConnectedComponent(sitk.GetImageFromArray((array != 0).astype(np.uint8)), False)
-    ordered = sitk.GetArrayFromImage(sitk.RelabelComponent(parts, effect.integerParameter("MinimumSize")))
-    array[...] = ordered == 1
-    scalars.Modified()
-    with slicer.util.NodeModify(logic.GetSegmentationNode()):
-        _modify(widget, image, logic.ModificationModeSet, [0, -1, 0, -1, 0, -1])
-
-
-def _modify(widget: Any, modifier: Any, mode: int, extent: list[int]) -> None:
-    node = widget.mrmlSegmentEditorNode()
-    widget._logic.ModifySegmentByLabelmap(
-        node.GetSegmentationNode(), node.GetSelectedSegmentID() or "", modifier, mode, extent,
-        widget.activeEffect().perSegment, False,
-    )  # fmt: skip
+def _add_to_subject_hierarchy(node: Any) -> None:
+    """Do what Slicer's plugin logic of the subject hierarchy does as soon as a node is added."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    if hierarchy.GetItemByDataNode(node) == hierarchy.GetInvalidItemID():
+        hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
