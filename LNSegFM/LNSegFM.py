@@ -90,7 +90,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self, self.resourcePath("UI/CorrectSection.ui"), bench, on_next=self.worklist.open_next
         )
         self.review = ReviewSection(
-            self, self.resourcePath("UI/ReviewSection.ui"), bench, on_segment=self.correct.select_segment
+            self, self.resourcePath("UI/ReviewSection.ui"), bench, editing=self.correct.editing
         )
         self.models = ModelsSection(
             self, self.resourcePath("UI/ModelsSection.ui"), install=bench.install, in_use=self.segment.runner.use_of
