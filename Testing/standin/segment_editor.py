@@ -6,7 +6,6 @@ Written beside qMRMLSegmentEditorWidget.cxx, so that it selects, forgets and com
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 import shiboken6
@@ -15,6 +14,7 @@ import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 
+from . import segment_editor_keys
 from .mrml_widgets import qMRMLNodeComboBox, qMRMLWidget
 from .segment_effects import EFFECTS, Effect
 from .segments_table import SegmentsTableView
@@ -396,24 +396,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def installKeyboardShortcuts(self, parent: QtWidgets.QWidget | None = None) -> None:
         """Take the Segment Editor's keys in the window of a widget, by default the main window."""
         self.uninstallKeyboardShortcuts()
-        places = {f"{'Shift+' if place > 10 else ''}{place % 10}": place for place in range(1, 21)}
-        taken: list[tuple[Any, Callable[[], None]]] = [
-            (key, partial(self._toggle_effect, place)) for key, place in places.items()
-        ]
-        taken += [("Esc", partial(self._toggle_effect, 0)), ("Space", self._take_last_effect)]
-        standard, key = QtGui.QKeySequence.StandardKey, QtCore.Qt.Key
-        for keys, slot in (
-            ((key.Key_Z, standard.Undo), self.undo),
-            ((key.Key_Y, standard.Redo), self.redo),
-            ((key.Key_Q, key.Key_Slash, key.Key_Comma, key.Key_Greater), self.selectPreviousSegment),
-            ((key.Key_W, key.Key_Asterisk, key.Key_Period, key.Key_Less), self.selectNextSegment),
-            ((key.Key_I,), self._logic.ToggleSourceVolumeIntensityMask),
-        ):
-            taken += [(each, slot) for each in keys]
-        for sequence, slot in taken:
-            shortcut = QtGui.QShortcut(QtGui.QKeySequence(sequence), parent or slicer.util.mainWindow())
-            shortcut.activated.connect(slot)
-            self._shortcuts.append(shortcut)
+        self._shortcuts = segment_editor_keys.install(self, parent or slicer.util.mainWindow())
 
     def uninstallKeyboardShortcuts(self) -> None:
         """Give the keys back."""
