@@ -104,7 +104,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self, self.resourcePath("UI/CorrectSection.ui"), bench, on_next=self.worklist.open_next
             ),
             "review": lambda: ReviewSection(
-                self, self.resourcePath("UI/ReviewSection.ui"), bench, on_segment=self.correct.select_segment
+                self, self.resourcePath("UI/ReviewSection.ui"), bench, editing=self.correct.editing
             ),
             "packages": lambda: SetupSection(
                 self, self.resourcePath("UI/SetupSection.ui"), release_packages=bench.close,

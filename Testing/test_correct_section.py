@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from PySide6 import QtWidgets
 
 from lnsegfm_panel import BOXES, OBLIQUE, add_ct, bright, segment
 
@@ -92,126 +90,6 @@ def test_acceptance_changes_nothing_in_the_scene_but_the_segmentations_note(app:
     before = [each.GetMTime() for each in watched]
     accepted(app, widget)
     assert [each.GetMTime() for each in watched] == before
-
-
-class FakeEffect:
-    def __init__(self) -> None:
-        self.parameters: dict[str, Any] = {}
-
-    def setCommonParameter(self, name: str, value: Any) -> None:
-        self.parameters[name] = value
-
-
-class FakeSegmentEditor(QtWidgets.QWidget):
-    """Keeps what a qMRMLSegmentEditorWidget is told; refuses what it does not have."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._told: dict[str, Any] = {}
-        self._effect = FakeEffect()
-        type(self).made = self
-
-    def __getattr__(self, name: str) -> Any:
-        setters = ("MaximumNumberOfUndoStates", "EffectNameOrder", "SwitchToSegmentationsButtonVisible",
-                   "SegmentationNodeSelectorVisible", "SourceVolumeNodeSelectorVisible", "MRMLSegmentEditorNode",
-                   "MRMLScene", "SegmentationNode", "SourceVolumeNode", "ActiveEffectByName",
-                   "AutoShowSourceVolumeNode")  # fmt: skip
-        if name.startswith("set") and name[3:] in setters:
-            return lambda value: self._told.__setitem__(name[3:], value)
-        getters = {"mrmlSegmentEditorNode": "MRMLSegmentEditorNode", "segmentationNode": "SegmentationNode",
-                   "sourceVolumeNode": "SourceVolumeNode"}  # fmt: skip
-        if name in getters:
-            return lambda: self._told.get(getters[name])
-        raise AttributeError(name)
-
-    def effectByName(self, name: str) -> FakeEffect | None:
-        return self._effect if name == "Paint" else None
-
-    def setupViewObservations(self) -> None:
-        self._told["views"] = True
-
-    def removeViewObservations(self) -> None:
-        self._told["views"] = False
-
-
-@pytest.fixture
-def with_editor(app: Any, widget: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The panel as it is in a Slicer that has the Segment Editor's widget."""
-    import slicer
-
-    monkeypatch.setattr(slicer, "qMRMLSegmentEditorWidget", FakeSegmentEditor, raising=False)
-    section = type(widget.correct)(
-        widget, widget.resourcePath("UI/CorrectSection.ui"), widget.logic.bench, on_next=widget.worklist.open_next
-    )
-    before, widget.correct = widget.correct, section
-    widget._sections[widget._sections.index(before)] = section
-    before.widget.parentWidget().layout().addWidget(section.widget)
-    section.enter()
-    yield section
-    section.close()
-    section.widget.setParent(None)
-    widget._sections[widget._sections.index(section)] = before
-    widget.correct = before
-
-
-def test_embedded_editor_follows_the_pair_and_has_a_sphere_brush(app: Any, widget: Any, with_editor: Any) -> None:
-    volume = add_ct()
-    app.process_events()
-    node = segment(app, widget)
-    assert with_editor.ui.editButton.isHidden()
-    app.click(with_editor.ui.editorCollapsibleButton)
-    told = FakeSegmentEditor.made._told
-    assert (told["SegmentationNode"], told["SourceVolumeNode"]) == (node, volume)
-    assert told["EffectNameOrder"][:2] == ("Paint", "Erase")
-    assert FakeSegmentEditor.made._effect.parameters == {"BrushSphere": 1}
-    assert told["MRMLSegmentEditorNode"].GetSingletonTag() == "LNSegFMSegmentEditor"  # not the module's own
-    assert told["views"]
-    with_editor.select_segment("LymphNode_2")
-    assert told["MRMLSegmentEditorNode"].GetSelectedSegmentID() == "LymphNode_2"
-    app.close_scene()
-    assert told["SegmentationNode"] is None
-
-
-def test_editor_rests_while_another_module_is_shown(app: Any, widget: Any, with_editor: Any) -> None:
-    add_ct()
-    app.process_events()
-    segment(app, widget)
-    app.click(with_editor.ui.editorCollapsibleButton)
-    app.select_module("SegmentEditor")
-    assert FakeSegmentEditor.made._told["views"] is False
-    assert FakeSegmentEditor.made._told["ActiveEffectByName"] == ""
-    app.select_module("LNSegFM")
-    assert FakeSegmentEditor.made._told["views"] is True
-
-
-def test_soft_tissue_button_spares_fat_air_and_bone(app: Any, widget: Any, with_editor: Any) -> None:
-    import slicer
-
-    add_ct()
-    app.process_events()
-    segment(app, widget)
-    app.click(with_editor.ui.editorCollapsibleButton)
-    app.click(with_editor.ui.softTissueButton)
-    node = slicer.mrmlScene.GetSingletonNode("LNSegFMSegmentEditor", "vtkMRMLSegmentEditorNode")
-    assert node.GetSourceVolumeIntensityMask()
-    assert tuple(node.GetSourceVolumeIntensityMaskRange()) == (-100.0, 300.0)
-    app.click(with_editor.ui.softTissueButton)
-    assert not node.GetSourceVolumeIntensityMask()
-
-
-def test_a_range_of_the_users_own_is_left_alone(app: Any, widget: Any, with_editor: Any) -> None:
-    import slicer
-
-    add_ct()
-    app.process_events()
-    segment(app, widget)
-    app.click(with_editor.ui.editorCollapsibleButton)
-    node = slicer.mrmlScene.GetSingletonNode("LNSegFMSegmentEditor", "vtkMRMLSegmentEditorNode")
-    node.SetSourceVolumeIntensityMaskRange(0.0, 200.0)
-    node.SetSourceVolumeIntensityMask(True)
-    widget.update()
-    assert tuple(node.GetSourceVolumeIntensityMaskRange()) == (0.0, 200.0)
-    assert not with_editor.ui.softTissueButton.checked
 
 
 def test_a_deleted_roi_is_not_replaced_by_another(app: Any, widget: Any) -> None:

@@ -196,12 +196,12 @@ def test_measure_again_sees_the_edits(app: Any, widget: Any) -> None:
     assert float(widget.ui.nodeTable.item(0, 3).text()) == pytest.approx(12 * voxel / 1000, abs=0.005)
 
 
-def test_edit_opens_the_segment_editor_with_the_pair(app: Any, widget: Any) -> None:
+def test_a_slicer_without_the_editors_widget_opens_the_segment_editor_with_the_pair(app: Any, widget: Any) -> None:
     import slicer
 
     volume = add_ct()
     node = segment(app, widget)
-    app.click(widget.ui.editButton)
+    widget.ui.editButton.click()  # it is hidden where the widget is there
     editor = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
     assert (editor.GetSegmentationNode(), editor.GetSourceVolumeNode()) == (node, volume)
     assert slicer.util.selectedModule() == "SegmentEditor"

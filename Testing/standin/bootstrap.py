@@ -26,7 +26,7 @@ def boot(offscreen: bool) -> App:
     messages.install()
     qt_module.install_strictness()
     # These classes are defined on the changed Qt classes, so that they come after.
-    from . import module_loader, mrml_widgets, plot_views, table_view, views
+    from . import module_loader, mrml_widgets, plot_views, segment_editor, table_view, views
     from .application import qSlicerApplication
 
     slicer.mrmlScene = slicer.vtkMRMLScene()
@@ -39,6 +39,7 @@ def boot(offscreen: bool) -> App:
         "qMRMLWidget": mrml_widgets.qMRMLWidget,
         "qMRMLNodeComboBox": mrml_widgets.qMRMLNodeComboBox,
         "qMRMLPlotView": plot_views.qMRMLPlotView,
+        "qMRMLSegmentEditorWidget": segment_editor.qMRMLSegmentEditorWidget,
         "qMRMLPlotWidget": plot_views.PlotWidget,
         "qMRMLTableView": table_view.qMRMLTableView,
         "qMRMLSliceWidget": views.SliceWidget,

@@ -9,10 +9,9 @@ from slicer.i18n import tr as _
 
 from LNSegFMLib.core.case_info import CaseInfo
 from LNSegFMLib.core.errors import Cancelled, UserError
-from LNSegFMLib.panels import segment_editor
+from LNSegFMLib.panels.editing import Editing
 from LNSegFMLib.panels.host import PanelHost, errors_shown
 from LNSegFMLib.panels.section import ParameterBinding, Section
-from LNSegFMLib.panels.segment_editor import EmbeddedSegmentEditor
 from LNSegFMLib.scene.drafts import set_accepted
 from LNSegFMLib.scene.regions import place_in
 from LNSegFMLib.scene.views import open_segment_editor
@@ -29,81 +28,53 @@ class CorrectSection(Section):
         ui_file: Path of CorrectSection.ui.
         bench: Does the work.
         on_next: Opens the next volume of the worklist.
+
+    Attributes:
+        editing: The embedded Segment Editor.
     """
 
     def __init__(self, host: PanelHost, ui_file: str, bench: Workbench, on_next: Callable[[], object]) -> None:
         super().__init__(host, ui_file)
         self._bench, self._on_next = bench, on_next
-        self.editor: EmbeddedSegmentEditor | None = None
-        self._entered = False
         ui = self.ui
         self.binding = ParameterBinding(host, nodes={"CheckedRoi": ui.checkedRoiSelector})
-        has_editor = segment_editor.editor_available()
-        ui.editButton.setVisible(not has_editor)
-        ui.editorCollapsibleButton.setVisible(has_editor)
-        ui.editorCollapsibleButton.connect("contentsCollapsed(bool)", self._on_editor_collapsed)
+        self.editing = Editing(ui, self._pair)
         for button, slot in ((ui.editButton, self.on_edit), (ui.acceptButton, self.on_accept)):
             button.connect("clicked(bool)", slot)
-        ui.softTissueButton.connect("toggled(bool)", self.on_soft_tissue)
         ui.noNodesCheckBox.connect("toggled(bool)", self._update_buttons)
         ui.checkedRoiSelector.connect("nodeAddedByUser(vtkMRMLNode*)", self._on_roi_added)
-
-    def _on_editor_collapsed(self, collapsed: bool) -> None:
-        # Made when it is opened for the first time: it takes long, and not everybody corrects.
-        if not collapsed and self.editor is None:
-            self.editor = EmbeddedSegmentEditor(self.ui.editorPlace.layout())
-        if self.editor is not None and self._entered:
-            if collapsed:
-                self.editor.exit()
-            else:
-                self.editor.enter()
-        self.update()
 
     def update(self) -> None:
         """Show the pair that is chosen."""
         self.binding.show()
-        if self.editor is not None and self.host.parameter_node is not None:
-            self.editor.show(*self._pair())
-            # Without a signal, which would replace a range of the user's own.
-            button = self.ui.softTissueButton
-            blocked = button.blockSignals(True)
-            button.checked = segment_editor.is_restricted()
-            button.blockSignals(blocked)
+        self.editing.show()
         self._update_buttons()
 
     def enter(self) -> None:
         """Let the editor work in the views."""
-        self._entered = True
-        if self.editor is not None and not self.ui.editorCollapsibleButton.collapsed:
-            self.editor.enter()
+        self.editing.enter()
 
     def exit(self) -> None:
         """Stop editing."""
-        self._entered = False
-        if self.editor is not None:
-            self.editor.exit()
+        self.editing.exit()
 
     def scene_closes(self) -> None:
         """Let go of the scene's nodes."""
-        if self.editor is not None:
-            self.editor.forget()
+        self.editing.forget()
         self.ui.noNodesCheckBox.checked = False
 
     def close(self) -> None:
-        """Let go of the views."""
-        self.exit()
-
-    def select_segment(self, segment_id: str) -> None:
-        """Let the embedded editor paint a segment from now on."""
-        if self.editor is not None:
-            self.editor.select_segment(segment_id)
+        """Let go of the views and of the scene."""
+        self.editing.close()
 
     def _pair(self) -> tuple[Any, Any]:
         node = self.host.parameter_node
+        if node is None:
+            return None, None
         return node.GetNodeReference("Volume"), node.GetNodeReference("Segmentation")
 
     def _update_buttons(self, *_changed: Any) -> None:
-        volume, segmentation = self._pair() if self.host.parameter_node is not None else (None, None)
+        volume, segmentation = self._pair()
         ui = self.ui
         labelled = segmentation is not None or ui.noNodesCheckBox.checked
         ui.editButton.enabled = volume is not None and segmentation is not None
@@ -115,10 +86,6 @@ class CorrectSection(Section):
         """Open Slicer's Segment Editor."""
         volume_node, segmentation_node = self._pair()
         open_segment_editor(segmentation_node, volume_node)
-
-    def on_soft_tissue(self, wanted: bool) -> None:
-        """Spare fat, air and bone, or not."""
-        segment_editor.restrict_to_soft_tissue(wanted)
 
     def _on_roi_added(self, roi_node: Any) -> None:
         volume_node, _segmentation = self._pair()

@@ -26,6 +26,7 @@ class NodeEdits:
         host: Waits for the work.
         bench: Does the work.
         view: Tells what is chosen.
+        before: Called before the segmentation is changed.
         on_change: Called when the table is to be shown anew; its argument tells whether what it shows is up to date.
         say: Shows a sentence below the table.
     """
@@ -36,11 +37,12 @@ class NodeEdits:
         bench: Workbench,
         view: NodeTableView,
         *,
+        before: Callable[[], None],
         on_change: Callable[[bool], None],
         say: Callable[[str], None],
     ) -> None:
         self._host, self._bench, self._view = host, bench, view
-        self._on_change, self._say = on_change, say
+        self._before, self._on_change, self._say = before, on_change, say
         self._edits = SegmentEdits()
         self._node: Any = None
 
@@ -82,6 +84,7 @@ class NodeEdits:
                     "Split the segment first.",
                 )
             following = self._row_after(numbers)
+            self._before()
             self._edits.delete(self._node, sorted(segments))
             self._on_change(True)  # what is left was measured as it is
             if following is not None:
@@ -98,6 +101,7 @@ class NodeEdits:
         with errors_shown(self._host):
             # The lowest number stays.
             by_number = sorted(self._view.chosen, key=lambda record: record.node.number)
+            self._before()
             self._edits.merge(self._node, list(dict.fromkeys(each.segment_id for each in by_number)))
             self.measure()
 
@@ -117,6 +121,7 @@ class NodeEdits:
 
     def _apply_split(self, node: Any, segment_id: str, islands: list[SegmentVoxels]) -> None:
         # Both go by descending volume: what was listed as two lymph nodes of one segment keeps its two numbers.
+        self._before()
         known = [record for record in records_of(node) if record.segment_id == segment_id]
         if len(known) != len(islands):
             first = free_number(node)
@@ -129,6 +134,7 @@ class NodeEdits:
     def undo(self) -> None:
         """Take the last deletion, merge or split back."""
         with errors_shown(self._host):
+            self._before()
             if self._edits.undo():
                 self.measure()
             else:

@@ -83,7 +83,7 @@ class NodeTableView:
         # Or every cell would make the table find its columns' widths anew.
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
         try:
-            shown = [record for record in self._records if record.node.short_axis_mm >= self._least_mm - 1e-6]
+            shown = [record for record in self._records if _is_listed(record, self._least_mm)]
             if self._sorted_by == self._tick:
                 shown.sort(key=lambda record: record.reviewed, reverse=self._descending)
             else:
@@ -108,9 +108,10 @@ class NodeTableView:
         # Cells are kept, and written only where they differ: each change makes the table lay out and draw again.
         for index, column in enumerate(self._columns):
             item, text = self._cell(row, index), column.text(record.node)
-            if item.text() != text:
+            tooltip = text if record.is_measured else _("Not measured yet: press Measure.")
+            if (item.text(), item.toolTip()) != (text, tooltip):
                 item.setText(text)
-                item.setToolTip(text)
+                item.setToolTip(tooltip)
         colour = self._colours.get(record.segment_id, _GREY)
         if self._swatches.get(row) != colour:
             self._swatches[row] = colour
@@ -135,13 +136,14 @@ class NodeTableView:
 
     def _select_numbers(self, numbers: set[int]) -> None:
         rows = [row for row, record in enumerate(self._rows) if record.node.number in numbers]
+        self.table.clearSelection()
         if not rows:
-            self.table.clearSelection()
             return
-        model, flags = self.table.model(), qt.QItemSelectionModel.Select | qt.QItemSelectionModel.Rows
-        self.table.setCurrentCell(rows[0], 0)
+        model, selection = self.table.model(), self.table.selectionModel()
+        # Not by setCurrentCell, which adds to the selection while Ctrl is held, as for Ctrl+Z.
+        selection.setCurrentIndex(model.index(rows[0], 0), qt.QItemSelectionModel.NoUpdate)
         for row in rows:
-            self.table.selectionModel().select(model.index(row, 0), flags)
+            selection.select(model.index(row, 0), qt.QItemSelectionModel.Select | qt.QItemSelectionModel.Rows)
 
     # --- What is chosen
 
@@ -176,6 +178,17 @@ class NodeTableView:
         finally:
             self._filling = False
         self._on_chosen()
+
+    def choose_segment(self, segment_id: str) -> None:
+        """Choose the first row of a segment without telling that it was chosen; no row where it has none."""
+        if {record.segment_id for record in self.chosen} == {segment_id}:
+            return
+        numbers = [record.node.number for record in self._rows if record.segment_id == segment_id]
+        self._filling = True
+        try:
+            self._select_numbers(set(numbers[:1]))
+        finally:
+            self._filling = False
 
     def step(self, rows: int) -> None:
         """Choose the row below or above the current one; without one the first or last."""
@@ -213,6 +226,10 @@ class NodeTableView:
             # Noted here first, so that the table is not filled anew while it still speaks of this very cell.
             self._rows[item.row()] = self._records[self._records.index(record)] = ticked
             self._on_reviewed(record, reviewed)
+
+
+def _is_listed(record: NodeRecord, least_mm: float) -> bool:
+    return not record.is_measured or record.node.short_axis_mm >= least_mm - 1e-6
 
 
 def _column_named(shown: Sequence[Any], name: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -10,6 +9,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from LNSegFMLib.core.measurement_table import MeasuredNode, as_text
+from LNSegFMLib.panels.editing import Editing
 from LNSegFMLib.panels.host import PanelHost
 from LNSegFMLib.panels.node_edits import MEASURE, NodeEdits
 from LNSegFMLib.panels.node_table_view import NodeTableView
@@ -31,27 +31,28 @@ class ReviewSection(Section, VTKObservationMixin):
         host: The module's widget.
         ui_file: Path of ReviewSection.ui.
         bench: Does the work.
-        on_segment: Called with the id of the segment of the lymph node that the user has gone to.
+        editing: The embedded Segment Editor, which edits the segment of the chosen row.
     """
 
-    def __init__(
-        self, host: PanelHost, ui_file: str, bench: Workbench, on_segment: Callable[[str], None]
-    ) -> None:
+    def __init__(self, host: PanelHost, ui_file: str, bench: Workbench, editing: Editing) -> None:
         Section.__init__(self, host, ui_file)
         VTKObservationMixin.__init__(self)
         self._segmentation_node: Any = None
         self._edited = False  # since the measurement
         self._note = ""  # what the last edit has to say
         self._highlight = Highlight()
-        self._on_segment = on_segment
+        self._editing = editing
+        self._segment_id = ""  # of the chosen row, as the editor knows it
         ui = self.ui
         self.binding = ParameterBinding(host, nodes={"Segmentation": ui.segmentationSelector})
         self._overlay = OverlayControls(host, ui, bench)
         self._view = NodeTableView(ui.nodeTable, self._on_node_chosen, self._on_reviewed)
-        self._edits = NodeEdits(host, bench, self._view, on_change=self._on_changed, say=self._say)
+        self._edits = NodeEdits(host, bench, self._view, before=editing.save_state,
+                                on_change=self._on_changed, say=self._say)
+        editing.on_segment, editing.on_segments, editing.undo_edit = self.choose_segment, self._show_table, self._undo
         self._shortcuts = Shortcuts(
-            {"n": self.on_next, "p": self.on_previous, "d": self.on_delete, "Space": self.on_toggle_reviewed},
-            ui.nodeTable,
+            {"n": self.on_next, "p": self.on_previous, "d": self._on_key_d, "Space": self._on_key_space},
+            ui.nodeTable, repeating=("n", "p"), window={"Ctrl+Z": editing.undo, "Ctrl+Y": editing.redo},
         )
         for button, slot in (
             (ui.deleteButton, self.on_delete),
@@ -99,6 +100,7 @@ class ReviewSection(Section, VTKObservationMixin):
             self._highlight.show(chosen, ())
             self._watch(chosen)
             self._view.forget_choice()
+            self._tell_segment("")
         self._show_table()
         self._overlay.show(self._segmentation_node)
 
@@ -122,6 +124,9 @@ class ReviewSection(Section, VTKObservationMixin):
     def _show_table(self, *_changed: Any) -> None:
         node = self._segmentation_node
         self._view.show(records_of(node), segment_colours(node), self.ui.filterSpinBox.value)
+        # A segment without a row, as one that is filtered out or empty, stays in the editor.
+        if self._view.chosen:
+            self._tell_segment(self._segment_of_choice())
         self._show_summary()
         self._update_buttons()
 
@@ -162,12 +167,34 @@ class ReviewSection(Section, VTKObservationMixin):
     def _on_node_chosen(self) -> None:
         self._note = ""
         record, volume_node = self._view.current, self._edits.volume_node()
-        if record is not None and volume_node is not None:
+        if record is not None and volume_node is not None and record.is_measured:
             centre_on(record.node.centroid_ras, volume_node)
-            self._on_segment(record.segment_id)
+        self._tell_segment(self._segment_of_choice())
         self._show_highlight()
         self._show_summary()
         self._update_buttons()
+
+    def choose_segment(self, segment_id: str) -> None:
+        """Choose the row of the segment that was chosen in the editor; the views stay where they are.
+
+        Args:
+            segment_id: Id of the segment; without a row of it no row is chosen.
+        """
+        self._segment_id, self._note = segment_id, ""
+        self._view.choose_segment(segment_id)
+        self._show_highlight()
+        self._show_summary()
+        self._update_buttons()
+
+    def _segment_of_choice(self) -> str:
+        """Return the segment of the chosen rows, or an empty text where they are of none or of several."""
+        segments = {record.segment_id for record in self._view.chosen}
+        return segments.pop() if len(segments) == 1 else ""
+
+    def _tell_segment(self, segment_id: str) -> None:
+        if segment_id != self._segment_id:
+            self._segment_id = segment_id
+            self._editing.select_segment(segment_id)
 
     def _show_highlight(self, *_changed: Any) -> None:
         wanted = self.ui.highlightCheckBox.checked
@@ -199,11 +226,26 @@ class ReviewSection(Section, VTKObservationMixin):
         segmentation = self._segmentation_node.GetSegmentation()
         rows = [
             MeasuredNode(record.node, segmentation.GetSegment(record.segment_id).GetName(), record.reviewed)
-            for record in self._view.rows
+            for record in self._view.rows if record.is_measured
         ]
         slicer.app.clipboard().setText(as_text(rows, separator="\t"))
 
     # --- Edits
+
+    def _on_key_d(self) -> None:
+        if not self._is_key_off("d"):
+            self.on_delete()
+
+    def _on_key_space(self) -> None:
+        if not self._is_key_off(_("space")):
+            self.on_toggle_reviewed()
+
+    def _is_key_off(self, key: str) -> bool:
+        """Say that a key which changes something is off: with a brush in hand it may be pressed for something else."""
+        effect = self._editing.effect
+        if effect:
+            self._say(_("Key {key} is off while {effect} is active; Esc ends it.").format(key=key, effect=effect))
+        return bool(effect)
 
     def on_delete(self) -> None:
         """Delete the chosen lymph nodes."""
@@ -223,6 +265,12 @@ class ReviewSection(Section, VTKObservationMixin):
     def on_undo(self) -> None:
         """Take the last edit back."""
         self._edits.undo()
+
+    def _undo(self) -> bool:
+        can_undo = self._edits.can_undo and not self._edits.working
+        if can_undo:
+            self.on_undo()
+        return can_undo
 
     def on_measure(self) -> None:
         """Measure the segmentation as it is now."""

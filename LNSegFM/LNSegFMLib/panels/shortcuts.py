@@ -1,8 +1,8 @@
-"""Single keys that work in a table and in the slice views, and nowhere else."""
+"""Single keys that work in a table and in the slice views, and keys of the whole window."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import qt
@@ -10,19 +10,30 @@ import slicer
 
 
 class Shortcuts:
-    """Keys without modifiers; they are off until `on`.
+    """Keys of a module; they are off until `on`.
 
-    They belong to the widgets where they mean something, not to the window: a letter must reach every text field, and
-    the space bar every button.
+    Keys without modifiers belong to the widgets where they mean something, not to the window: a letter must reach every
+    text field, and the space bar every button.
 
     Args:
         slots: What a key does, by its name as QKeySequence has it.
         table: Widget in which they always work; the slice views are added when they are turned on.
+        repeating: Keys that act again and again while they are held down. All others act once: what deletes must not
+            go on because a finger rests.
+        window: What keys with modifiers do, anywhere in the main window; none of them repeats.
     """
 
-    def __init__(self, slots: Mapping[str, Callable[[], None]], table: Any) -> None:
-        self._slots = dict(slots)
+    def __init__(
+        self,
+        slots: Mapping[str, Callable[[], None]],
+        table: Any,
+        *,
+        repeating: Collection[str] = (),
+        window: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:
+        self._slots, self._window = dict(slots), dict(window or {})
         self._table = table
+        self._repeating = frozenset(repeating)
         self._shortcuts: list[Any] = []
         manager = slicer.app.layoutManager()
         if manager is not None:
@@ -33,12 +44,21 @@ class Shortcuts:
         self.off()
         for widget in (self._table, *_slice_views()):
             for key, slot in self._slots.items():
-                shortcut = qt.QShortcut(qt.QKeySequence(key), widget)
+                shortcut = self._add(key, slot, widget)
                 shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
-                shortcut.connect("activated()", slot)
-                # The Segment Editor has the same space bar, for the whole window.
-                shortcut.connect("activatedAmbiguously()", slot)
-                self._shortcuts.append(shortcut)
+        main_window = slicer.util.mainWindow()
+        if main_window is not None:
+            for key, slot in self._window.items():
+                self._add(key, slot, main_window)
+
+    def _add(self, key: str, slot: Callable[[], None], widget: Any) -> Any:
+        shortcut = qt.QShortcut(qt.QKeySequence(key), widget)
+        shortcut.setAutoRepeat(key in self._repeating)
+        shortcut.connect("activated()", slot)
+        # Another extension may have taken the same key for the whole window.
+        shortcut.connect("activatedAmbiguously()", slot)
+        self._shortcuts.append(shortcut)
+        return shortcut
 
     def off(self) -> None:
         """Let the keys do nothing."""

@@ -56,18 +56,27 @@ def check_editor(test: Any, widget: Any, segmentation_node: Any, volume_node: An
         test.delayDisplay("Skipped: this Slicer has no widget of the Segment Editor.")
         return
     test.delayDisplay("Editing")
+    table = widget.ui.nodeTable
+    last = table.rowCount - 1
+    table.selectRow(last)
     section.ui.editorCollapsibleButton.collapsed = False
-    editor = section.editor.widget
+    editor = section.editing.editor.widget
     test.assertEqual(editor.segmentationNode(), segmentation_node)
     test.assertEqual(editor.sourceVolumeNode(), volume_node)
+    number = int(table.item(last, 0).text())
+    chosen = next(record for record in records_of(segmentation_node) if record.node.number == number)
+    test.assertEqual(editor.currentSegmentID(), chosen.segment_id)
+    editor.setCurrentSegmentID(segmentation_node.GetSegmentation().GetNthSegmentID(0))
+    row = table.selectionModel().selectedRows()[0].row()
+    listed = {record.node.number: record.segment_id for record in records_of(segmentation_node)}
+    test.assertEqual(listed[int(table.item(row, 0).text())], editor.currentSegmentID())
     paint = editor.effectByName("Paint")
     test.assertEqual(paint.integerParameter("BrushSphere"), 1)
     section.ui.softTissueButton.click()
     test.assertTrue(editor.mrmlSegmentEditorNode().GetSourceVolumeIntensityMask())
     section.ui.softTissueButton.click()
     before = _labels(segmentation_node, volume_node)
-    editor.setCurrentSegmentID(segmentation_node.GetSegmentation().GetNthSegmentID(0))
-    # Not offered to the user, but the one effect that a test can apply without a mouse.
+    # The one effect that a test can apply without a mouse.
     editor.setActiveEffectByName("Margin")
     effect = editor.activeEffect()
     effect.setParameter("MarginSizeMm", "4")

@@ -32,6 +32,11 @@ class NodeRecord:
     segment_id: str
     reviewed: bool = False
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether it has been measured; a segment that the user has just added has a number only."""
+        return self.node.volume_mm3 > 0
+
 
 def records_of(segmentation_node: Any | None) -> list[NodeRecord]:
     """Return the lymph nodes as they were measured last, by number."""
@@ -51,7 +56,20 @@ def is_measured(segmentation_node: Any | None) -> bool:
         return False
     segmentation = segmentation_node.GetSegmentation()
     segments = [segmentation.GetNthSegment(index) for index in range(segmentation.GetNumberOfSegments())]
-    return all(_nodes_of(segment) is not None for segment in segments)
+    found = [_nodes_of(segment) for segment in segments]
+    return all(nodes is not None and all(node.volume_mm3 > 0 for node in nodes) for nodes in found)
+
+
+def is_recorded(segment: Any) -> bool:
+    """Tell whether a vtkSegment has been measured, or has been given a number."""
+    return _nodes_of(segment) is not None
+
+
+def add_unmeasured(segmentation_node: Any, segment_id: str, number: int) -> None:
+    """Give the lymph node of a new segment its number; it keeps it when it is measured."""
+    nowhere = (0.0, 0.0, 0.0)
+    node = LymphNode(number, 0.0, 0.0, 0.0, nowhere, "", (nowhere, nowhere), (nowhere, nowhere))
+    store_records(segmentation_node, {segment_id: [node]})
 
 
 def store_records(segmentation_node: Any, nodes: Mapping[str, Sequence[LymphNode]]) -> None:

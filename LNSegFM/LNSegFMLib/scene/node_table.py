@@ -46,13 +46,14 @@ def columns() -> list[Column]:
         ),
         Column(
             "diameters", _("S × L mm"),
-            _("Short × long axis in mm. Long axis: the longest in any axial slice; short axis: the longest "
-              "perpendicular to it in the same slice."),
-            lambda node: f"{node.short_axis_mm:.1f} × {node.long_axis_mm:.1f}", lambda node: node.short_axis_mm,
+            _("Short × long axis in mm, a dash until it is measured. Long axis: the longest in any axial slice; short "
+              "axis: the longest perpendicular to it in the same slice."),
+            lambda node: _measured(node, f"{node.short_axis_mm:.1f} × {node.long_axis_mm:.1f}"),
+            lambda node: node.short_axis_mm,
         ),
         Column(
             "volume", _("cm³"), _("Volume in cubic centimetres."),
-            lambda node: f"{node.volume_mm3 / 1000:.2f}", lambda node: node.volume_mm3,
+            lambda node: _measured(node, f"{node.volume_mm3 / 1000:.2f}"), lambda node: node.volume_mm3,
         ),
         Column(
             "hu", _("HU"), _("Mean of the CT over the lymph node."),
@@ -62,7 +63,7 @@ def columns() -> list[Column]:
         Column(
             "recist", _("RECIST"),
             _("Size class of RECIST 1.1 by the short axis: target from 15 mm, non-target from 10 mm, else normal."),
-            lambda node: classes[node.size_class], lambda node: node.short_axis_mm,
+            lambda node: classes.get(node.size_class, ""), lambda node: node.short_axis_mm,
         ),
         Column(
             "confidence", _("Conf"),
@@ -71,6 +72,10 @@ def columns() -> list[Column]:
             lambda node: -1.0 if node.confidence is None else node.confidence,
         ),
     ]
+
+
+def _measured(node: LymphNode, text: str) -> str:
+    return text if node.volume_mm3 > 0 else "–"
 
 
 def count_of_nodes(count: int) -> str:
