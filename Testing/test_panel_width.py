@@ -35,7 +35,7 @@ def set_width(app: Any, width: int) -> Any:  # noqa: F811
     import qt
 
     app.window.set_panel_width(width)
-    app.process_events()
+    app.process_events(0.2)
     return app.window.findChild(qt.QDockWidget, "PanelDockWidget")
 
 
@@ -57,3 +57,48 @@ def test_the_window_keeps_its_width_during_a_job(
     polls.clear()
     panel.until(lambda: len(polls) > POLLS, "a minute of polls")
     assert (panel.app.window.width, dock.width) == (window, width)
+
+
+@WIDTHS
+def test_every_column_fits_and_its_title_is_whole(opened: Panel, adapted: Any, width: int) -> None:  # noqa: F811
+    opened.start()
+    open_sections(opened.app)
+    assert set_width(opened.app, width).width == width
+    for table in (opened.ui.casesTable, opened.ui.jobsTable, opened.ui.resultTable):
+        header = table.horizontalHeader()
+        assert header.length() <= table.viewport().width, table.objectName
+        for column in range(table.columnCount):
+            title = table.horizontalHeaderItem(column).text()
+            needed = header.fontMetrics().horizontalAdvance(title)
+            assert header.sectionSize(column) >= needed + 4, (table.objectName, title)
+
+
+def test_what_the_tables_leave_out_stands_below_them(opened: Panel, adapted: Any) -> None:  # noqa: F811
+    ui = opened.ui
+    assert ui.caseDetailsLabel.isHidden()
+    opened.app.select_row(ui.casesTable, 2)
+    count = opened.widget.stored.cases[2].latest.nodes
+    for part in ("case-0003, accepted on 20", "version 1", f"{count} lymph nodes", "Use: hold-out"):
+        assert part in ui.caseDetailsLabel.text
+    opened.start()
+    for part in (opened.job.id, "DGST on ", "2 training and 1 hold-out cases", "4 epochs of 30", "done"):
+        assert part in ui.jobDetailsLabel.text
+    assert ui.scoreDetailsLabel.text == (
+        "case-0003: DSC 0.200 → 0.600; NSD at 1 mm 0.100 → 0.300; "
+        "lymph nodes: found 1 → 3, missed 2 → 0, false 4 → 1."
+    )
+    opened.app.select_row(ui.resultTable, 1)
+    assert ui.scoreDetailsLabel.text.startswith("Mean: DSC 0.200 → 0.600")
+
+
+def test_long_texts_do_not_widen_the_panel(opened: Panel) -> None:  # noqa: F811
+    import qt
+
+    open_sections(opened.app)
+    dock = set_width(opened.app, 320)
+    for label in opened.ui.casesCollapsibleButton.parentWidget().findChildren(qt.QLabel):
+        if label.wordWrap:
+            label.visible = True
+            label.text = "What happened, why, and what can be done about it. " * 10
+    opened.app.process_events(0.2)
+    assert dock.width == 320

@@ -9,11 +9,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LNSegFMFineTuneLib.core.evidence import Evidence
+from LNSegFMFineTuneLib.core.evidence import Evidence, Row
 from LNSegFMFineTuneLib.core.stored import JobView, Stored
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
 from LNSegFMFineTuneLib.panels.report_file import write_report
-from LNSegFMFineTuneLib.panels.widgets import fill_row, set_up_table
+from LNSegFMFineTuneLib.panels.widgets import fill_row, fit_height, set_up_table
 from LNSegFMFineTuneLib.scene import evidence_wording as wording
 from LNSegFMFineTuneLib.scene.evidence_report import report_html
 from LNSegFMLib.core.background import Task
@@ -36,6 +36,7 @@ class EvidenceSection:
         self._host, self._ui = host, host.ui
         self._view: JobView | None = None
         self._evidence = Evidence()
+        self._rows: list[Row] = []
         self._stored = Stored()
         self._ancestors: list[ModelInfo] = []
         self._picture: tuple[str, Any] = ("", None)  # case id and pixmap
@@ -73,16 +74,17 @@ class EvidenceSection:
 
     def _fill_table(self) -> None:
         table, mean = self._ui.resultTable, self._evidence.mean
-        rows = [*self._evidence.rows, *([mean] if mean else [])]
+        rows = self._rows = [*self._evidence.rows, *([mean] if mean else [])]
         blocked = table.blockSignals(True)
         table.visible = bool(rows)
         table.setRowCount(len(rows))
         for index, row in enumerate(rows):
             fill_row(table, index, wording.cells(row))
-        table.resizeRowsToContents()
+        fit_height(table, most=4)
         table.clearSelection()
         table.setCurrentCell(-1, -1)
         table.blockSignals(blocked)
+        self._show_details()
         self._show_picture("", None)
         if self._evidence.rows:
             table.selectRow(0)
@@ -94,8 +96,14 @@ class EvidenceSection:
         row = self._ui.resultTable.currentRow()
         return self._evidence.rows[row].case if 0 <= row < len(self._evidence.rows) else ""
 
+    def _show_details(self) -> None:
+        row, label = self._ui.resultTable.currentRow(), self._ui.scoreDetailsLabel
+        label.visible = 0 <= row < len(self._rows)
+        label.text = wording.details(self._rows[row]) if 0 <= row < len(self._rows) else ""
+
     def on_case_chosen(self) -> None:
-        """Show the picture of the chosen case."""
+        """Show the scores and the picture of the chosen case."""
+        self._show_details()
         if self._chosen_case and self._view is not None and not self._host.is_working(_PICTURE):
             case, job = self._chosen_case, self._view.id
             self._picture = (case, None)

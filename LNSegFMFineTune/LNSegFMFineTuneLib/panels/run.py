@@ -11,7 +11,7 @@ import slicer
 from LNSegFMFineTuneLib.core.status import ACTIVE, RESUMABLE
 from LNSegFMFineTuneLib.core.stored import JobView, Stored
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
-from LNSegFMFineTuneLib.panels.widgets import fill_row, set_up_table
+from LNSegFMFineTuneLib.panels.widgets import fill_row, fit_height, set_up_table
 from LNSegFMFineTuneLib.scene import job_wording as wording
 from LNSegFMFineTuneLib.scene.curves import LossCurve
 from LNSegFMLib.core.background import Task
@@ -38,7 +38,8 @@ class RunSection:
         self._curve: LossCurve | None = None
         self._shall_attach, self._is_outdated = True, False
         self._stored = Stored()
-        set_up_table(self._ui.jobsTable, wording.titles())
+        set_up_table(self._ui.jobsTable, wording.titles(), stretched=1)
+        fit_height(self._ui.jobsTable)
         for button, slot in (
             (self._ui.pauseButton, self.on_pause), (self._ui.resumeButton, self.on_resume),
             (self._ui.cancelButton, self.on_cancel), (self._ui.curveButton, self.on_show_curve),
@@ -81,6 +82,7 @@ class RunSection:
             fill_row(table, row, wording.cells(job))
             if job.id == chosen:
                 table.selectRow(row)
+        fit_height(table)
         table.blockSignals(blocked)
         self.watch(chosen)
 
@@ -123,6 +125,7 @@ class RunSection:
         self._ui.stateLabel.text, self._ui.figuresLabel.text = text, ""
         self._ui.progressBar.visible = self._ui.figuresLabel.visible = False
         self._ui.stateLabel.visible = bool(text)
+        self._ui.jobDetailsLabel.visible = False
         self._on_view(None, None)
 
     def _show(self, view: JobView) -> None:
@@ -138,6 +141,7 @@ class RunSection:
         ui.figuresLabel.text = wording.figures(status)
         ui.progressBar.maximum = max(status.iterations, 1)
         ui.progressBar.value = status.iteration
+        self._show_details(view)
         self._show_log(view)
         if not slicer.mrmlScene.IsClosing() and self._curve and (status.active or self._curve.exists):
             self._curve.update(view.rows)
@@ -148,6 +152,12 @@ class RunSection:
         if self._host.parameter_node is None and not status.active:
             self._timer.stop()
         self._host.update_controls()
+
+    def _show_details(self, view: JobView) -> None:
+        created = next((job.created for job in self._stored.jobs if job.id == view.id), "")
+        names = {model.id: model.name for model in self._stored.models}
+        self._ui.jobDetailsLabel.text = wording.details(view, created, names)
+        self._ui.jobDetailsLabel.visible = True
 
     def _show_log(self, view: JobView) -> None:
         text = self._ui.logText
