@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import slicer
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Property, Signal
 
@@ -23,6 +24,8 @@ class ModuleSelector(QtWidgets.QToolBar):
         self._modules = modules
         self._show = show
         self._selected = ""
+        self._module: Any = None
+        slicer.app.moduleManager().moduleAboutToBeUnloaded.connect(self._forget)
         self._box = QtWidgets.QComboBox()
         self._box.setMinimumWidth(220)
         self.addWidget(QtWidgets.QLabel(" Modules: "))
@@ -30,6 +33,10 @@ class ModuleSelector(QtWidgets.QToolBar):
         self._box.activated.connect(lambda _: self.selectModule(self._box.currentText))
 
     selectedModule = Property(str, lambda self: self._selected)
+
+    def _forget(self, name: str) -> None:
+        if name == self._selected:
+            self._selected, self._module = "", None
 
     def selectModule(self, name: str) -> None:
         """Show a module: exit() of the old one, enter() of the new one.
@@ -40,10 +47,12 @@ class ModuleSelector(QtWidgets.QToolBar):
         module = self._modules._by_name.get(name)
         if module is None:
             raise RuntimeError(f"There is no module {name!r}")
-        if name == self._selected:
+        if module is self._module:
             return
-        if self._selected:
-            self._modules._by_name[self._selected].exit()
+        # A test may load a module file again; the one that was there before is gone then.
+        if self._module is not None and name != self._selected:
+            self._module.exit()
+        self._module = module
         self._selected = name
         if self._box.findText(name) < 0:
             self._box.addItem(name)

@@ -14,6 +14,7 @@ from LNSegFMFineTuneLib.panels.host import FineTuneHost
 from LNSegFMFineTuneLib.panels.widgets import fill_row, fit_height, set_up_table
 from LNSegFMFineTuneLib.scene import job_wording as wording
 from LNSegFMFineTuneLib.scene.curves import LossCurve
+from LNSegFMFineTuneLib.scene.plot_layout import PlotLayout
 from LNSegFMLib.core.background import Task
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.wording import explain
@@ -36,6 +37,7 @@ class RunSection:
         self._job_id = ""
         self._view: JobView | None = None
         self._curve: LossCurve | None = None
+        self._layout = PlotLayout()
         self._shall_attach, self._is_outdated = True, False
         self._stored = Stored()
         set_up_table(self._ui.jobsTable, wording.titles(), stretched=1)
@@ -57,12 +59,14 @@ class RunSection:
         self._timer.start()
 
     def exit(self) -> None:
-        """The panel is hidden: a running job is followed on, for its curve."""
+        """The panel is hidden: a running job is followed on, for its curve; the layout is the one from before."""
+        self._layout.restore()
         if self._view is None or not self._view.status.active:
             self._timer.stop()
 
     def stop(self) -> None:
         """The panel goes away."""
+        self._layout.restore()
         self._timer.stop()
 
     def show_stored(self, _before: Stored, stored: Stored) -> None:
@@ -143,8 +147,9 @@ class RunSection:
         ui.progressBar.value = status.iteration
         self._show_details(view)
         self._show_log(view)
-        if not slicer.mrmlScene.IsClosing() and self._curve and (status.active or self._curve.exists):
-            self._curve.update(view.rows)
+        curve = self._curve
+        if not slicer.mrmlScene.IsClosing() and curve and (status.active or curve.exists or curve.was_plotted):
+            curve.update(view.rows)
         self._on_view(before, view)
         # Also when a job has ended before it was looked at for the first time.
         if any(job.id == view.id and job.state != status.state for job in self._stored.jobs):
@@ -200,7 +205,8 @@ class RunSection:
         """Show the curve in a plot view."""
         if self._curve is not None and self._view is not None:
             self._curve.update(self._view.rows)
-            self._curve.show()
+            self._layout.show(self._curve.chart)
+            self._curve.update(self._view.rows)
 
     def on_show_log(self) -> None:
         """Show or hide the log."""
