@@ -30,6 +30,16 @@ def cells(row: Row) -> tuple[str, str, str, str]:
     )
 
 
+def report_titles() -> list[str]:
+    """The titles of the table in the report, which has room for all counts."""
+    return [_("Case"), _("DSC"), _("NSD 1 mm"), _("Lymph nodes")]
+
+
+def report_cells(row: Row) -> tuple[str, ...]:
+    """The cells of a row of the table in the report."""
+    return (*cells(row)[:3], _nodes(row.before, row.after))
+
+
 def details(row: Row) -> str:
     """The scores of a row in full, for the line below the table."""
     before, after = row.before, row.after
