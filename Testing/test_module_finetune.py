@@ -255,15 +255,6 @@ def test_a_start_that_fails_is_explained(opened: Panel) -> None:
     opened.until(lambda: "Install a model" in opened.ui.startButton.toolTip, "the refresh")
 
 
-def test_a_second_job_needs_the_users_consent(opened: Panel) -> None:
-    opened.start(hold=5)
-    opened.app.answers.append(False)
-    opened.click("startButton")
-    assert "still running" in opened.app.dialogs[-1][1]
-    opened.app.process_events(0.2)
-    assert len(JobStore(opened.home.jobs).list()) == 1
-
-
 def test_missing_packages_are_installed_only_when_the_user_agrees(
     opened: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

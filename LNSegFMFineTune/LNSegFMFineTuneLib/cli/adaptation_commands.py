@@ -13,7 +13,7 @@ from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.selection import make_spec
 from LNSegFMFineTuneLib.core.spec import PRESETS, JobSpec, preset_settings
-from LNSegFMFineTuneLib.core.status import ENDED
+from LNSegFMFineTuneLib.core.status import ENDED, JobStatus
 from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.home import Home
@@ -61,7 +61,7 @@ def _adapt(options: argparse.Namespace) -> None:
     settings = {**preset_settings(options.preset, options.method or JobSpec.method), **changes}
     job = _store().create(make_spec(home, options.model, **settings))
     job.start()
-    print(f"Job {job.id} works in the background; its folder is {job.path}")
+    print(f"Job {job.id} runs in the background; its folder is {job.path}")
     if not options.detach:
         follow(job)
 
@@ -98,8 +98,8 @@ def follow(job: Job) -> None:
                 print(f"Hold-out {name}: {before[metric]:.3f} -> {after[metric]:.3f}")
 
 
-def _show(bar: Any, status: Any) -> None:
-    bar.set_description_str(status.stage or status.state)
+def _show(bar: Any, status: JobStatus) -> None:
+    bar.set_description_str(_stage(status) or status.state)
     if status.loss is not None:
         bar.set_postfix_str(f"loss {status.loss:.3f}")
     bar.update((status.iteration or 0) - bar.n)
@@ -110,7 +110,11 @@ def _list(options: argparse.Namespace) -> None:
     for job in _store().list():
         status = job.status()
         print(f"{job.id:12s}  {status.state:11s}  {status.iteration or 0}/{job.spec.steps}  {job.spec.method}  "
-              f"{status.model_id or status.stage}")
+              f"{status.model_id or _stage(status)}")
+
+
+def _stage(status: JobStatus) -> str:
+    return f"waits for {status.waits_for}" if status.state == "queued" else status.stage
 
 
 def _watch(options: argparse.Namespace) -> None:

@@ -7,13 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import qt
-import slicer
 
 from LNSegFMFineTuneLib.core.calibration import Calibration
 from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.selection import Selection
 from LNSegFMFineTuneLib.core.spec import PRESETS, preset_settings
-from LNSegFMFineTuneLib.core.status import ACTIVE
 from LNSegFMFineTuneLib.core.stored import Stored
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
 from LNSegFMFineTuneLib.panels.widgets import connect_edited, fill_combo_box, set_widget_value, widget_value
@@ -169,9 +167,6 @@ class PlanSection:
 
     def on_start(self) -> None:
         """Start a job with what is set, once it is clear that it can work."""
-        running = [job.id for job in self._stored.jobs if job.state in ACTIVE]
-        if running and not slicer.util.confirmOkCancelDisplay(wording.second_job_question(running)):
-            return
         fields = self.values
         if self._host.packages_ready_for(fields["method"]):
             base_model = fields.pop("base_model")

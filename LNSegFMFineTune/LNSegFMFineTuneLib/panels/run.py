@@ -20,6 +20,7 @@ from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.wording import explain
 
 POLL_MS = 500
+_POLLS_OF_LIST = 4  # so often the list of jobs is read, in polls, while another job than the chosen one is active
 _WORK = "job"
 
 
@@ -40,6 +41,7 @@ class RunSection:
         self._layout = PlotLayout()
         self._shall_attach, self._is_outdated = True, False
         self._stored = Stored()
+        self._polls = 0
         set_up_table(self._ui.jobsTable, wording.titles(), stretched=1)
         fit_height(self._ui.jobsTable)
         for button, slot in (
@@ -72,7 +74,8 @@ class RunSection:
     def show_stored(self, _before: Stored, stored: Stored) -> None:
         """Follow what lies on the disk."""
         self._stored = stored
-        running = [job.id for job in stored.jobs if job.state in ACTIVE]
+        active = [job for job in stored.jobs if job.state in ACTIVE]
+        running = [job.id for job in sorted(active, key=lambda job: job.state == "queued")]
         wanted = running[0] if running and self._shall_attach else self._job_id
         self._shall_attach = False
         ids = [job.id for job in stored.jobs]
@@ -116,6 +119,10 @@ class RunSection:
 
     def poll(self) -> None:
         """Read the watched job."""
+        self._polls += 1
+        others = any(job.state in ACTIVE and job.id != self._job_id for job in self._stored.jobs)
+        if others and self._polls % _POLLS_OF_LIST == 0:
+            self._host.refresh()
         if self._job_id and not self._host.is_working(_WORK):
             task = Task(self._host.workbench.read_job, self._job_id, self._ui.logButton.checked)
             self._host.start_work(_WORK, task, self._show, self._on_lost)

@@ -54,6 +54,7 @@ def state(name: str) -> str:
     words = {
         "created": _("not started"),
         "starting": _("starting"),
+        "queued": _("queued"),
         "running": _("running"),
         "done": _("done"),
         "failed": _("failed"),
@@ -75,6 +76,9 @@ def text(status: JobStatus) -> str:
     sentences = {
         "created": _("Not started yet."),
         "starting": _("Starting."),
+        "queued": _("Queued: waits for {job}, then starts by itself, also when Slicer is closed.").format(
+            job=status.waits_for
+        ),
         "done": _("Done. The adapted model is '{model}'.").format(model=status.model_id),
         "cancelled": _("Cancelled. Resume continues from the last checkpoint."),
         "paused": _("Paused; the computer is free. Resume continues from the checkpoint."),
