@@ -62,11 +62,15 @@ def _published(options: argparse.Namespace) -> None:
 
 
 def _install(options: argparse.Namespace) -> None:
-    from LNSegFMLib.engine.install import install_model
+    from LNSegFMLib.engine.install import install
 
-    model = install_model(
-        ModelStore(Home.default().models), options.source, name=options.name, orientation=options.orientation
-    )
+    found = install(_store(), options.source, name=options.name, orientation=options.orientation)
+    model = found.model
+    if found.note:
+        print(found.note)
+    if not found.is_new:
+        print(f"The same model (SHA-256 {model.sha256}) is installed already, as {model.id}: '{model.name}'")
+        return
     print(f"Installed '{model.name}' as {model.id} ({model.card.architecture}, SHA-256 {model.sha256})")
 
 
