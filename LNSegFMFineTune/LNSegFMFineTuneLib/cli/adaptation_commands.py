@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from LNSegFMFineTuneLib.cli.model_commands import refuse_rejected
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.selection import make_spec
@@ -29,6 +30,7 @@ def add_to(commands: Any) -> None:
     adapt = commands.add_parser("adapt", help="fine-tune a model to the stored cases in a background job")
     adapt.add_argument("-m", "--model", required=True, help="id of the base model")
     adapt.add_argument("--preset", default="paper", choices=tuple(PRESETS))
+    adapt.add_argument("--rejected", action="store_true", help="start from the model although it was rejected")
     adapt.add_argument("--detach", action="store_true", help="do not wait for the job")
     for entry in fields(JobSpec):
         if entry.name not in _COMPUTED:
@@ -56,6 +58,7 @@ def _store() -> JobStore:
 def _adapt(options: argparse.Namespace) -> None:
     home = Home.default()
     install_bundled(ModelStore(home.models))
+    refuse_rejected(ModelStore(home.models), options.model, options.rejected)
     names = [entry.name for entry in fields(JobSpec) if entry.name not in _COMPUTED]
     changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     settings = {**preset_settings(options.preset, options.method or JobSpec.method), **changes}

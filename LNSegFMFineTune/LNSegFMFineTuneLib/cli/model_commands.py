@@ -9,6 +9,7 @@ from typing import Any
 from LNSegFMFineTuneLib.core.jobs import JobStore
 from LNSegFMFineTuneLib.core.removal import refuse_while_used
 from LNSegFMLib.core.catalogue import install_bundled, published_models
+from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelStore
 
@@ -45,11 +46,27 @@ def _store() -> ModelStore:
     return store
 
 
+def refuse_rejected(store: ModelStore, model_id: str, agreed: bool) -> None:
+    """Refuse to use a model that was rejected, unless the user has agreed.
+
+    Raises:
+        UserError: It was rejected, and he has not.
+    """
+    if store.is_rejected(model_id) and not agreed:
+        raise UserError(
+            f"The model '{model_id}' was rejected after its evaluation.", "",
+            "Choose another one, or add --rejected to use it all the same.",
+        )
+
+
 def _list(options: argparse.Namespace) -> None:
     del options
-    for model in _store().list():
+    store = _store()
+    default = store.default_id
+    for model in store.list():
+        mark = " (rejected)" if store.is_rejected(model.id) else " (default)" if model.id == default else ""
         origin = f"from {model.card.parent}" if model.card.parent else model.card.architecture
-        print(f"{model.id:32s}  {model.card.kind:13s}  {origin:28s}  {model.name}")
+        print(f"{model.id:32s}  {model.card.kind:13s}  {origin:28s}  {model.name}{mark}")
 
 
 def _published(options: argparse.Namespace) -> None:

@@ -70,7 +70,8 @@ class Workbench:
         cases, models = self.cases.list(), self.models.list()
         rejected = frozenset(model.id for model in models if self.models.is_rejected(model.id))
         return Stored(
-            cases, advise(cases), models, jobs, Calibrations(Home.default()), self.models.default_id, rejected, problem
+            cases, advise(cases), models, jobs, Calibrations(Home.default()), self.models.default_id, rejected, problem,
+            self.models.suggested_id,
         )
 
     def read_job(self, job_id: str, with_log: bool) -> JobView:

@@ -19,6 +19,8 @@ from LNSegFMFineTuneLib.scene.evidence_report import report_html
 from LNSegFMLib.core.background import Task
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.models import ModelInfo, ancestors_among
+from LNSegFMLib.panels.rejected_models import may_use
+from LNSegFMLib.scene.model_words import listed_name
 from LNSegFMLib.scene.views import show_module
 
 _PICTURE = "picture"
@@ -147,7 +149,7 @@ class EvidenceSection:
         # Kept as members: PythonQt would delete the actions with the last Python reference.
         self._roll_back_menu.clear()
         self._roll_back_actions = [
-            qt.QAction(wording.ancestor(model.name, number), self._roll_back_menu)
+            qt.QAction(wording.ancestor(listed_name(model, "", self._stored.rejected), number), self._roll_back_menu)
             for number, model in enumerate(self._ancestors, 1)
         ]
         for action, model in zip(self._roll_back_actions, self._ancestors):
@@ -174,7 +176,8 @@ class EvidenceSection:
 
     def on_roll_back(self, action: Any) -> None:
         """Make an ancestor the default and use it."""
-        self._use(action.data())
+        if may_use(self._host.workbench.models, action.data()):
+            self._use(action.data())
 
     def _use(self, model_id: str) -> None:
         if self._changed(self._host.workbench.models.set_default, model_id):
@@ -184,9 +187,9 @@ class EvidenceSection:
     def on_reject(self) -> None:
         """Keep the adapted model aside."""
         models = self._host.workbench.models
-        if self._changed(models.reject, self._model_id) and models.default_id:
+        if self._changed(models.reject, self._model_id) and models.suggested_id:
             # The other module may have been using the rejected one.
-            self._host.use_model(models.default_id)
+            self._host.use_model(models.suggested_id)
 
     def _changed(self, function: Callable[[str], None], model_id: str) -> bool:
         # Not in a thread: it is one small file, and the module that is shown next should know of it.
