@@ -236,6 +236,13 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def use_model(self, model_id: str) -> None:
         slicer.modules.lnsegfm.widgetRepresentation().self().useModel(model_id)
 
+    def choose_pair(self, volume_node: Any, segmentation_node: Any) -> None:
+        module = getattr(slicer.modules, "lnsegfm", None)
+        if module is not None:
+            segmenting = module.widgetRepresentation().self()
+            segmenting.initializeParameterNode()  # it has none while another module is shown
+            segmenting.choose_pair(volume_node, segmentation_node)
+
     def packages_ready_for(self, method: str) -> bool:
         also = METHODS[method].packages if method in METHODS else ()
         missing = missing_packages(also)

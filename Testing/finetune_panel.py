@@ -204,7 +204,7 @@ class Panel:
     def listed_state(self) -> str:
         """The state in the chosen row of the list of jobs."""
         table = self.ui.jobsTable
-        item = table.item(table.currentRow(), 3)
+        item = table.item(table.currentRow(), 2)
         return "" if item is None else item.text()
 
     @property

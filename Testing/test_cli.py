@@ -122,16 +122,19 @@ def test_a_model_travels_as_zip_folder_and_checkpoint(
     checkpoint = next((tmp_path / "extracted").rglob("checkpoint_final.pth"))
     bare = tmp_path / "checkpoint_best.pth"
     bare.write_bytes(checkpoint.read_bytes())
-    for source in (archive, tmp_path / "extracted", bare):
-        assert main(["models", "install", str(source), "--name", f"from {source.name}"]) == 0
-    assert main(["models", "list"]) == 0
-    listed = capsys.readouterr().out
-    assert all(f"from {name}" in listed for name in ("model.zip", "extracted", "checkpoint_best.pth"))
     store = ModelStore(own_home.models)
-    for model in store.list():
-        assert main(["models", "verify", model.id]) == 0
-    assert main(["models", "remove", "from-model-zip"]) == 0
-    assert "from-model-zip" not in [model.id for model in store.list()]
+    capsys.readouterr()
+    for source in (archive, tmp_path / "extracted", bare):
+        assert main(["models", "install", str(source)]) == 0
+        said = capsys.readouterr().out
+        assert "is installed already, as phantom-demonstration" in said and len(store.list()) == 1
+    for source in (archive, tmp_path / "extracted", bare):
+        assert main(["models", "remove", store.list()[0].id]) == 0
+        assert main(["models", "install", str(source), "--name", f"from {source.name}"]) == 0
+        assert main(["models", "list"]) == 0
+        assert f"from {source.name}" in capsys.readouterr().out
+        assert main(["models", "verify", store.list()[0].id]) == 0
+    assert [model.id for model in store.list()] == ["from-checkpoint-best-pth"]
 
 
 def test_a_removed_demonstration_model_stays_removed(own_home: Home, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import torch
 import tiny_models
 from LNSegFMLib.core import archive
 from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.core.models import ModelInfo, ModelStore
+from LNSegFMLib.core.files import sha256
+from LNSegFMLib.core.home import Home
+from LNSegFMLib.core.models import ModelCard, ModelInfo, ModelStore
 from LNSegFMLib.engine.checkpoints import load_checkpoint
-from LNSegFMLib.engine.install import install_model
+from LNSegFMLib.engine.install import install, install_model
 from tiny_models import CONFIGURATION, DATASET_NAME, PLAIN, RESIDUAL, bare_checkpoint, make_model, zip_model
 
 STOCK_FOLDER = f"nnUNetTrainer__nnUNetPlans__{CONFIGURATION}"
@@ -183,7 +186,9 @@ def test_the_final_checkpoint_is_preferred_and_the_best_is_taken_when_it_is_alon
 def test_names_and_ids_come_from_the_user_or_the_source(tmp_path: Path, store: ModelStore, model_folder: Path) -> None:
     packed = zip_model(model_folder, tmp_path / "Neck model.ZIP")
     assert install_model(store, packed).name == "Neck model"
-    first, second = (install_model(store, model_folder, name="Ärzte & Co", kind="foundation") for _ in range(2))
+    other = make_model(tmp_path / "others", seed=3)
+    store.remove("neck-model")
+    first, second = (install_model(store, each, name="Ärzte & Co", kind="foundation") for each in (model_folder, other))
     assert first.name == second.name == "Ärzte & Co"
     assert (first.id, second.id) == ("arzte-co", "arzte-co-2")
 
@@ -427,3 +432,136 @@ def test_what_a_strangers_dataset_json_tells_of_cases_is_not_kept(tmp_path: Path
     (model / "dataset.json").write_text(json.dumps({**description, "training": ["Jane_Doe_1970.nii.gz"]}))
     installed = install_model(ModelStore(tmp_path / "models"), model)
     assert all(b"Jane_Doe" not in path.read_bytes() for path in installed.path.rglob("*") if path.is_file())
+
+
+# Models that LN-Seg-FM has exported
+
+
+@pytest.fixture
+def exported(tmp_path: Path, model_folder: Path) -> tuple[Path, ModelInfo, ModelInfo]:
+    """An exported model with its parent, as (folder with both zips, parent, child)."""
+    store = ModelStore(tmp_path / "origin")
+    parent = install_model(store, model_folder, name="Neck")
+
+    def fill(staging: Path) -> ModelCard:
+        other = make_model(tmp_path / "other", seed=5)
+        source = install_model(ModelStore(tmp_path / "aside"), other)
+        shutil.copytree(source.path, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns("model.json"))
+        return replace(
+            source.card, name="Neck, ours", kind="adapted", orientation="RAS", parent=parent.id,
+            parent_sha256=parent.sha256, lineage={"method": "dgst", "cases": ["case-0001"]},
+            metrics={"mean": {"before": {"dsc": 0.5}, "after": {"dsc": 0.6}}},
+        )
+
+    child = store.add("neck-ours", fill)
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    for model in (parent, child):
+        store.export(model.id, packed / f"{model.id}.zip")
+    return packed, parent, child
+
+
+def test_an_exported_model_keeps_its_identity(store: ModelStore, exported: tuple[Path, ModelInfo, ModelInfo]) -> None:
+    packed, parent, child = exported
+    for model in (parent, child):
+        found = install(store, packed / f"{model.id}.zip")
+        assert found.is_new and not found.note
+        assert (found.model.id, found.model.card, found.model.sha256) == (model.id, model.card, model.sha256)
+    assert [model.id for model in store.ancestors(child.id)] == [parent.id]
+
+
+def test_an_id_that_means_another_model_here_is_not_taken_for_the_parent(
+    tmp_path: Path, store: ModelStore, exported: tuple[Path, ModelInfo, ModelInfo]
+) -> None:
+    packed, parent, child = exported
+    other = install_model(store, make_model(tmp_path / "stranger", seed=9), name=parent.name)
+    assert other.id == parent.id
+    again = install_model(store, packed / f"{child.id}.zip")
+    assert again.card.parent == "" and again.card.parent_sha256 == parent.sha256
+    second = install_model(store, packed / f"{parent.id}.zip")
+    assert second.id == f"{parent.id}-2"
+    store.remove(again.id)
+    assert install_model(store, packed / f"{child.id}.zip").card.parent == second.id
+
+
+def test_a_demonstration_stays_one(tmp_path: Path, demonstration_home: Home) -> None:
+    store = ModelStore(demonstration_home.models)
+    model = store.list()[0]
+    store.export(model.id, tmp_path / "demo.zip")
+    again = install_model(ModelStore(tmp_path / "models"), tmp_path / "demo.zip")
+    assert (again.card.kind, again.id, again.sha256) == ("demonstration", model.id, model.sha256)
+
+
+def test_the_same_model_is_installed_once(
+    store: ModelStore, model_folder: Path, exported: tuple[Path, ModelInfo, ModelInfo]
+) -> None:
+    packed, parent, _child = exported
+    first = install(store, packed / f"{parent.id}.zip")
+    for source in (packed / f"{parent.id}.zip", model_folder):
+        again = install(store, source, name="Another name")
+        assert not again.is_new and again.model == first.model
+    assert len(store.list()) == 1
+
+
+def change_card(**changes: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        card = json.loads((folder / "model.json").read_text())
+        (folder / "model.json").write_text(json.dumps({**card, **changes}))
+
+    return change
+
+
+def change_weights(folder: Path) -> None:
+    path = folder / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    next(iter(checkpoint["network_weights"].values())).add_(1)
+    torch.save(checkpoint, path)
+
+
+def hide_something(folder: Path) -> None:
+    """A checkpoint that holds more than ours do, with a card that fits it."""
+    path = folder / "fold_0" / "checkpoint_final.pth"
+    torch.save({**torch.load(path, weights_only=True), "patient": "Jane Doe"}, path)
+    card = json.loads((folder / "model.json").read_text())
+    card["files"]["fold_0/checkpoint_final.pth"] = sha256(path)
+    (folder / "model.json").write_text(json.dumps(card))
+
+
+def damage(folder: Path) -> None:
+    (folder / "model.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (change_weights, "SHA-256 differs"),
+        (hide_something, "holds more than"),
+        (damage, "cannot be read"),
+        (change_card(kind="best"), "the kind 'best'"),
+        (change_card(name="a\nb"), "unprintable"),
+        (change_card(name="a" * 300), "overlong"),
+        (change_card(id="../../elsewhere"), "impossible id"),
+        (change_card(id=7), "impossible id"),
+        (change_card(parent="../x"), "impossible id"),
+        (change_card(parent_sha256="zz"), "impossible SHA-256"),
+        (change_card(orientation="LLL"), "voxel order"),
+        (change_card(lineage=[1]), "lineage"),
+        (change_card(folds=["0", "1"]), "does not list"),
+        (change_card(more=1), "unexpected keyword"),
+        (change_card(files={"../../x": "ab"}), "path"),
+    ],
+)
+def test_a_model_whose_own_description_does_not_hold_is_one_from_elsewhere(
+    tmp_path: Path, store: ModelStore, exported: tuple[Path, ModelInfo, ModelInfo],
+    change: Callable[[Path], None], reason: str,
+) -> None:
+    packed, _parent, child = exported
+    with zipfile.ZipFile(packed / f"{child.id}.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    folder = next((tmp_path / "unpacked").rglob("plans.json")).parent
+    change(folder)
+    found = install(store, tmp_path / "unpacked", name="Theirs")
+    assert "It is installed as a model from elsewhere" in found.note and reason in found.note
+    assert (found.model.card.kind, found.model.id, found.model.card.parent) == ("foundation", "theirs", "")
+    assert all(b"Jane Doe" not in path.read_bytes() for path in found.model.path.rglob("*") if path.is_file())
+    assert {path.name for path in store.root.iterdir()} == {"theirs"}

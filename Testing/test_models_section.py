@@ -494,6 +494,38 @@ class TestImport:
         finish(section)
         assert len(host.used) == 1 and section.ui.modelsWorkLabel.text == "The model is installed."
 
+    def test_the_same_model_twice_is_said(self, host: FakeHost, home: Home, tmp_path: Path) -> None:
+        (tmp_path / "again.zip").touch()
+        installed = add_model(home, "ours")
+        answer = {"model": installed, "name": "ours", "is_new": False, "note": ""}
+        section = section_of(host, home, install=lambda source: Task(lambda: answer))
+        self.drop(section, tmp_path / "again.zip")
+        finish(section)
+        assert section.ui.modelsWorkLabel.text == f"The same model is installed already, as 'ours' ({installed})."
+        assert host.used == [installed]
+
+    def test_why_a_models_own_description_was_not_used_is_said(
+        self, host: FakeHost, home: Home, tmp_path: Path
+    ) -> None:
+        (tmp_path / "other.zip").touch()
+        answer = {"model": add_model(home, "other"), "name": "other", "is_new": True, "note": "It is foreign."}
+        section = section_of(host, home, install=lambda source: Task(lambda: answer))
+        self.drop(section, tmp_path / "other.zip")
+        finish(section)
+        assert section.ui.modelsWorkLabel.text == "The model is installed. It is foreign."
+
+    def test_using_a_rejected_model_is_asked_about(self, host: FakeHost, home: Home) -> None:
+        store = ModelStore(home.models)
+        store.reject(add_model(home, "ours"))
+        app, section = standin.start(), section_of(host, home)
+        choose(section, "ours (rejected)")
+        assert "rejected" in section.ui.modelDetailLabel.text
+        app.answers.extend([False, True])
+        section.on_use()
+        assert host.used == []
+        section.on_use()
+        assert host.used == [store.list()[0].id]
+
     def test_dialog_that_is_cancelled_does_nothing(self, host: FakeHost, home: Home) -> None:
         section = section_of(host, home)
         section.ui.importModelButton.menu().actions()[1].trigger()

@@ -155,7 +155,7 @@ def tiny_checkpoint(
 def make_model(
     results: Path, *, architecture: str = PLAIN, legacy: bool = False, folds: tuple[int | str, ...] = (0,),
     trainer: str = "nnUNetTrainer", plans: dict[str, Any] | None = None,
-    checkpoint_name: str = "checkpoint_final.pth",
+    checkpoint_name: str = "checkpoint_final.pth", seed: int = 0,
 ) -> Path:
     """Write ``results/DatasetXXX/Trainer__nnUNetPlans__3d_fullres`` and return that folder."""
     plans = tiny_plans(architecture, legacy=legacy) if plans is None else plans
@@ -164,7 +164,7 @@ def make_model(
     for name, content in (("plans", plans), ("dataset", tiny_dataset()), ("dataset_fingerprint", {})):
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     for number, fold in enumerate(folds):
-        checkpoint = tiny_checkpoint(plans, fold=fold, seed=number, trainer=trainer)
+        checkpoint = tiny_checkpoint(plans, fold=fold, seed=seed + number, trainer=trainer)
         place = folder / f"fold_{fold}"
         (place / "validation").mkdir(parents=True)
         torch.save(checkpoint, place / checkpoint_name)

@@ -8,83 +8,8 @@ from typing import Any
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 
+from .ctk_collapsible import ctkCollapsibleButton
 from .ctk_paths import ctkDirectoryButton, ctkPathLineEdit
-
-
-class ctkCollapsibleButton(QtWidgets.QAbstractButton):
-    """A section with a header; a click on the header hides the contents."""
-
-    contentsCollapsed = Signal(bool)
-
-    def __init__(self, *arguments: Any) -> None:
-        texts = [argument for argument in arguments if isinstance(argument, str)]
-        super().__init__(*[argument for argument in arguments if not isinstance(argument, str)])
-        self._visible_children: list[QtWidgets.QWidget] = []
-        self.setCheckable(True)
-        self.setChecked(True)
-        self.setText(texts[0] if texts else "")
-        self.setContentsMargins(0, self._header_height(), 0, 0)
-        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Preferred, QtWidgets.QSizePolicy.Policy.Preferred)
-        self.toggled.connect(self._on_toggled)
-
-    def _header_height(self) -> int:
-        return self.fontMetrics().height() + 10
-
-    def _on_toggled(self, expanded: bool) -> None:
-        if expanded:
-            self.setMaximumHeight(16777215)
-            for child in self._visible_children:
-                child.show()
-            self._visible_children = []
-        else:
-            self.setMaximumHeight(self._header_height())
-            for child in self.children():
-                self._hide_child(child)
-        self.updateGeometry()
-        self.contentsCollapsed.emit(not expanded)
-
-    def _hide_child(self, child: QtCore.QObject) -> None:
-        if isinstance(child, QtWidgets.QWidget) and not child.isHidden():
-            self._visible_children.append(child)
-            child.hide()
-
-    def childEvent(self, event: QtCore.QChildEvent) -> None:
-        super().childEvent(event)
-        if event.type() == QtCore.QEvent.Type.ChildPolished and self.collapsed:
-            self._hide_child(event.child())
-
-    def sizeHint(self) -> QtCore.QSize:
-        size = QtWidgets.QWidget.sizeHint(self)
-        return QtCore.QSize(max(size.width(), 120), self._header_height() if self.collapsed else size.height())
-
-    def minimumSizeHint(self) -> QtCore.QSize:
-        size = QtWidgets.QWidget.minimumSizeHint(self)
-        return QtCore.QSize(size.width(), self._header_height() if self.collapsed else size.height())
-
-    def hitButton(self, position: QtCore.QPoint) -> bool:
-        return position.y() <= self._header_height()
-
-    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        painter = QtWidgets.QStylePainter(self)
-        option = QtWidgets.QStyleOptionButton()
-        option.initFrom(self)
-        option.rect = QtCore.QRect(0, 0, self.width, self._header_height())
-        option.state |= QtWidgets.QStyle.StateFlag.State_Raised
-        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButtonBevel, option)
-        arrow = QtWidgets.QStyle.PrimitiveElement.PE_IndicatorArrowDown
-        if self.collapsed:
-            arrow = QtWidgets.QStyle.PrimitiveElement.PE_IndicatorArrowRight
-        text_rect = option.rect.adjusted(26, 0, -4, 0)
-        option.rect = QtCore.QRect(8, self._header_height() // 2 - 6, 12, 12)
-        painter.drawPrimitive(arrow, option)
-        flags = QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.TextFlag.TextShowMnemonic
-        painter.drawItemText(text_rect, int(flags.value), self.palette, self.enabled, self.text)
-
-    def setCollapsed(self, collapsed: bool) -> None:
-        """Hide or show the contents."""
-        self.setChecked(not collapsed)
-
-    collapsed = Property(bool, lambda self: not self.checked, setCollapsed)
 
 
 class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):

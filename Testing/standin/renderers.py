@@ -183,12 +183,14 @@ class PlotRenderer(_OffscreenWindow):
         table_node = series.GetTableNode()
         table = table_node.GetTable() if table_node is not None else None
         y_name = series.GetYColumnName()
-        if table is None or table.GetColumnByName(y_name) is None or table.GetNumberOfRows() < 2:
+        if table is None or table.GetColumnByName(y_name) is None:
             return
         kind = series.GetPlotType()
         bars = kind in (series.PlotTypeBar, series.PlotTypeScatterBar)
-        points = kind == series.PlotTypeScatter and series.GetLineStyle() == series.LineStyleNone
-        plot = chart.AddPlot(vtk.vtkChart.BAR if bars else vtk.vtkChart.POINTS if points else vtk.vtkChart.LINE)
+        # As qMRMLPlotView does: a line also where only markers are wanted. It complains of fewer than two points.
+        plot = chart.AddPlot(vtk.vtkChart.BAR if bars else vtk.vtkChart.LINE)
+        if not bars and series.GetLineStyle() == series.LineStyleNone:
+            plot.GetPen().SetLineType(vtk.vtkPen.NO_PEN)
         x_name = series.GetXColumnName()
         plot.SetUseIndexForXSeries(not x_name or kind in (series.PlotTypeLine, series.PlotTypeBar))
         plot.SetInputData(table, x_name or y_name, y_name)

@@ -8,6 +8,7 @@ into checkpoints; reading them needs torch and is the engine's work (`LNSegFMLib
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import tempfile
@@ -34,6 +35,8 @@ from LNSegFMLib.core.files import (
 from LNSegFMLib.core.home import free_id
 
 CARD = "model.json"
+ID_KEY = "id"
+"""Of the card in an exported model: the id that it had; in the store, the folder's name tells it."""
 _DEFAULT = ".default"
 KINDS = ("foundation", "adapted", "demonstration")
 
@@ -144,7 +147,7 @@ class ModelStore:
             if card.parent.name.startswith("."):
                 continue
             try:
-                found.append(self._read(card.parent))
+                found.append(read_model(card.parent))
             except UserError:
                 continue
         return sorted(found, key=lambda model: (model.created, model.id))
@@ -155,7 +158,7 @@ class ModelStore:
         Raises:
             UserError: There is no such model, or its card cannot be read.
         """
-        return self._read(self._folder(model_id))
+        return read_model(self._folder(model_id))
 
     def verify(self, model_id: str) -> ModelInfo:
         """Compare every file of a model with its recorded SHA-256 and return the model.
@@ -177,12 +180,13 @@ class ModelStore:
                 )
         return model
 
-    def add(self, wish: str, fill: Callable[[Path], ModelCard]) -> ModelInfo:
+    def add(self, wish: str, fill: Callable[[Path], ModelCard], *, once: bool = False) -> ModelInfo:
         """Add a model: complete, or not at all.
 
         Args:
             wish: What the id is made from.
             fill: Puts the model's files into the empty folder it is given and returns the card.
+            once: Return the installed model that has the same SHA-256, where there is one, instead of adding another.
 
         Raises:
             UserError: A file that the card promises was not put there; or what ``fill`` raises.
@@ -201,9 +205,12 @@ class ModelStore:
             missing = _missing(card, files)
             if missing:
                 raise UserError(f"The model '{card.name}' is incomplete.", f"{missing} is missing.")
+            same = next((model for model in self.list() if model.files == files), None) if once else None
+            if same is not None:
+                return same
             created = datetime.now(timezone.utc).isoformat(timespec="microseconds")
             write_json(staging / CARD, {"created": created, "files": files, **asdict(card)})
-            return self._read(self._publish(staging, wish))
+            return read_model(self._publish(staging, wish))
 
     def rename(self, model_id: str, name: str) -> None:
         """Give a model another display name; its id, its files and what was adapted from it stay.
@@ -221,7 +228,7 @@ class ModelStore:
         """Delete a model. A bundled model that was removed is not installed again by `ensure_bundled`."""
         folder = self._folder(model_id)
         try:
-            kind = self._read(folder).card.kind
+            kind = read_model(folder).card.kind
         except UserError:
             kind = ""
         doomed = self.root / f".tmp-{uuid.uuid4().hex[:8]}"
@@ -271,6 +278,16 @@ class ModelStore:
         """Tell whether a model was rejected."""
         return self._marker(model_id).exists()
 
+    def rejected(self) -> set[str]:
+        """Return the ids of the rejected models."""
+        return {model.id for model in self.list() if self.is_rejected(model.id)}
+
+    @property
+    def suggested_id(self) -> str:
+        """Id of the model to begin with: the default, else the oldest that was not rejected; empty without any."""
+        usable = (model.id for model in self.list() if not self.is_rejected(model.id))
+        return self.default_id or next(usable, "")
+
     def ancestors(self, model_id: str) -> Models:
         """Return the installed models that this one was adapted from, its parent first."""
         return ancestors_among(self.list(), model_id)
@@ -294,8 +311,10 @@ class ModelStore:
 
         def write(temporary: Path) -> None:
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name in (*model.files, CARD):
+                for name in model.files:
                     archive.write(model.path / name, f"{inside}/{name}")
+                card = {**read_json(model.path / CARD), ID_KEY: model.id}
+                archive.writestr(f"{inside}/{CARD}", json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
         write_atomic(target, write)
 
@@ -349,25 +368,32 @@ class ModelStore:
                 if not target.exists():
                     raise
 
-    def _read(self, folder: Path) -> ModelInfo:
-        try:
-            values = read_json(folder / CARD)
-            created, files, folds = str(values.pop("created")), dict(values.pop("files")), values.pop("folds")
-            if not isinstance(folds, list):
-                raise ValueError(f"the folds are {folds!r}")
-            card = ModelCard(**values, folds=tuple(folds))
-            for name in files:
-                if name != Path(name).as_posix() or Path(name).is_absolute() or ".." in Path(name).parts:
-                    raise ValueError(f"it lists the path '{name}'")
-            missing = _missing(card, files)
-            if missing:
-                raise ValueError(f"it does not list {missing}")
-        except (OSError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-            raise UserError(
-                f"The model '{folder.name}' cannot be read.", f"{CARD}: {error}.",
-                "Remove the model and install it again.",
-            ) from error
-        return ModelInfo(folder.name, folder, card, created, files)
+
+def read_model(folder: Path) -> ModelInfo:
+    """Read the card of a model folder; its files are not compared with their hashes.
+
+    Raises:
+        UserError: The card is missing, damaged or describes no complete model.
+    """
+    try:
+        values = read_json(folder / CARD)
+        values.pop(ID_KEY, "")
+        created, files, folds = str(values.pop("created")), dict(values.pop("files")), values.pop("folds")
+        if not isinstance(folds, list):
+            raise ValueError(f"the folds are {folds!r}")
+        card = ModelCard(**values, folds=tuple(folds))
+        for name in files:
+            if name != Path(name).as_posix() or Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ValueError(f"it lists the path '{name}'")
+        missing = _missing(card, files)
+        if missing:
+            raise ValueError(f"it does not list {missing}")
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"The model '{folder.name}' cannot be read.", f"{CARD}: {error}.",
+            "Remove the model and install it again.",
+        ) from error
+    return ModelInfo(folder.name, folder, card, created, files)
 
 
 def ancestors_among(models: Iterable[ModelInfo], model_id: str) -> Models:

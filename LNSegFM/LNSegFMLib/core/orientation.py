@@ -138,3 +138,8 @@ def _target_matrix(target: str) -> np.ndarray:
             f'"{target}" is not an axis code.', todo="Use three letters, one each of L/R, P/A and S/I, such as LPS."
         )
     return matrix
+
+
+def is_axis_code(code: str) -> bool:
+    """Tell whether a text names a voxel order as ``DICOMOrient`` does: one of L/R, one of P/A and one of S/I."""
+    return len(code) == 3 and all(sum(letter in axis for letter in code) == 1 for axis in ("LR", "PA", "SI"))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from LNSegFMLib.core.archive import extract_zip
 from LNSegFMLib.core.errors import UserError
+from LNSegFMLib.core.exported_models import Exported, ForeignModel, read_exported, settled
 from LNSegFMLib.core.files import read_json, write_json
-from LNSegFMLib.core.models import ModelCard, ModelInfo, ModelStore
+from LNSegFMLib.core.models import CARD, ModelCard, ModelInfo, ModelStore
+from LNSegFMLib.core.orientation import is_axis_code
 from LNSegFMLib.engine.adapters import is_adapter
 from LNSegFMLib.engine.checkpoints import load_checkpoint, network_weights, save_checkpoint
 from LNSegFMLib.engine.networks import check_weights
@@ -33,25 +37,50 @@ DATASET_KEYS = ("channel_names", "modality", "labels", "regions_class_order", "n
 class _Source:
     """What was found: one checkpoint file per fold, and plans and dataset where they lie beside them.
 
-    The configuration is the one that the folder's name tells, for checkpoints that do not name theirs.
+    The configuration is the one that the folder's name tells, for checkpoints that do not name theirs. The folder is
+    that of the whole model; None for a bare checkpoint.
     """
 
     checkpoints: dict[str, Path]
     plans: dict[str, Any] | None = None
     dataset: dict[str, Any] | None = None
     configuration: str = ""
+    folder: Path | None = None
 
 
-def install_model(
+@dataclass(frozen=True)
+class Installed:
+    """What came of an installation.
+
+    Args:
+        model: The installed model.
+        is_new: False where the same model, by its SHA-256, was installed already.
+        note: Why the model's own description was not used, or empty.
+    """
+
+    model: ModelInfo
+    is_new: bool = True
+    note: str = ""
+
+
+def install_model(store: ModelStore, source: Path, **options: str) -> ModelInfo:
+    """Install a model, see `install`, and return it; or the same one that is installed already."""
+    return install(store, source, **options).model
+
+
+def install(
     store: ModelStore, source: Path, *, name: str = "", kind: str = "foundation", orientation: str = ""
-) -> ModelInfo:
+) -> Installed:
     """Check a model and copy it into the store, free of everything but weights, plans and dataset description.
+
+    A model that LN-Seg-FM has exported keeps its name, kind, parent, lineage, scores and voxel order, as its own
+    ``model.json`` tells them, when its files are those that it describes.
 
     Args:
         store: Where it is installed.
         source: nnU-Net results folder (or a folder that holds exactly one), a zip of it, or ``checkpoint_*.pth``.
-        name: Display name; made from the source's name when empty.
-        kind: See `LNSegFMLib.core.models.KINDS`.
+        name: Display name; by default the model's own, or else made from the source's name.
+        kind: See `LNSegFMLib.core.models.KINDS`; for models that do not tell their own.
         orientation: Voxel order of the images it was trained on, as SimpleITK's ``DICOMOrient`` names it. By default
             RAS for nnU-Net's readers that reorient, and else LPS, the order in which DICOM CTs are stored; nnU-Net does
             not record it.
@@ -60,7 +89,7 @@ def install_model(
         UserError: Nothing installable found, unsafe content, plans that are not accepted, or weights that do not fit.
             The store is left as it was.
     """
-    if orientation and not _is_orientation(orientation):
+    if orientation and not is_axis_code(orientation):
         raise UserError(
             f"The voxel order '{orientation}' is not known.", "It needs one of L/R, one of P/A and one of S/I.",
             "Say for example LPS (as in DICOM) or RAS (as in many NIfTI files).",
@@ -68,7 +97,21 @@ def install_model(
     source = Path(source).absolute()
     with _located(source, store.root) as found:
         wish = name or (source.stem if source.suffix.lower() in (".zip", ".pth") else source.name)
-        return store.add(wish, lambda staging: _stage(found, staging, wish, kind, orientation))
+        try:
+            exported = read_exported(found.folder) if found.folder is not None else None
+            if exported is not None:
+                add = partial(_stage_exported, found, exported, name=name, orientation=orientation, store=store)
+                return _added(store, exported.id or name or exported.card.name, add)
+            note = ""
+        except ForeignModel as reason:
+            note = f"It is installed as a model from elsewhere, for {reason}."
+        return _added(store, wish, lambda staging: _stage(found, staging, wish, kind, orientation), note)
+
+
+def _added(store: ModelStore, wish: str, fill: Callable[[Path], ModelCard], note: str = "") -> Installed:
+    before = {model.id for model in store.list()}
+    model = store.add(wish, fill, once=True)
+    return Installed(model, model.id not in before, note)
 
 
 @contextmanager
@@ -110,7 +153,7 @@ def _in_folder(folder: Path) -> _Source:
             checkpoints[fold.name.removeprefix("fold_")] = existing[0]
     if not checkpoints:
         raise UserError(f"{model.name} cannot be installed as a model.", f"No {' or '.join(CHECKPOINTS)}.", _WANTED)
-    return _described(model, checkpoints)
+    return replace(_described(model, checkpoints), folder=model)
 
 
 def _described(model: Path, checkpoints: dict[str, Path]) -> _Source:
@@ -157,8 +200,36 @@ def _mirroring_axes(checkpoint: dict[str, Any], name: str) -> tuple[int, ...] | 
     return tuple(int(axis) for axis in axes)
 
 
-def _is_orientation(code: str) -> bool:
-    return len(code) == 3 and all(sum(letter in axis for letter in code) == 1 for axis in ("LR", "PA", "SI"))
+def _stage_exported(
+    found: _Source, exported: Exported, staging: Path, *, name: str, orientation: str, store: ModelStore
+) -> ModelCard:
+    """Check a model of ours as any other, then take its files as they are, so that its SHA-256 stays.
+
+    Raises:
+        ForeignModel: It holds more than our models do, or something else than its card says.
+    """
+    card = exported.card
+    checked = _stage(found, staging, name or card.name, card.kind, orientation or card.orientation)
+    if (checked.configuration, set(checked.folds)) != (card.configuration, set(card.folds)):
+        raise ForeignModel(f"its configuration or folds are not those of its {CARD}")
+    assert found.folder is not None
+    written = {path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()}
+    if written != set(exported.files):
+        raise ForeignModel(f"its files are not those that its {CARD} lists")
+    for file in written:
+        if not _same_content(found.folder / file, staging / file):
+            raise ForeignModel(f"{file} holds more than a model of LN-Seg-FM does")
+        shutil.copyfile(found.folder / file, staging / file)
+    own = {field: getattr(card, field) for field in ("parent", "parent_sha256", "lineage", "metrics", "trainer")}
+    return settled(replace(checked, folds=card.folds, **own), store.list())
+
+
+def _same_content(source: Path, written: Path) -> bool:
+    if source.suffix == ".json":
+        return bool(read_json(source) == read_json(written))
+    theirs, ours = load_checkpoint(source), load_checkpoint(written)
+    arguments = theirs.get("init_args")
+    return theirs.keys() == ours.keys() and isinstance(arguments, dict) and arguments == ours["init_args"]
 
 
 def _stage(found: _Source, staging: Path, name: str, kind: str, orientation: str) -> ModelCard:

@@ -17,7 +17,7 @@ from LNSegFMLib.core.probabilities import FOREGROUND_FROM
 from LNSegFMLib.core.segment_options import SegmentOptions
 from LNSegFMLib.core.uncertainty import expected_benefit
 from LNSegFMLib.engine.devices import choose_device
-from LNSegFMLib.engine.install import install_model
+from LNSegFMLib.engine.install import install
 from LNSegFMLib.engine.predictor import Predictor
 from LNSegFMLib.engine.quality import QUALITIES
 
@@ -81,8 +81,8 @@ class Operations:
         """Install the model at ``source`` under the display name ``name``."""
         del is_cancelled
         report(Progress(0.0, "Checking the model"))
-        model = install_model(self._store, Path(arguments["source"]), name=arguments.get("name", ""))
-        return {"model": model.id}
+        found = install(self._store, Path(arguments["source"]), name=arguments.get("name", ""))
+        return {"model": found.model.id, "name": found.model.name, "is_new": found.is_new, "note": found.note}
 
     def devices(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
         """Tell what ``auto`` would choose, and why."""

@@ -109,12 +109,19 @@ class ModelGetter:
 
     def _on_installed(self, value: dict[str, Any]) -> None:
         (_source, name, published_id), *rest = self._waiting
-        if name:
+        is_new = value.get("is_new", True)
+        if name and is_new:
             ModelStore(Home.default().models).rename(value["model"], name)
+        if name:
             self.downloads.clear(published_id)
         self._host.use_model(value["model"])
         self._host.models_changed()
-        self._bar.say(_("The model is installed."))
+        said = _("The model is installed.")
+        if not is_new:
+            said = _("The same model is installed already, as '{name}' ({id}).").format(
+                name=value["name"], id=value["model"]
+            )
+        self._bar.say(" ".join(part for part in (said, value.get("note", "")) if part))
         if rest:
             self._install_next(rest)
 

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from LNSegFMLib.core.model_tree import Branch, dice_change
 from LNSegFMLib.core.models import ModelInfo
+from LNSegFMLib.scene.model_words import listed_name
 
 
 class Chosen(NamedTuple):
@@ -85,11 +86,7 @@ class ModelTreeView:
 
     def _add(self, parent: Any, branch: Branch, default: str, rejected: set[str]) -> None:
         model = branch.model
-        name = model.name
-        if model.id == default:
-            name = _("{name} (default)").format(name=name)
-        elif model.id in rejected:
-            name = _("{name} (rejected)").format(name=name)
+        name = listed_name(model, default, rejected)
         change = dice_change(model)
         score = "" if change is None else f"{change[0]:.2f} → {change[1]:.2f}"
         texts = (name, score, model.created[:10])

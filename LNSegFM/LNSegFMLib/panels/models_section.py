@@ -21,6 +21,7 @@ from LNSegFMLib.panels.drop_filter import DropFilter
 from LNSegFMLib.panels.host import PanelHost, errors_shown
 from LNSegFMLib.panels.model_getter import ModelGetter
 from LNSegFMLib.panels.model_tree_view import ModelTreeView
+from LNSegFMLib.panels.rejected_models import may_use
 from LNSegFMLib.panels.section import Section
 from LNSegFMLib.panels.work_bar import WorkBar
 from LNSegFMLib.scene.fine_tuning import jobs_using
@@ -105,7 +106,7 @@ class ModelsSection(Section):
         if entry is not None:
             words, more = published_words(entry, self._getter.downloads.recorded(entry["id"]))
         elif model is not None:
-            words, more = installed_words(model)
+            words, more = installed_words(model, self._store().is_rejected(model.id))
         ui.modelDetailLabel.text = words
         ui.modelDetailLabel.toolTip = more
         ui.modelDetailLabel.setVisible(bool(words))
@@ -146,7 +147,7 @@ class ModelsSection(Section):
     def on_use(self) -> None:
         """Choose the model for the next segmentation."""
         model = self._installed()
-        if model is not None:
+        if model is not None and may_use(self._store(), model.id):
             self.host.use_model(model.id)
             self._bar.say(_("{name} is chosen.").format(name=model.name))
 

@@ -14,9 +14,11 @@ from LNSegFMLib.core.wording import duration
 from LNSegFMLib.panels.host import PanelHost, errors_shown
 from LNSegFMLib.panels.queue_runner import QueueRunner
 from LNSegFMLib.panels.queue_table import QueueTable
+from LNSegFMLib.panels.rejected_models import may_use
 from LNSegFMLib.panels.section import ParameterBinding, Section
 from LNSegFMLib.panels.segment_choices import ROI, add_choices, explain_choices
 from LNSegFMLib.scene.drafts import drafts, segmentation_of, volume_of
+from LNSegFMLib.scene.model_words import listed_name
 from LNSegFMLib.scene.regions import box_of, place_in
 from LNSegFMLib.scene.volumes import ct_volumes, geometry_of_volume
 from LNSegFMLib.scene.workbench import Workbench
@@ -70,13 +72,15 @@ class SegmentSection(Section):
         """Show the models that are installed now; the chosen one stays chosen while it exists."""
         node, selector = self.host.parameter_node, self.ui.modelSelector
         store = self._bench.models
-        models, chosen = store.list(), (node.GetParameter("Model") if node else "") or store.default_id
+        models, chosen = store.list(), (node.GetParameter("Model") if node else "") or store.suggested_id
+        rejected, suggested = store.rejected(), store.suggested_id
         self.binding.showing = True
         try:
             selector.clear()
             for model in models:
-                selector.addItem(model.name, model.id)
-            selector.setCurrentIndex(max(selector.findData(chosen), 0 if models else -1))
+                selector.addItem(listed_name(model, "", rejected), model.id)
+            index = selector.findData(chosen)
+            selector.setCurrentIndex(index if index >= 0 else selector.findData(suggested))
         finally:
             self.binding.showing = False
         if node is not None:
@@ -160,14 +164,18 @@ class SegmentSection(Section):
 
     def on_segment(self) -> None:
         """Segment the chosen volume now, or after those that are in the queue already."""
-        if self.host.packages_ready():
+        if self._may_use_model() and self.host.packages_ready():
             with errors_shown(self.host):
                 self._add(self.ui.volumeSelector.currentNode())
                 self.runner.go_on()
 
+    def _may_use_model(self) -> bool:
+        selector = self.ui.modelSelector
+        return may_use(self._bench.models, selector.itemData(selector.currentIndex) or "")
+
     def on_add_all(self) -> None:
         """Put the volumes that have no segmentation of ours into the queue."""
-        if not self.host.packages_ready():
+        if not self._may_use_model() or not self.host.packages_ready():
             return
         with errors_shown(self.host):
             segmented = {volume_of(node) for node in drafts()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -42,7 +42,25 @@ def published_words(entry: Mapping[str, Any], recorded: Mapping[str, str]) -> tu
     return text, "\n".join(f"{file}: {digest}" for file, digest in hashes.items())
 
 
-def installed_words(model: ModelInfo) -> tuple[str, str]:
+def listed_name(model: ModelInfo, default: str, rejected: Collection[str]) -> str:
+    """Return a model's name as lists show it, with a mark on the default and on rejected ones.
+
+    Args:
+        model: The model.
+        default: Id of the one that was accepted last.
+        rejected: Ids of those that were rejected.
+    """
+    if model.id in rejected:
+        return _("{name} (rejected)").format(name=model.name)
+    return _("{name} (default)").format(name=model.name) if model.id == default else model.name
+
+
+def rejected_question(name: str) -> str:
+    """Ask before a model is used that the user has rejected."""
+    return _("'{name}' was rejected after its evaluation. Use it all the same?").format(name=name)
+
+
+def installed_words(model: ModelInfo, is_rejected: bool = False) -> tuple[str, str]:
     """Return a paragraph about an installed model, and its full SHA-256 for its tooltip."""
     kinds = {"foundation": _("Foundation model"), "adapted": _("Adapted model"), "demonstration": _("Demonstration")}
     card = model.card
@@ -58,6 +76,8 @@ def installed_words(model: ModelInfo) -> tuple[str, str]:
         ))  # fmt: skip
     if not card.stock:
         parts.append(_("with adapters that stock nnU-Net does not know"))
+    if is_rejected:
+        parts.append(_("rejected"))
     text = ", ".join(parts) + f". Id {model.id}, SHA-256 {_short(model.sha256)}..."
     return text, f"SHA-256 {model.sha256}"
 

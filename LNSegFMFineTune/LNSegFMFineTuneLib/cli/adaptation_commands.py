@@ -9,11 +9,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from LNSegFMFineTuneLib.cli.model_commands import refuse_rejected
 from LNSegFMFineTuneLib.core.jobs import Job, JobStore
 from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.selection import make_spec
 from LNSegFMFineTuneLib.core.spec import PRESETS, JobSpec, preset_settings
-from LNSegFMFineTuneLib.core.status import ENDED
+from LNSegFMFineTuneLib.core.status import ENDED, JobStatus
 from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.errors import Cancelled, UserError
 from LNSegFMLib.core.home import Home
@@ -29,6 +30,7 @@ def add_to(commands: Any) -> None:
     adapt = commands.add_parser("adapt", help="fine-tune a model to the stored cases in a background job")
     adapt.add_argument("-m", "--model", required=True, help="id of the base model")
     adapt.add_argument("--preset", default="paper", choices=tuple(PRESETS))
+    adapt.add_argument("--rejected", action="store_true", help="start from the model although it was rejected")
     adapt.add_argument("--detach", action="store_true", help="do not wait for the job")
     for entry in fields(JobSpec):
         if entry.name not in _COMPUTED:
@@ -56,12 +58,13 @@ def _store() -> JobStore:
 def _adapt(options: argparse.Namespace) -> None:
     home = Home.default()
     install_bundled(ModelStore(home.models))
+    refuse_rejected(ModelStore(home.models), options.model, options.rejected)
     names = [entry.name for entry in fields(JobSpec) if entry.name not in _COMPUTED]
     changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     settings = {**preset_settings(options.preset, options.method or JobSpec.method), **changes}
     job = _store().create(make_spec(home, options.model, **settings))
     job.start()
-    print(f"Job {job.id} works in the background; its folder is {job.path}")
+    print(f"Job {job.id} runs in the background; its folder is {job.path}")
     if not options.detach:
         follow(job)
 
@@ -98,8 +101,8 @@ def follow(job: Job) -> None:
                 print(f"Hold-out {name}: {before[metric]:.3f} -> {after[metric]:.3f}")
 
 
-def _show(bar: Any, status: Any) -> None:
-    bar.set_description_str(status.stage or status.state)
+def _show(bar: Any, status: JobStatus) -> None:
+    bar.set_description_str(_stage(status) or status.state)
     if status.loss is not None:
         bar.set_postfix_str(f"loss {status.loss:.3f}")
     bar.update((status.iteration or 0) - bar.n)
@@ -110,7 +113,11 @@ def _list(options: argparse.Namespace) -> None:
     for job in _store().list():
         status = job.status()
         print(f"{job.id:12s}  {status.state:11s}  {status.iteration or 0}/{job.spec.steps}  {job.spec.method}  "
-              f"{status.model_id or status.stage}")
+              f"{status.model_id or _stage(status)}")
+
+
+def _stage(status: JobStatus) -> str:
+    return f"waits for {status.waits_for}" if status.state == "queued" else status.stage
 
 
 def _watch(options: argparse.Namespace) -> None:

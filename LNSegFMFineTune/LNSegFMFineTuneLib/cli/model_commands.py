@@ -9,6 +9,7 @@ from typing import Any
 from LNSegFMFineTuneLib.core.jobs import JobStore
 from LNSegFMFineTuneLib.core.removal import refuse_while_used
 from LNSegFMLib.core.catalogue import install_bundled, published_models
+from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.home import Home
 from LNSegFMLib.core.models import ModelStore
 
@@ -45,11 +46,27 @@ def _store() -> ModelStore:
     return store
 
 
+def refuse_rejected(store: ModelStore, model_id: str, agreed: bool) -> None:
+    """Refuse to use a model that was rejected, unless the user has agreed.
+
+    Raises:
+        UserError: It was rejected, and he has not.
+    """
+    if store.is_rejected(model_id) and not agreed:
+        raise UserError(
+            f"The model '{model_id}' was rejected after its evaluation.", "",
+            "Choose another one, or add --rejected to use it all the same.",
+        )
+
+
 def _list(options: argparse.Namespace) -> None:
     del options
-    for model in _store().list():
+    store = _store()
+    default = store.default_id
+    for model in store.list():
+        mark = " (rejected)" if store.is_rejected(model.id) else " (default)" if model.id == default else ""
         origin = f"from {model.card.parent}" if model.card.parent else model.card.architecture
-        print(f"{model.id:32s}  {model.card.kind:13s}  {origin:28s}  {model.name}")
+        print(f"{model.id:32s}  {model.card.kind:13s}  {origin:28s}  {model.name}{mark}")
 
 
 def _published(options: argparse.Namespace) -> None:
@@ -62,11 +79,15 @@ def _published(options: argparse.Namespace) -> None:
 
 
 def _install(options: argparse.Namespace) -> None:
-    from LNSegFMLib.engine.install import install_model
+    from LNSegFMLib.engine.install import install
 
-    model = install_model(
-        ModelStore(Home.default().models), options.source, name=options.name, orientation=options.orientation
-    )
+    found = install(_store(), options.source, name=options.name, orientation=options.orientation)
+    model = found.model
+    if found.note:
+        print(found.note)
+    if not found.is_new:
+        print(f"The same model (SHA-256 {model.sha256}) is installed already, as {model.id}: '{model.name}'")
+        return
     print(f"Installed '{model.name}' as {model.id} ({model.card.architecture}, SHA-256 {model.sha256})")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from LNSegFMFineTuneLib.cli.model_commands import refuse_rejected
 from LNSegFMLib.core.background import Progress
 from LNSegFMLib.core.catalogue import install_bundled
 from LNSegFMLib.core.errors import UserError
@@ -36,6 +37,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--probability", type=Path, help="write the foreground probability (0 to 255) as an image")
     parser.add_argument("--nodes", type=Path, help="write the measurements of the lymph nodes as CSV")
+    parser.add_argument("--rejected", action="store_true", help="use the model although it was rejected")
     parser.set_defaults(run=run)
 
 
@@ -54,8 +56,11 @@ def run(options: argparse.Namespace) -> None:
         check_image_name(path)
     for path in filter(None, (*images.values(), options.nodes)):
         check_writable(path)
+    usable = [model.id for model in installed if not store.is_rejected(model.id)]
+    model_id = options.model or store.default_id or (usable[-1] if usable else installed[-1].id)
+    refuse_rejected(store, model_id, options.rejected)
     wanted = SegmentOptions(
-        model=options.model or installed[-1].id, device=options.device, quality=options.quality,
+        model=model_id, device=options.device, quality=options.quality,
         region=options.region, minimum_short_axis_mm=options.min_short_axis,
     )
     with tqdm(total=1.0, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:

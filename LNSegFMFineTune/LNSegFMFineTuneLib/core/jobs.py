@@ -52,6 +52,7 @@ _LOG_LINES = 15
 DEVICE_VARIABLE = "LNSEGFM_JOB_DEVICE"
 """Environment variable of a runner that counts more than the device its job names."""
 _READ_ATTEMPTS = 4
+_HELD = ("queued", "running")  # by the process whose pid the status tells
 
 
 class Job:
@@ -82,9 +83,9 @@ class Job:
     def status(self) -> JobStatus:
         """Return how the job stands now."""
         status = self._read_status()
-        if status.state == "running" and not is_alive(status.pid, status.pid_started):
+        if status.state in _HELD and not is_alive(status.pid, status.pid_started):
             status = self._read_status()  # it may have ended properly since
-            if status.state == "running":
+            if status.state in _HELD and not is_alive(status.pid, status.pid_started):
                 return replace(status, state="interrupted", message="Its process ended before it was done.")
         if status.state == "starting" and not self._is_launching(status):
             status = self._read_status()

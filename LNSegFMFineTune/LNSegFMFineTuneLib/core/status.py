@@ -18,7 +18,7 @@ LAUNCH = "launch.json"
 RESERVE = "reserve"
 WORK = "work"
 
-ACTIVE = ("starting", "running")
+ACTIVE = ("starting", "queued", "running")
 ENDED = ("done", "failed", "cancelled", "paused")
 RESUMABLE = ("created", "failed", "cancelled", "paused", "interrupted")
 STATES = ("created", *ACTIVE, *ENDED, "interrupted")
@@ -31,7 +31,7 @@ class JobStatus:
     Args:
         state: One of `STATES`. ``interrupted``: it claims to be active, but its process is dead. ``paused``: its
             process wrote a checkpoint and ended, so that it holds neither GPU nor memory, and a resume is possible
-            even after a restart of the computer.
+            even after a restart of the computer. ``queued``: its process waits for another training on this computer.
         stage: What an active job does, for example ``preparing`` or ``training``.
         iteration: Iterations done.
         iterations: Iterations in all.
@@ -50,6 +50,9 @@ class JobStatus:
         pid_started: `LNSegFMLib.core.processes.process_start_time` of it.
         heartbeat: When the runner last said that it lives, in seconds since 1970.
         updated: When anything else last changed, in seconds since 1970.
+        queued_for: The device that a queued job waits for, see `LNSegFMFineTuneLib.core.turn.device_key`.
+        queued_since: Since when it waits, in seconds since 1970.
+        waits_for: Id of the job that holds that device.
     """
 
     state: str = "created"
@@ -71,10 +74,13 @@ class JobStatus:
     pid_started: float | None = None
     heartbeat: float = 0.0
     updated: float = 0.0
+    queued_for: str = ""
+    queued_since: float = 0.0
+    waits_for: str = ""
 
     @property
     def active(self) -> bool:
-        """Whether the job is being worked on."""
+        """Whether the job has a process, which works on it or waits for its turn."""
         return self.state in ACTIVE
 
     def to_json(self) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Stored:
         calibrations: What was measured of this computer.
         default_model: Id of the model that was accepted last; empty when there is none.
         rejected: Ids of the models that were rejected.
+        suggested_model: Id of the model to begin with, never a rejected one; empty when there is none.
         problem: Why the demonstration model could not be installed, if it could not.
     """
 
@@ -50,6 +51,7 @@ class Stored:
     default_model: str = ""
     rejected: frozenset[str] = frozenset()
     problem: UserError | None = None
+    suggested_model: str = ""
 
 
 @dataclass(frozen=True)

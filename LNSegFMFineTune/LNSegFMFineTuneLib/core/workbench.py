@@ -70,7 +70,8 @@ class Workbench:
         cases, models = self.cases.list(), self.models.list()
         rejected = frozenset(model.id for model in models if self.models.is_rejected(model.id))
         return Stored(
-            cases, advise(cases), models, jobs, Calibrations(Home.default()), self.models.default_id, rejected, problem
+            cases, advise(cases), models, jobs, Calibrations(Home.default()), self.models.default_id, rejected, problem,
+            self.models.suggested_id,
         )
 
     def read_job(self, job_id: str, with_log: bool) -> JobView:
@@ -99,7 +100,8 @@ class Workbench:
     ) -> str:
         """Make a job from the cases as they are sorted now, start it and return its id.
 
-        What an iteration costs is measured first where that is not known yet.
+        What an iteration costs is measured first where that is not known yet. While another training uses the device,
+        the job is queued; time and memory would tell nothing then and are not looked at.
 
         Args:
             base_model: Id of the model to start from.
@@ -113,13 +115,18 @@ class Workbench:
         home = Home.default()
         spec = make_spec(home, base_model, **fields)
         check(home, spec, None)
-        known = Calibrations(home).find(
-            base_sha256=spec.base_sha256, device=spec.device, method=spec.method, batch_size=spec.batch_size
-        )
-        check(home, spec, known or self.calibrate(base_model, fields, is_cancelled))
+        if not self._is_taken(spec.device):
+            known = Calibrations(home).find(
+                base_sha256=spec.base_sha256, device=spec.device, method=spec.method, batch_size=spec.batch_size
+            )
+            check(home, spec, known or self.calibrate(base_model, fields, is_cancelled))
         job = self.jobs.create(spec)
         job.start(self._command(job))
         return job.id
+
+    def _is_taken(self, device: str) -> bool:
+        others = [job.spec.device for job in self.jobs.list() if job.status().active]
+        return any("auto" in (device, other) or device == other for other in others)
 
     def resume_job(self, job_id: str) -> str:
         """Go on from the last checkpoint; return the job's id.

@@ -162,7 +162,7 @@ class JobWriter:
         pid = os.getpid()
         self._status = replace(
             previous, state="running", error=None, message="", pid=pid, pid_started=process_start_time(pid),
-            updated=time.time(),
+            updated=time.time(), queued_for="", queued_since=0.0, waits_for="",
         )
         self._write()
 

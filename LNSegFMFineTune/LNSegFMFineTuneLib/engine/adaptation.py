@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from LNSegFMFineTuneLib.core.detection import count_nodes
 from LNSegFMFineTuneLib.core.jobs import DEVICE_VARIABLE, Job, JobStore
 from LNSegFMFineTuneLib.core.methods import METHODS
+from LNSegFMFineTuneLib.core.model_names import adapted_name, unique_name
 from LNSegFMFineTuneLib.core.results import RESULT, label_file, reuse_scores
 from LNSegFMFineTuneLib.core.spec import CaseRef
 from LNSegFMFineTuneLib.core.writer import JobWriter
@@ -141,6 +143,11 @@ class Adaptation:
         self._stage("Storing the adapted model")
         spec, base, content = self._spec, self._base, self._content
         configuration = base.card.configuration
+        models = self._models.list()
+        today = datetime.now(timezone.utc).date().isoformat()
+        name = unique_name(
+            spec.name or adapted_name(base, models, METHODS[spec.method].name, len(spec.cases), today), models
+        )
 
         def fill(staging: Path) -> ModelCard:
             write_json(staging / "plans.json", content.plans)
@@ -151,7 +158,7 @@ class Adaptation:
                 mirroring_axes=content.mirroring_axes,
             )
             return ModelCard(
-                name=spec.name or f"{base.name}, adapted", kind="adapted", architecture=base.card.architecture,
+                name=name, kind="adapted", architecture=base.card.architecture,
                 configuration=configuration, folds=("all",), orientation=base.card.orientation,
                 parent=base.id, parent_sha256=base.sha256, lineage={**self._lineage(), "parameters": counts},
                 metrics=metrics, stock=METHODS[spec.method].stock,

@@ -26,6 +26,7 @@ from LNSegFMFineTuneLib.core.pretraining import (
     PretrainSettings,
     read_settings,
 )
+from LNSegFMFineTuneLib.core.turn import training_turn
 from LNSegFMFineTuneLib.core.writer import JobWriter
 from LNSegFMFineTuneLib.engine.planning import Fingerprint, make_plans
 from LNSegFMFineTuneLib.engine.trainer import Trainer
@@ -174,7 +175,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _lead(folder: Path) -> None:
-    with JobWriter(folder) as writer:
+    with JobWriter(folder) as writer, _turn(writer, folder):
         prepare(folder, writer)
         (folder / PREPARED).touch()
         with _together():
@@ -182,6 +183,13 @@ def _lead(folder: Path) -> None:
         assert model is not None
         (folder / CHECKPOINT).unlink(missing_ok=True)
         writer.done(model.id)
+
+
+def _turn(writer: JobWriter, folder: Path) -> contextlib.AbstractContextManager[None]:
+    # The processes of several GPUs would wait for the first one no longer than torch lets them.
+    if "RANK" in os.environ:
+        return contextlib.nullcontext()
+    return training_turn(writer, Home.default(), read_settings(folder).device)
 
 
 def _follow(folder: Path) -> None:

@@ -6,9 +6,12 @@ import os
 import shutil
 import sys
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from LNSegFMFineTuneLib.core.jobs import DEVICE_VARIABLE, Job
 from LNSegFMFineTuneLib.core.status import WORK
+from LNSegFMFineTuneLib.core.turn import training_turn
 from LNSegFMFineTuneLib.core.writer import JobWriter
 from LNSegFMLib.core.errors import Cancelled
 from LNSegFMLib.core.home import Home
@@ -21,7 +24,7 @@ def main(arguments: list[str]) -> int:
     # nnU-Net reads these when a trainer is made; this process is the job's own.
     os.environ.update(nnUNet_preprocessed=str(work), nnUNet_results=str(work), nnUNet_n_proc_DA="0")
     try:
-        with JobWriter(folder) as writer:
+        with JobWriter(folder) as writer, _turn(writer, folder):
             writer.status(stage="Loading PyTorch")
             from LNSegFMFineTuneLib.engine.adaptation import adapt
 
@@ -35,6 +38,13 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _turn(writer: JobWriter, folder: Path) -> AbstractContextManager[None]:
+    # Who does many jobs decides himself which of them run side by side.
+    if os.environ.get(DEVICE_VARIABLE):
+        return nullcontext()
+    return training_turn(writer, Home.default(), Job(folder).spec.device)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import ctk
 import qt
 
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
-from LNSegFMFineTuneLib.panels.widgets import fill_combo_box, fill_row, set_up_table
+from LNSegFMFineTuneLib.panels.widgets import fill_combo_box, fill_row, fit_height, set_up_table
 from LNSegFMFineTuneLib.scene import case_wording as wording
 from LNSegFMLib.core.background import Task
 from LNSegFMLib.core.case_info import CaseInfo
@@ -18,7 +18,7 @@ from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.models import ModelInfo
 
 _ICON_PX = 32
-_DRAFT_COLUMN = 1
+_LABELS_COLUMN = 1
 _WORK = "thumbnail"
 
 
@@ -50,11 +50,14 @@ class CaseTable:
         self._host, self._on_use_chosen = host, on_use_chosen
         self._table = host.ui.casesTable
         self._cases: Sequence[CaseInfo] = ()
+        self._names: dict[str, str] = {}
         self._choices: list[UseChoice] = []
         self._waiting: list[CaseInfo] = []
         self._icons: dict[tuple[str, int], Any] = {}
-        set_up_table(self._table, wording.titles(), stretched=_DRAFT_COLUMN)
+        set_up_table(self._table, wording.titles(), stretched=_LABELS_COLUMN)
         self._table.iconSize = qt.QSize(_ICON_PX, _ICON_PX)
+        self._table.connect("itemSelectionChanged()", self._show_details)
+        fit_height(self._table)
 
     @property
     def current(self) -> CaseInfo | None:
@@ -73,22 +76,29 @@ class CaseTable:
         # The combo boxes go with the rows.
         self._cases, self._waiting, self._choices = (), [], []
         self._table.setRowCount(0)
+        self._show_details()
+
+    def _show_details(self) -> None:
+        case, label = self.current, self._host.ui.caseDetailsLabel
+        label.text = "" if case is None else wording.details(case, self._names)
+        label.visible = case is not None
 
     def show(self, cases: Sequence[CaseInfo], models: Sequence[ModelInfo]) -> None:
         """Show these cases; the chosen one stays chosen."""
-        chosen, names = self.current, {model.id: model.name for model in models}
+        chosen, self._names = self.current, {model.id: model.name for model in models}
         self._cases = cases
         self._table.setRowCount(0)
         self._table.setRowCount(len(cases))
         self._choices = [UseChoice(case, self._on_use_chosen) for case in cases]
         for row, case in enumerate(cases):
-            fill_row(self._table, row, wording.cells(case, names))
+            fill_row(self._table, row, wording.cells(case))
             self._table.setCellWidget(row, self._table.columnCount - 1, self._choices[row].combo_box)
             if (case.id, case.latest.number) in self._icons:
                 self._table.item(row, 0).setIcon(self._icons[case.id, case.latest.number])
             if chosen is not None and case.id == chosen.id:
                 self._table.selectRow(row)
-        self._table.resizeRowsToContents()
+        fit_height(self._table)
+        self._show_details()
         self._waiting = [case for case in cases if (case.id, case.latest.number) not in self._icons]
         self._make_next_thumbnail()
 
@@ -103,7 +113,7 @@ class CaseTable:
         if case is not None:
             icon = self._icons[case.id, case.latest.number] = qt.QIcon(path)
             self._table.item(self._cases.index(case), 0).setIcon(icon)
-            self._table.resizeRowsToContents()
+            fit_height(self._table)
             self._waiting = [each for each in self._waiting if each.id != case.id]
         self._make_next_thumbnail()
 

@@ -149,11 +149,11 @@ class CasesSection:
     # One case
 
     def on_show(self) -> None:
-        """Load the chosen case into the scene."""
+        """Load the chosen case into the scene, and choose it in the LN-Seg-FM module."""
         self._host.act(self._on_read, read_case, self.table.current)
 
     def _on_read(self, content: CaseContent) -> None:
-        show_case(content)
+        self._host.choose_pair(*show_case(content))
 
     def on_remove(self) -> None:
         """Move the chosen case into the trash, once the user has agreed."""

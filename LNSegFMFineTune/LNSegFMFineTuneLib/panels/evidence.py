@@ -9,16 +9,18 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LNSegFMFineTuneLib.core.evidence import Evidence
+from LNSegFMFineTuneLib.core.evidence import Evidence, Row
 from LNSegFMFineTuneLib.core.stored import JobView, Stored
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
 from LNSegFMFineTuneLib.panels.report_file import write_report
-from LNSegFMFineTuneLib.panels.widgets import fill_row, set_up_table
+from LNSegFMFineTuneLib.panels.widgets import fill_row, fit_height, set_up_table
 from LNSegFMFineTuneLib.scene import evidence_wording as wording
 from LNSegFMFineTuneLib.scene.evidence_report import report_html
 from LNSegFMLib.core.background import Task
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.models import ModelInfo, ancestors_among
+from LNSegFMLib.panels.rejected_models import may_use
+from LNSegFMLib.scene.model_words import listed_name
 from LNSegFMLib.scene.views import show_module
 
 _PICTURE = "picture"
@@ -36,6 +38,7 @@ class EvidenceSection:
         self._host, self._ui = host, host.ui
         self._view: JobView | None = None
         self._evidence = Evidence()
+        self._rows: list[Row] = []
         self._stored = Stored()
         self._ancestors: list[ModelInfo] = []
         self._picture: tuple[str, Any] = ("", None)  # case id and pixmap
@@ -73,16 +76,17 @@ class EvidenceSection:
 
     def _fill_table(self) -> None:
         table, mean = self._ui.resultTable, self._evidence.mean
-        rows = [*self._evidence.rows, *([mean] if mean else [])]
+        rows = self._rows = [*self._evidence.rows, *([mean] if mean else [])]
         blocked = table.blockSignals(True)
         table.visible = bool(rows)
         table.setRowCount(len(rows))
         for index, row in enumerate(rows):
             fill_row(table, index, wording.cells(row))
-        table.resizeRowsToContents()
+        fit_height(table, most=4)
         table.clearSelection()
         table.setCurrentCell(-1, -1)
         table.blockSignals(blocked)
+        self._show_details()
         self._show_picture("", None)
         if self._evidence.rows:
             table.selectRow(0)
@@ -94,8 +98,14 @@ class EvidenceSection:
         row = self._ui.resultTable.currentRow()
         return self._evidence.rows[row].case if 0 <= row < len(self._evidence.rows) else ""
 
+    def _show_details(self) -> None:
+        row, label = self._ui.resultTable.currentRow(), self._ui.scoreDetailsLabel
+        label.visible = 0 <= row < len(self._rows)
+        label.text = wording.details(self._rows[row]) if 0 <= row < len(self._rows) else ""
+
     def on_case_chosen(self) -> None:
-        """Show the picture of the chosen case."""
+        """Show the scores and the picture of the chosen case."""
+        self._show_details()
         if self._chosen_case and self._view is not None and not self._host.is_working(_PICTURE):
             case, job = self._chosen_case, self._view.id
             self._picture = (case, None)
@@ -139,7 +149,7 @@ class EvidenceSection:
         # Kept as members: PythonQt would delete the actions with the last Python reference.
         self._roll_back_menu.clear()
         self._roll_back_actions = [
-            qt.QAction(wording.ancestor(model.name, number), self._roll_back_menu)
+            qt.QAction(wording.ancestor(listed_name(model, "", self._stored.rejected), number), self._roll_back_menu)
             for number, model in enumerate(self._ancestors, 1)
         ]
         for action, model in zip(self._roll_back_actions, self._ancestors):
@@ -166,7 +176,8 @@ class EvidenceSection:
 
     def on_roll_back(self, action: Any) -> None:
         """Make an ancestor the default and use it."""
-        self._use(action.data())
+        if may_use(self._host.workbench.models, action.data()):
+            self._use(action.data())
 
     def _use(self, model_id: str) -> None:
         if self._changed(self._host.workbench.models.set_default, model_id):
@@ -176,9 +187,9 @@ class EvidenceSection:
     def on_reject(self) -> None:
         """Keep the adapted model aside."""
         models = self._host.workbench.models
-        if self._changed(models.reject, self._model_id) and models.default_id:
+        if self._changed(models.reject, self._model_id) and models.suggested_id:
             # The other module may have been using the rejected one.
-            self._host.use_model(models.default_id)
+            self._host.use_model(models.suggested_id)
 
     def _changed(self, function: Callable[[str], None], model_id: str) -> bool:
         # Not in a thread: it is one small file, and the module that is shown next should know of it.

@@ -58,6 +58,9 @@ class FineTuneHost(Protocol):
     def use_model(self, model_id: str) -> None:
         """Choose a model in the module LN-Seg-FM."""
 
+    def choose_pair(self, volume_node: Any, segmentation_node: Any) -> None:
+        """Choose a volume MRML node and its segmentation MRML node in the module LN-Seg-FM."""
+
     def refresh(self) -> None:
         """Read cases, models and jobs anew; the sections follow when that is done."""
 

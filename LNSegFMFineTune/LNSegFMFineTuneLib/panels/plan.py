@@ -7,19 +7,19 @@ from contextlib import suppress
 from typing import Any
 
 import qt
-import slicer
 
 from LNSegFMFineTuneLib.core.calibration import Calibration
 from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.selection import Selection
 from LNSegFMFineTuneLib.core.spec import PRESETS, preset_settings
-from LNSegFMFineTuneLib.core.status import ACTIVE
 from LNSegFMFineTuneLib.core.stored import Stored
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
 from LNSegFMFineTuneLib.panels.widgets import connect_edited, fill_combo_box, set_widget_value, widget_value
 from LNSegFMFineTuneLib.scene import parameters
 from LNSegFMFineTuneLib.scene import plan_wording as wording
 from LNSegFMLib.core.background import Pending
+from LNSegFMLib.panels.rejected_models import may_use
+from LNSegFMLib.scene.model_words import listed_name
 
 # What the user sets of a job, with its widget.
 WIDGETS = {
@@ -79,15 +79,17 @@ class PlanSection:
         self._set({field: node.GetParameter(field) for field in WIDGETS})
         self._show_estimate()
 
-    def show_stored(self, _before: Stored, stored: Stored) -> None:
+    def show_stored(self, before: Stored, stored: Stored) -> None:
         """Follow what lies on the disk."""
         self._stored = stored
         node = self._host.parameter_node
         chosen = node.GetParameter("base_model") if node else ""
-        models = [(model.id, model.name) for model in stored.models]
-        fill_combo_box(
-            self._ui.modelComboBox, models, chosen or self._ui.modelComboBox.currentData or stored.default_model
-        )
+        models = [(model.id, listed_name(model, "", stored.rejected)) for model in stored.models]
+        chosen = chosen or self._ui.modelComboBox.currentData or ""
+        # One that was chosen although it is rejected stays; one that has just been rejected does not.
+        if not any(model.id == chosen for model in stored.models) or chosen in stored.rejected - before.rejected:
+            chosen = stored.suggested_model
+        fill_combo_box(self._ui.modelComboBox, models, chosen)
         self.on_edited()
 
     def update_controls(self) -> None:
@@ -169,10 +171,9 @@ class PlanSection:
 
     def on_start(self) -> None:
         """Start a job with what is set, once it is clear that it can work."""
-        running = [job.id for job in self._stored.jobs if job.state in ACTIVE]
-        if running and not slicer.util.confirmOkCancelDisplay(wording.second_job_question(running)):
-            return
         fields = self.values
+        if not may_use(self._host.workbench.models, fields["base_model"]):
+            return
         if self._host.packages_ready_for(fields["method"]):
             base_model = fields.pop("base_model")
             self._ui.estimateLabel.text = wording.checking()

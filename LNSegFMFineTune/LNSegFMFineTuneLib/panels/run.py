@@ -11,14 +11,16 @@ import slicer
 from LNSegFMFineTuneLib.core.status import ACTIVE, RESUMABLE
 from LNSegFMFineTuneLib.core.stored import JobView, Stored
 from LNSegFMFineTuneLib.panels.host import FineTuneHost
-from LNSegFMFineTuneLib.panels.widgets import fill_row, set_up_table
+from LNSegFMFineTuneLib.panels.widgets import fill_row, fit_height, set_up_table
 from LNSegFMFineTuneLib.scene import job_wording as wording
 from LNSegFMFineTuneLib.scene.curves import LossCurve
+from LNSegFMFineTuneLib.scene.plot_layout import PlotLayout
 from LNSegFMLib.core.background import Task
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.wording import explain
 
 POLL_MS = 500
+_POLLS_OF_LIST = 4  # so often the list of jobs is read, in polls, while another job than the chosen one is active
 _WORK = "job"
 
 
@@ -36,9 +38,12 @@ class RunSection:
         self._job_id = ""
         self._view: JobView | None = None
         self._curve: LossCurve | None = None
+        self._layout = PlotLayout()
         self._shall_attach, self._is_outdated = True, False
         self._stored = Stored()
-        set_up_table(self._ui.jobsTable, wording.titles())
+        self._polls = 0
+        set_up_table(self._ui.jobsTable, wording.titles(), stretched=1)
+        fit_height(self._ui.jobsTable)
         for button, slot in (
             (self._ui.pauseButton, self.on_pause), (self._ui.resumeButton, self.on_resume),
             (self._ui.cancelButton, self.on_cancel), (self._ui.curveButton, self.on_show_curve),
@@ -56,18 +61,21 @@ class RunSection:
         self._timer.start()
 
     def exit(self) -> None:
-        """The panel is hidden: a running job is followed on, for its curve."""
+        """The panel is hidden: a running job is followed on, for its curve; the layout is the one from before."""
+        self._layout.restore()
         if self._view is None or not self._view.status.active:
             self._timer.stop()
 
     def stop(self) -> None:
         """The panel goes away."""
+        self._layout.restore()
         self._timer.stop()
 
     def show_stored(self, _before: Stored, stored: Stored) -> None:
         """Follow what lies on the disk."""
         self._stored = stored
-        running = [job.id for job in stored.jobs if job.state in ACTIVE]
+        active = [job for job in stored.jobs if job.state in ACTIVE]
+        running = [job.id for job in sorted(active, key=lambda job: job.state == "queued")]
         wanted = running[0] if running and self._shall_attach else self._job_id
         self._shall_attach = False
         ids = [job.id for job in stored.jobs]
@@ -81,6 +89,7 @@ class RunSection:
             fill_row(table, row, wording.cells(job))
             if job.id == chosen:
                 table.selectRow(row)
+        fit_height(table)
         table.blockSignals(blocked)
         self.watch(chosen)
 
@@ -110,6 +119,10 @@ class RunSection:
 
     def poll(self) -> None:
         """Read the watched job."""
+        self._polls += 1
+        others = any(job.state in ACTIVE and job.id != self._job_id for job in self._stored.jobs)
+        if others and self._polls % _POLLS_OF_LIST == 0:
+            self._host.refresh()
         if self._job_id and not self._host.is_working(_WORK):
             task = Task(self._host.workbench.read_job, self._job_id, self._ui.logButton.checked)
             self._host.start_work(_WORK, task, self._show, self._on_lost)
@@ -123,6 +136,7 @@ class RunSection:
         self._ui.stateLabel.text, self._ui.figuresLabel.text = text, ""
         self._ui.progressBar.visible = self._ui.figuresLabel.visible = False
         self._ui.stateLabel.visible = bool(text)
+        self._ui.jobDetailsLabel.visible = False
         self._on_view(None, None)
 
     def _show(self, view: JobView) -> None:
@@ -138,9 +152,11 @@ class RunSection:
         ui.figuresLabel.text = wording.figures(status)
         ui.progressBar.maximum = max(status.iterations, 1)
         ui.progressBar.value = status.iteration
+        self._show_details(view)
         self._show_log(view)
-        if not slicer.mrmlScene.IsClosing() and self._curve and (status.active or self._curve.exists):
-            self._curve.update(view.rows)
+        curve = self._curve
+        if not slicer.mrmlScene.IsClosing() and curve and (status.active or curve.exists or curve.was_plotted):
+            curve.update(view.rows)
         self._on_view(before, view)
         # Also when a job has ended before it was looked at for the first time.
         if any(job.id == view.id and job.state != status.state for job in self._stored.jobs):
@@ -148,6 +164,12 @@ class RunSection:
         if self._host.parameter_node is None and not status.active:
             self._timer.stop()
         self._host.update_controls()
+
+    def _show_details(self, view: JobView) -> None:
+        created = next((job.created for job in self._stored.jobs if job.id == view.id), "")
+        names = {model.id: model.name for model in self._stored.models}
+        self._ui.jobDetailsLabel.text = wording.details(view, created, names)
+        self._ui.jobDetailsLabel.visible = True
 
     def _show_log(self, view: JobView) -> None:
         text = self._ui.logText
@@ -190,7 +212,8 @@ class RunSection:
         """Show the curve in a plot view."""
         if self._curve is not None and self._view is not None:
             self._curve.update(self._view.rows)
-            self._curve.show()
+            self._layout.show(self._curve.chart)
+            self._curve.update(self._view.rows)
 
     def on_show_log(self) -> None:
         """Show or hide the log."""

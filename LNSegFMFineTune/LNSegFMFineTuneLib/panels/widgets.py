@@ -7,6 +7,8 @@ from typing import Any
 
 import qt
 
+_NARROWEST_PX = 40
+
 
 def fill_combo_box(combo_box: Any, items: Iterable[tuple[Any, str]], current: Any) -> None:
     """Replace the items, (data, text) pairs, without a signal; ``current`` is chosen, or else the first."""
@@ -19,15 +21,33 @@ def fill_combo_box(combo_box: Any, items: Iterable[tuple[Any, str]], current: An
 
 
 def set_up_table(table: Any, titles: Sequence[tuple[str, str]], *, stretched: int = 0) -> None:
-    """Give a table its columns: title and tooltip of each; one takes the width that the others leave."""
+    """Give a table its columns: title and tooltip of each; one takes the width that the others leave.
+
+    A panel can be 320 pixels wide: have few and narrow columns, and the rest in a line below for the chosen row. Where
+    even these do not fit, as with a large font, the table can be scrolled.
+    """
     table.setColumnCount(len(titles))
     for column, (title, tooltip) in enumerate(titles):
         item = qt.QTableWidgetItem(title)
         item.setToolTip(tooltip)
         table.setHorizontalHeaderItem(column, item)
     header = table.horizontalHeader()
+    header.setMinimumSectionSize(_NARROWEST_PX)
     header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     header.setSectionResizeMode(stretched, qt.QHeaderView.Stretch)
+
+
+def fit_height(table: Any, *, most: int = 5) -> None:
+    """Make a table as high as its rows, ``most`` of them; its width has no say in the width of the panel.
+
+    Not Qt's AdjustToContents: with a stretched column a table's size hint is then its present width and a bit, and
+    Slicer's module panel, which is never narrower than the size hint of its contents, widens without end.
+    """
+    table.resizeRowsToContents()
+    rows = [table.rowHeight(row) for row in range(min(max(table.rowCount, 1), most))]
+    if not table.rowCount:
+        rows = [table.verticalHeader().defaultSectionSize]
+    table.setFixedHeight(table.horizontalHeader().height + sum(rows) + 2 * table.frameWidth)
 
 
 def fill_row(table: Any, row: int, texts: Sequence[str]) -> None:

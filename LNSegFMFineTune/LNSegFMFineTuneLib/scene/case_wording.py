@@ -12,33 +12,48 @@ from LNSegFMLib.core.case_info import CaseInfo
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.wording import explain
 
-UNKNOWN = "–"
-
 
 def titles() -> list[tuple[str, str]]:
     """The titles of the case table's columns, with their tooltips."""
     return [
         (_("Case"), _("A slice with the labels, our own number of the case, and the day it was first accepted.")),
-        (_("Draft"), _("The model whose result was corrected.")),
         (_("Labels"), _("The newest label version, and its number of lymph nodes.")),
-        (_("Dice"), _("Dice of the newest correction against the model's draft: 1 where nothing was changed.")),
         (_("Use"), _("Training: learned from. Hold-out: measured on. Reference: the base model's own domain.")),
     ]
 
 
-def cells(case: CaseInfo, names: Mapping[str, str]) -> tuple[str, ...]:
-    """The cells of a row of the case table, all but the last.
+def cells(case: CaseInfo) -> tuple[str, ...]:
+    """The cells of a row of the case table, all but the last."""
+    version = case.latest
+    found = {0: _("no nodes"), 1: _("1 node")}.get(version.nodes, _("{count} nodes").format(count=version.nodes))
+    labels = _("v{number}, partial") if version.partial else "v{number}"
+    return f"{case.id}\n{case.created[:10]}", f"{labels.format(number=version.number)}\n{found}"
+
+
+def details(case: CaseInfo, names: Mapping[str, str]) -> str:
+    """Say all that is known of a case, for the line below the table.
 
     Args:
         case: The case.
         names: Display names of the installed models by id.
     """
     version = case.latest
-    model = names.get(case.draft_model, case.draft_model) or UNKNOWN
-    dice = UNKNOWN if version.draft_dice is None else f"{version.draft_dice:.2f}"
-    found = {0: _("no nodes"), 1: _("1 node")}.get(version.nodes, _("{count} nodes").format(count=version.nodes))
-    labels = _("v{number}, partial") if version.partial else "v{number}"
-    return f"{case.id}\n{case.created[:10]}", model, f"{labels.format(number=version.number)}\n{found}", dice
+    parts = [
+        _("{case}, accepted on {date}.").format(case=case.id, date=case.created[:10]),
+        _("Labels: version {number} of {date}, {count} lymph nodes.").format(
+            number=version.number, date=version.created[:10], count=version.nodes
+        ),
+    ]
+    if version.partial:
+        parts.append(_("Only a part of the CT was reviewed."))
+    if case.draft_model:
+        parts.append(_("Draft by {model}.").format(model=names.get(case.draft_model, case.draft_model)))
+    if version.draft_dice is not None:
+        parts.append(_("Dice of the correction against the draft: {dice:.2f}.").format(dice=version.draft_dice))
+    parts.append(_("Use: {use}.").format(use=uses()[case.use]))
+    if version.note:
+        parts.append(_("Note: {note}").format(note=version.note))
+    return " ".join(parts)
 
 
 def uses() -> Mapping[str, str]:

@@ -26,6 +26,7 @@ class LossCurve:
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         self._shown: tuple[Any, ...] = ()
+        self._was_plotted = False
 
     def update(self, rows: Sequence[dict[str, Any]]) -> None:
         """Make the tables hold these rows, and nothing else.
@@ -35,17 +36,35 @@ class LossCurve:
         """
         # A resumed job repeats iterations, so the same number of rows may have another end.
         state = (len(rows), rows[-1]["iteration"], rows[-1]["loss"]) if rows else (0,)
-        if state == self._shown and self.exists:
-            return
+        if self.exists:
+            self._was_plotted = self.is_plotted
+            if state == self._shown:
+                return
         scored = [row for row in rows if row.get("pseudo_dice") is not None]
         chart = self.chart
         self._plot(chart, "loss", _("Loss"), rows, (0.20, 0.45, 0.80))
         self._plot(chart, "pseudo_dice", _("Pseudo-Dice"), scored, (0.90, 0.55, 0.10))
         self._shown = state
+        if self._was_plotted and not self.is_plotted:  # its MRML nodes went with the scene
+            self._plot_again()
 
-    def show(self) -> None:
-        """Show the chart in a layout that has a plot view."""
-        slicer.modules.plots.logic().ShowChartInLayout(self.chart)
+    @property
+    def was_plotted(self) -> bool:
+        """Whether a plot view had this curve at the last update at which its MRML nodes were there."""
+        return self._was_plotted
+
+    @property
+    def is_plotted(self) -> bool:
+        """Whether a plot view has this curve; the layout may hide that view."""
+        chart = self._find("vtkMRMLPlotChartNode", "chart")
+        views = slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
+        return chart is not None and any(view.GetPlotChartNodeID() == chart.GetID() for view in views)
+
+    def _plot_again(self) -> None:
+        # Without a change of the layout, which is the user's by now.
+        logic = slicer.app.applicationLogic()
+        logic.GetSelectionNode().SetActivePlotChartID(self.chart.GetID())
+        logic.PropagatePlotChartSelection()
 
     @property
     def exists(self) -> bool:
@@ -86,8 +105,12 @@ class LossCurve:
         series.SetAndObserveTableNodeID(table.GetID())
         series.SetXColumnName(_("Iteration"))
         series.SetYColumnName(title)
-        if not chart.HasPlotSeriesNodeID(series.GetID()):
+        # VTK reports an error at each rendering of a line with fewer points than two.
+        is_line, is_drawn = len(rows) > 1, chart.HasPlotSeriesNodeID(series.GetID())
+        if is_line and not is_drawn:
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        elif is_drawn and not is_line:
+            chart.RemovePlotSeriesNodeID(series.GetID())
 
     def _find(self, class_name: str, role: str) -> Any:
         for node in slicer.util.getNodesByClass(class_name):

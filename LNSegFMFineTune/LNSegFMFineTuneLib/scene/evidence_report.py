@@ -55,8 +55,7 @@ def report_html(view: JobView, models: Mapping[str, ModelInfo], pictures: Mappin
 
 
 def _scores(rows: Sequence[Row], mean: Row | None) -> str:
-    titles = [title for title, _tooltip in wording.titles()]
-    return _table(titles, (wording.cells(row) for row in (*rows, *([mean] if mean else []))))
+    return _table(wording.report_titles(), (wording.report_cells(row) for row in (*rows, *([mean] if mean else []))))
 
 
 def _settings(view: JobView, models: Mapping[str, ModelInfo]) -> str:

@@ -14,8 +14,8 @@ def titles() -> list[tuple[str, str]]:
     return [
         (_("Case"), _("The hold-out case.")),
         (_("DSC"), _("Dice, before and after; 1 is perfect.")),
-        (_("NSD 1 mm"), _("Normalised surface Dice at 1 mm, before and after; 1 is perfect.")),
-        (_("Nodes"), _("Lymph nodes found, missed, and found where there is none, before and after.")),
+        (_("NSD"), _("Normalised surface Dice at 1 mm, before and after; 1 is perfect.")),
+        (_("Found"), _("Lymph nodes found, before and after; the line below also has the missed and the false ones.")),
     ]
 
 
@@ -26,8 +26,29 @@ def cells(row: Row) -> tuple[str, str, str, str]:
         row.case or _("Mean"),
         _change(before.dsc, after.dsc),
         _change(before.nsd, after.nsd),
-        _nodes(before, after),
+        UNKNOWN if None in (before.found, after.found) else f"{before.found}\n→ {after.found}",
     )
+
+
+def report_titles() -> list[str]:
+    """The titles of the table in the report, which has room for all counts."""
+    return [_("Case"), _("DSC"), _("NSD 1 mm"), _("Lymph nodes")]
+
+
+def report_cells(row: Row) -> tuple[str, ...]:
+    """The cells of a row of the table in the report."""
+    return (*cells(row)[:3], _nodes(row.before, row.after))
+
+
+def details(row: Row) -> str:
+    """The scores of a row in full, for the line below the table."""
+    before, after = row.before, row.after
+    parts = [
+        _("DSC {before} → {after}").format(before=_score(before.dsc), after=_score(after.dsc)),
+        _("NSD at 1 mm {before} → {after}").format(before=_score(before.nsd), after=_score(after.nsd)),
+        _("lymph nodes: {counts}").format(counts=_nodes(before, after)),
+    ]
+    return f"{row.case or _('Mean')}: {'; '.join(parts)}."
 
 
 def _score(value: float | None) -> str:
@@ -35,7 +56,7 @@ def _score(value: float | None) -> str:
 
 
 def _change(before: float | None, after: float | None) -> str:
-    # In two lines, for which the counts of nodes leave room, so that the table fits a narrow panel.
+    # In two lines, so that the table fits a narrow panel.
     return f"{_score(before)}\n→ {_score(after)}"
 
 
@@ -47,7 +68,7 @@ def _nodes(before: Measured, after: Measured) -> str:
         (_("missed"), before.missed, after.missed),
         (_("false"), before.false, after.false),
     )
-    return "\n".join(f"{word} {old} → {new}" for word, old, new in lines)
+    return ", ".join(f"{word} {old} → {new}" for word, old, new in lines)
 
 
 def verdict(evidence: Evidence) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from slicer.i18n import tr as _
 
 from LNSegFMFineTuneLib.core.methods import METHODS
 from LNSegFMFineTuneLib.core.preflight import gigabytes
 from LNSegFMFineTuneLib.core.status import JobStatus
-from LNSegFMFineTuneLib.core.stored import JobSummary
+from LNSegFMFineTuneLib.core.stored import JobSummary, JobView
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.wording import duration, explain
 
@@ -16,7 +18,6 @@ def titles() -> list[tuple[str, str]]:
     """The titles of the job table's columns, with their tooltips."""
     return [
         (_("Job"), _("Our own number of the job.")),
-        (_("Date"), _("When it was made.")),
         (_("Method"), _("The fine-tuning method.")),
         (_("State"), _("How it stands.")),
     ]
@@ -25,7 +26,27 @@ def titles() -> list[tuple[str, str]]:
 def cells(job: JobSummary) -> tuple[str, ...]:
     """The cells of a row of the job table."""
     method = METHODS[job.method].name if job.method in METHODS else job.method
-    return job.id, job.created[:10], method, state(job.state)
+    return job.id, method, state(job.state)
+
+
+def details(view: JobView, created: str, names: Mapping[str, str]) -> str:
+    """Say what a job was asked to do, for the line below the table.
+
+    Args:
+        view: The job.
+        created: When it was made, ISO 8601.
+        names: Display names of the installed models by id.
+    """
+    spec = view.spec
+    method = METHODS[spec.method].name if spec.method in METHODS else spec.method
+    return _(
+        "{job} of {date}: {method} on {model}, {train} training and {holdout} hold-out cases, {epochs} epochs of "
+        "{iterations} iterations; {state}."
+    ).format(
+        job=view.id, date=created[:10], method=method, model=names.get(spec.base_model, spec.base_model),
+        train=len(spec.cases), holdout=len(spec.holdout), epochs=spec.epochs, iterations=spec.iterations_per_epoch,
+        state=state(view.status.state),
+    )
 
 
 def state(name: str) -> str:
@@ -33,6 +54,7 @@ def state(name: str) -> str:
     words = {
         "created": _("not started"),
         "starting": _("starting"),
+        "queued": _("queued"),
         "running": _("running"),
         "done": _("done"),
         "failed": _("failed"),
@@ -54,6 +76,9 @@ def text(status: JobStatus) -> str:
     sentences = {
         "created": _("Not started yet."),
         "starting": _("Starting."),
+        "queued": _("Queued: waits for {job}, then starts by itself, also when Slicer is closed.").format(
+            job=status.waits_for
+        ),
         "done": _("Done. The adapted model is '{model}'.").format(model=status.model_id),
         "cancelled": _("Cancelled. Resume continues from the last checkpoint."),
         "paused": _("Paused; the computer is free. Resume continues from the checkpoint."),

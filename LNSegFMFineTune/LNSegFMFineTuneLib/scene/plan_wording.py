@@ -25,7 +25,10 @@ def start_refusal(selection: Selection, model_id: str) -> str:
 
 def start_tooltip() -> str:
     """What the start button does."""
-    return _("Start a fine-tuning job in the background. It goes on when Slicer is closed.")
+    return _(
+        "Start a fine-tuning job in the background. It continues when Slicer is closed. While another training runs on "
+        "this computer, it is queued and starts by itself afterwards."
+    )
 
 
 def estimate(calibration: Calibration | None, iterations: int) -> str:
@@ -104,11 +107,4 @@ def scores_question() -> str:
     """Ask for the package without which one of the figures is missing."""
     return _(
         "The package surface-distance is not installed; without it the result has no NSD at 1 mm. Install it now?"
-    )
-
-
-def second_job_question(running: Sequence[str]) -> str:
-    """Ask before a second job makes both slow, or runs out of memory."""
-    return _("{jobs} is still running, and both would share this computer. Start another one?").format(
-        jobs=", ".join(running)
     )
