@@ -104,7 +104,10 @@ def check_row_and_segment(test: Any, widget: Any) -> None:
 
 def segment_of_row(widget: Any, row: int) -> str:
     """Return the id of the segment that a row of the table of lymph nodes stands for."""
-    return f"LymphNode_{int(widget.ui.nodeTable.item(row, 0).text())}"
+    segments = {
+        record.node.number: record.segment_id for record in records_of(widget.ui.segmentationSelector.currentNode())
+    }
+    return segments[int(widget.ui.nodeTable.item(row, 0).text())]
 
 
 def _check_soft_tissue(test: Any, section: Any, editor: Any) -> None:
