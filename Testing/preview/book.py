@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from preview.user import User
+if TYPE_CHECKING:
+    from preview.user import User
+
 
 
 class Book:

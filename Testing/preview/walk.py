@@ -10,7 +10,6 @@ from preview.adapting import Adapting
 from preview.book import Book
 from preview.scans import Scan, load_scan
 from preview.segmenting import Segmenting
-from preview.user import User
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("LNSegFM", "LNSegFMFineTune")
@@ -68,18 +67,31 @@ def walk(app: Any, settings: Settings, folder: Path) -> Outcome:
         settings: See `Settings`.
         folder: For the pictures, and ``files`` in it for what the user writes.
     """
+    from preview.user import User  # here, because it is the stand-in's; a real Slicer has a user of its own
+
     user = User(app)
-    book = Book(user, folder)
-    files = folder / "files"
-    files.mkdir(parents=True)
     segment_widget, tune_widget = (app.load_module(REPOSITORY / name / f"{name}.py") for name in MODULES)
-    app.select_module("LNSegFM")
-    segmenting = Segmenting(segment_widget, user, book, settings.quality)
+    return spend_day(user, Book(user, folder), (segment_widget, tune_widget), settings, folder / "files")
+
+
+def spend_day(user: Any, book: Book, widgets: tuple[Any, Any], settings: Settings, files: Path) -> Outcome:
+    """Do everything with modules that are loaded.
+
+    Args:
+        user: Drives Slicer: `preview.user.User`, or one with the same methods.
+        book: Gets what is seen.
+        widgets: Of LN-Seg-FM and of LN-Seg-FM Fine-Tuning.
+        settings: See `Settings`.
+        files: Folder for what the user writes; it is made.
+    """
+    files.mkdir(parents=True)
+    user.app.select_module("LNSegFM")
+    segmenting = Segmenting(widgets[0], user, book, settings.quality)
     base, held_out = _morning(segmenting, settings, files)
-    adapting = Adapting(tune_widget, user, book)
+    adapting = Adapting(widgets[1], user, book)
     adapted = _afternoon(segmenting, adapting, settings, held_out, files)
     scores = {base: segmenting.drafts[held_out.name], adapted: held_out.score(segmenting.segmentation)}
-    app.select_module("LNSegFMFineTune")
+    user.app.select_module("LNSegFMFineTune")
     adapting.roll_back()
     segmenting.look_at_models("rolled-back", ", adapted")
     return Outcome(book.seen, book.pictures, scores, segmenting.geometry_kept, adapted)

@@ -60,13 +60,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     names = [part.name for part in PARTS]
     parser = argparse.ArgumentParser(prog="python -m tools.real_slicer", description=__doc__)
     parser.add_argument("slicer", nargs="?", default="", help="Slicer's executable, or a command that starts it")
-    parser.add_argument("--output", type=Path, default=Path("build/real_slicer"), help="folder of the page; it is emptied")
+    parser.add_argument("--output", type=Path, default=Path("build/real_slicer"), help="folder of the page, emptied")
     parser.add_argument("--parts", nargs="+", choices=names, metavar="PART", help=f"only these: {', '.join(names)}")
     parser.add_argument("--watch-seconds", type=float, default=60.0, help="how long each panel width is watched")
-    parser.add_argument("--timeout-factor", type=float, default=1.0, help="give every part more time on a slow computer")
+    parser.add_argument("--timeout-factor", type=float, default=1.0, help="more time, on a slow computer")
     parser.add_argument("--own-display", action="store_true", help="use Xvfb even where there is a display")
     parser.add_argument("--require-packages", action="store_true", help="fail where PyTorch or nnU-Net is missing")
-    parser.add_argument("--allow", action="append", default=[], metavar="REGEX", help="errors in Slicer's log to accept")
+    parser.add_argument("--allow", action="append", default=[], metavar="REGEX", help="accept these errors in the log")
     return parser.parse_args(arguments)
 
 

@@ -40,8 +40,9 @@ def write_page(folder: Path, version: str, reports: list[PartReport]) -> Path:
         *(_part(report) for report in reports),
     ]
     page = folder / "index.html"
-    head = f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>LN-Seg-FM in a real Slicer</title><style>{_STYLE}</style></head>"
-    page.write_text(f"{head}<body>{''.join(body)}</body></html>", encoding="utf-8")
+    head = f"<head><meta charset='utf-8'><title>LN-Seg-FM in a real Slicer</title><style>{_STYLE}</style></head>"
+    html = f"<!DOCTYPE html><html lang='en'>{head}<body>{''.join(body)}</body></html>"
+    page.write_text(html, encoding="utf-8")
     return page
 
 
@@ -60,7 +61,8 @@ def _part(report: PartReport) -> str:
     if report.notes:
         entries = f"<pre class='note'>{_lines(report.notes)}</pre>"
         parts.append(f"<details><summary>{len(report.notes)} errors of others in the log</summary>{entries}</details>")
-    parts.append(f"<details><summary>What Slicer printed last</summary><pre>{escape(report.output_tail)}</pre></details>")
+    printed = f"<pre>{escape(report.output_tail)}</pre>"
+    parts.append(f"<details><summary>What Slicer printed last</summary>{printed}</details>")
     return "".join(parts)
 
 

@@ -84,7 +84,8 @@ def _gather(
 ) -> PartReport:
     steps, content = read_steps(folder / "report.json")
     printed = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
-    report = PartReport(part.name, part.title, folder, steps, output_tail="\n".join(printed.splitlines()[-_TAIL_LINES:]))
+    tail = "\n".join(printed.splitlines()[-_TAIL_LINES:])
+    report = PartReport(part.name, part.title, folder, steps, output_tail=tail)
     log_file = Path(content.get("log_file") or folder / "none")
     text = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
     report.log = by_step(parse(text))
@@ -97,14 +98,16 @@ def _gather(
 
 def _judge_end(report: PartReport, content: dict[str, Any], status: int | None, timeout_s: float) -> None:
     begun = content.get("begun", "")
-    where = f"in the step '{begun}'" if begun else "before the first step" if not report.steps else "after the last step"
+    outside = "after the last step" if report.steps else "before the first step"
+    where = f"in the step '{begun}'" if begun else outside
     if status is None:
         report.add_failure("timeout", "Slicer ends", f"Slicer hung {where} and was killed after {timeout_s:.0f} s.")
     elif not content:
         words = f"Slicer ended with status {status} without running the script; see what it printed."
         report.add_failure("start", "Slicer runs the script", words)
     elif not content.get("ended"):
-        report.add_failure("crash", "Slicer ends", f"Slicer ended with status {status} {where}: it crashed or was closed.")
+        words = f"Slicer ended with status {status} {where}: it crashed or was closed."
+        report.add_failure("crash", "Slicer ends", words)
     elif status != 0 and not report.failed:
         words = f"All steps passed, but Slicer ended with status {status}; see what it printed."
         report.add_failure("status", "Slicer ends with status 0", words)
@@ -118,4 +121,5 @@ def _judge_job(report: PartReport, home: Path, content: dict[str, Any]) -> None:
     if running:
         report.steps.append(Step("job-outlives-slicer", title, "passed"))
     else:
-        report.add_failure("job-outlives-slicer", title, f"Expected a running job below {home / 'jobs'}, there is none.")
+        words = f"Expected a running job below {home / 'jobs'}, but there is none."
+        report.add_failure("job-outlives-slicer", title, words)

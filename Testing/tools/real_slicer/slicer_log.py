@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 
 BEGIN = "[real_slicer] begin "
 """What `inside.steps` logs before a step; the step's name follows."""
+DONE = "[real_slicer] done "
+"""What it logs within a step, after a part of it that has a name of its own."""
 ERRORS = ("ERROR", "CRITICAL", "FATAL")
 # The pattern of ctkErrorLogAbstractModel: [level][origin] time [category] (file:line) - message
-_ENTRY = re.compile(r"^\[(?P<level>[A-Z]+)\]\[(?P<origin>[^]]*)\] (?P<time>\S+ \S+) \[[^]]*\] \([^)]*\) - (?P<text>.*)$")
+_ENTRY = re.compile(r"^\[(?P<level>[A-Z]+)\]\[(?P<origin>[^]]*)\] \S+ \S+ \[[^]]*\] \([^)]*\) - (?P<text>.*)$")
 _OURS = re.compile(r"LNSegFM|LN-Seg-FM|Traceback \(most recent call last\)", re.IGNORECASE)
 # Whatever writes to the terminal in Slicer's process: graphics drivers, D-Bus, libraries. What we do to Slicer comes
 # by the other origins (VTK, Qt, Python), or is a traceback.
@@ -44,7 +46,7 @@ def parse(text: str) -> list[Entry]:
             continue
         level, origin, message = found["level"], found["origin"], found["text"]
         is_more = last is not None and origin in _STREAMS and (last.level, last.origin) == (level, origin)
-        if is_more and last is not None and BEGIN not in message and BEGIN not in last.text:
+        if is_more and last is not None and not _is_mark(message) and not _is_mark(last.text):
             entries[-1] = replace(last, text=f"{last.text}\n{message}")
         else:
             entries.append(Entry(level, origin, message))
@@ -57,8 +59,10 @@ def by_step(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     current = ""
     for entry in entries:
         if BEGIN in entry.text:
-            current = entry.text.partition(BEGIN)[2].split()[0]
+            current = _name_after(BEGIN, entry)
             steps.setdefault(current, [])
+        elif DONE in entry.text:
+            steps[_name_after(DONE, entry)], steps[current] = steps[current], []
         else:
             steps[current].append(entry)
     return steps
@@ -85,6 +89,14 @@ def sort_errors(
             allow = any(pattern.search(entry.text) for pattern in allowed)
             (ours if counts and not allow else others).append(entry)
     return ours, others
+
+
+def _is_mark(text: str) -> bool:
+    return BEGIN in text or DONE in text
+
+
+def _name_after(mark: str, entry: Entry) -> str:
+    return entry.text.partition(mark)[2].split()[0]
 
 
 def _is_traceback(entry: Entry) -> bool:

@@ -96,7 +96,8 @@ class Editing(unittest.TestCase):
         editor.setActiveEffectByName("")
         changed = {segment_id for segment_id, count in after.items() if count != before.get(segment_id)}
         expect_equal(changed, {chosen}, "The stroke did not change the lymph node of the chosen row alone.")
-        expect_equal(phantom_scene.voxels(segmentation_node, volume_node), before, "Undo did not bring all voxels back.")
+        undone = phantom_scene.voxels(segmentation_node, volume_node)
+        expect_equal(undone, before, "Undo did not bring all voxels back.")
 
     def save_and_load(self) -> None:
         """Save the scene with *Edit* open, close it and load it."""

@@ -15,7 +15,9 @@ import slicer
 
 from tools.real_slicer.inside.dialogs import DialogWatch
 
-BEGIN = "[real_slicer] begin "  # tools.real_slicer.slicer_log looks for it
+# tools.real_slicer.slicer_log looks for them.
+BEGIN = "[real_slicer] begin "
+DONE = "[real_slicer] done "
 _SIZE_PX = (1600, 1050)
 WAIT_S = 300.0
 
@@ -46,6 +48,7 @@ class Steps:
         self.folder = folder
         self._content: dict[str, Any] = {"log_file": _log_file(), "begun": "", "ended": False, "steps": []}
         self._pictures: list[str] = []
+        self._start = time.monotonic()
         self._broken = ""  # title of the step without which the others make no sense
         window = slicer.util.mainWindow()
         if window is not None:
@@ -65,7 +68,8 @@ class Steps:
         self._content["begun"], self._pictures = title, []
         self._write()
         logging.info(BEGIN + name)
-        start, state, words, lacks_packages = time.monotonic(), "passed", "", False
+        self._start = time.monotonic()
+        state, words, lacks_packages = "passed", "", False
         try:
             if self._broken:
                 raise Skipped(f"'{self._broken}' failed.")
@@ -82,11 +86,19 @@ class Steps:
         self._dialogs.found = False
         if state != "skipped":
             self.picture(name)
-        self._content["steps"].append({
-            "name": name, "title": title, "state": state, "words": words, "pictures": self._pictures,
-            "seconds": round(time.monotonic() - start, 1), "lacks_packages": lacks_packages,
-        })
+        entry = _entry(name, title, state, self._pictures, time.monotonic() - self._start)
+        self._content["steps"].append({**entry, "words": words, "lacks_packages": lacks_packages})
         self._content["begun"] = ""
+        self._write()
+
+    def done(self, name: str, title: str) -> None:
+        """Within a step: write down what was done since the last call, with a picture."""
+        logging.info(DONE + name)
+        outer, self._pictures = self._pictures, []
+        self.picture(name)
+        now = time.monotonic()
+        self._content["steps"].append(_entry(name, title, "passed", self._pictures, now - self._start))
+        self._start, self._pictures = now, outer
         self._write()
 
     def note(self, **values: Any) -> None:
@@ -150,6 +162,10 @@ def expect_equal(found: Any, expected: Any, words: str) -> None:
     """Raise AssertionError when two values differ."""
     if found != expected:
         raise AssertionError(f"{words} Expected {expected!r}, found {found!r}.")
+
+
+def _entry(name: str, title: str, state: str, pictures: list[str], seconds: float) -> dict[str, Any]:
+    return {"name": name, "title": title, "state": state, "pictures": pictures, "seconds": round(seconds, 1)}
 
 
 def _words(error: Exception) -> str:

@@ -43,7 +43,8 @@ def reload_module(steps: Steps, module: str) -> Callable[[], None]:
         before = slicer.util.getModuleWidget(module)
         before.onReload()
         steps.pause(1)
-        expect(slicer.util.getModuleWidget(module) is not before, f"Expected another panel of {module} after its reload.")
+        is_new = slicer.util.getModuleWidget(module) is not before
+        expect(is_new, f"Expected another panel of {module} after its reload.")
         open_panel(steps, module)()
 
     return step

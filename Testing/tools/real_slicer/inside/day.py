@@ -1,0 +1,32 @@
+"""The clinician's day of ``make preview``, with the widgets of a real Slicer."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import qt
+import slicer
+
+from preview.walk import SMALL, spend_day
+from tools.real_slicer.inside.self_tests import require_packages
+from tools.real_slicer.inside.steps import Steps, expect
+from tools.real_slicer.inside.user import FileDialogs, Pictures, User
+
+
+def run(steps: Steps, part: str) -> None:
+    """Spend the day as one step, with a picture of each of its parts."""
+    steps.run("evening", "The day ends with the model that it began with", lambda: spend(steps))
+
+
+def spend(steps: Steps) -> None:
+    """Segment, review, correct, adapt, decide, and go back."""
+    require_packages()
+    user = User(steps)
+    book: Any = Pictures(user, steps)
+    widgets = tuple(slicer.util.getModuleWidget(name) for name in ("LNSegFM", "LNSegFMFineTune"))
+    with mock.patch.object(qt, "QFileDialog", FileDialogs(user.app.answers)):
+        outcome = spend_day(user, book, widgets, SMALL, steps.folder / "files")
+    expect(outcome.geometry_kept, "Expected every segmentation on the grid of its CT.")
+    base, adapted = outcome.scores.values()
+    expect(adapted > 0, f"Expected the adapted model to find lymph nodes. DSC before {base:.3f}, after {adapted:.3f}.")
