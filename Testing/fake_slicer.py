@@ -1,8 +1,4 @@
-"""A command that takes Slicer's options and runs the script in the stand-in: it shows the orchestration, not Slicer.
-
-`FAKE_SLICER` chooses what goes wrong: ``hang`` and ``crash`` in the middle of a step, ``log-error``, ``status`` (exit
-status 3), ``no-script``.
-"""
+"""A command that takes Slicer's options and runs the script in the stand-in: it shows the orchestration, not Slicer."""
 
 from __future__ import annotations
 
@@ -10,8 +6,6 @@ import argparse
 import logging
 import os
 import sys
-import tempfile
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,8 +36,6 @@ def main() -> None:
         return
     if not options.no_splash or not options.ignore_slicerrc or not options.disable_settings:
         sys.exit("The user's settings would be used.")
-    if os.environ.get("FAKE_SLICER") == "no-script":
-        sys.exit(4)
     sys.exit(_run(options))
 
 
@@ -54,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     app: Any = standin.start()
     import slicer
 
-    log_file = Path(tempfile.mkdtemp(prefix="fake-slicer-")) / "Slicer.log"
+    log_file = Path(os.environ["LNSEGFM_REAL_SLICER"]).with_name("Slicer.log")
     logging.getLogger().addHandler(SlicerLog(log_file))
     logging.getLogger().setLevel(logging.DEBUG)
     type(app.application).errorLogModel = lambda _application: SimpleNamespace(filePath=str(log_file))
@@ -64,31 +56,11 @@ def _run(options: argparse.Namespace) -> int:
     for folder in options.additional_module_paths:
         app.load_module(Path(folder) / f"{Path(folder).name}.py")
     slicer.util.selectModule("Welcome")
-    _go_wrong(os.environ.get("FAKE_SLICER", ""))
     script = Path(options.python_script)
     exec(script.read_text(encoding="utf-8"), {"__name__": "__main__", "__file__": str(script)})
     for folder in reversed(options.additional_module_paths):
         app.unload_module(Path(folder).name)
-    return 3 if os.environ.get("FAKE_SLICER") == "status" else statuses[-1]
-
-
-def _go_wrong(how: str) -> None:
-    import slicer
-
-    select = slicer.util.selectModule
-
-    def select_module(name: str) -> None:
-        if how == "hang":
-            print("about to hang", flush=True)
-            time.sleep(600)
-        if how == "crash":
-            os._exit(139)
-        if how == "log-error":
-            logging.error("SetSourceVolumeNode: need to set segment editor and segmentation nodes first")
-        select(name)
-
-    if how:
-        slicer.util.selectModule = select_module
+    return statuses[-1]
 
 
 if __name__ == "__main__":

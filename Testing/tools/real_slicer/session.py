@@ -14,7 +14,7 @@ from tools.real_slicer.application import Slicer
 from tools.real_slicer.jobs_left import end_jobs, running_jobs
 from tools.real_slicer.parts import Part
 from tools.real_slicer.report import PartReport, Step, read_steps
-from tools.real_slicer.slicer_log import by_step, parse, sort_errors
+from tools.real_slicer.slicer_log import by_step, parse, printed_traceback, sort_errors
 
 SCRIPT = Path(__file__).resolve().parent / "inside" / "start.py"
 CONFIGURATION = "LNSEGFM_REAL_SLICER"
@@ -88,8 +88,10 @@ def _gather(
     report = PartReport(part.name, part.title, folder, steps, output_tail=tail)
     log_file = Path(content.get("log_file") or folder / "none")
     text = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
+    (folder / "slicer-log.txt").write_text(text, encoding="utf-8")
     report.log = by_step(parse(text))
     report.errors, report.notes = sort_errors(report.log, options.allowed)
+    report.errors += printed_traceback(printed, text)
     _judge_end(report, content, status, timeout_s)
     if part.leaves_job and not report.failed:
         _judge_job(report, home, content)

@@ -11,9 +11,11 @@ BEGIN = "[real_slicer] begin "
 DONE = "[real_slicer] done "
 """What it logs within a step, after a part of it that has a name of its own."""
 ERRORS = ("ERROR", "CRITICAL", "FATAL")
+TRACEBACK = "Traceback (most recent call last)"
+_TRACEBACK_LINES = 40
 # The pattern of ctkErrorLogAbstractModel: [level][origin] time [category] (file:line) - message
-_ENTRY = re.compile(r"^\[(?P<level>[A-Z]+)\]\[(?P<origin>[^]]*)\] \S+ \S+ \[[^]]*\] \([^)]*\) - (?P<text>.*)$")
-_OURS = re.compile(r"LNSegFM|LN-Seg-FM|Traceback \(most recent call last\)", re.IGNORECASE)
+_ENTRY = re.compile(r"^\[(?P<level>[A-Z]+)\]\[(?P<origin>[^]]*)\] \S+ \S+ \[[^]]*\] \(.*?\) - (?P<text>.*)$")
+_OURS = re.compile(f"LNSegFM|LN-Seg-FM|{re.escape(TRACEBACK)}", re.IGNORECASE)
 # Whatever writes to the terminal in Slicer's process: graphics drivers, D-Bus, libraries. What we do to Slicer comes
 # by the other origins (VTK, Qt, Python), or is a traceback.
 _STREAMS = ("Stream", "FD")
@@ -62,10 +64,20 @@ def by_step(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
             current = _name_after(BEGIN, entry)
             steps.setdefault(current, [])
         elif DONE in entry.text:
-            steps[_name_after(DONE, entry)], steps[current] = steps[current], []
+            # Slicer logs it twice: as Python's record, and as what the console shows.
+            steps.setdefault(_name_after(DONE, entry), []).extend(steps[current])
+            steps[current] = []
         else:
             steps[current].append(entry)
     return steps
+
+
+def printed_traceback(printed: str, log: str) -> list[Entry]:
+    """Return the first traceback that was printed, where the log has none, as an entry; or nothing."""
+    if TRACEBACK in log or TRACEBACK not in printed:
+        return []
+    lines = printed[printed.index(TRACEBACK) :].splitlines()
+    return [Entry("ERROR", "Output", "\n".join(lines[:_TRACEBACK_LINES]))]
 
 
 def sort_errors(
@@ -100,4 +112,4 @@ def _name_after(mark: str, entry: Entry) -> str:
 
 
 def _is_traceback(entry: Entry) -> bool:
-    return "Traceback (most recent call last)" in entry.text
+    return TRACEBACK in entry.text

@@ -8,7 +8,6 @@ from unittest import mock
 import qt
 import slicer
 
-from preview.walk import SMALL, spend_day
 from tools.real_slicer.inside.self_tests import require_packages
 from tools.real_slicer.inside.steps import Steps, expect
 from tools.real_slicer.inside.user import FileDialogs, Pictures, User
@@ -22,6 +21,8 @@ def run(steps: Steps, part: str) -> None:
 def spend(steps: Steps) -> None:
     """Segment, review, correct, adapt, decide, and go back."""
     require_packages()
+    from preview.walk import SMALL, spend_day  # here, because the phantoms need scipy
+
     user = User(steps)
     book: Any = Pictures(user, steps)
     widgets = tuple(slicer.util.getModuleWidget(name) for name in ("LNSegFM", "LNSegFMFineTune"))
