@@ -107,7 +107,8 @@ def stub(tmp_path: Path) -> Stub:
         ("/no/such/Slicer", "does not exist"),
         (str(TOOL), "is a folder"),
         (str(TOOL / "parts.py"), "is not executable"),
-        (sys.executable, r"is not 3D Slicer: asked for its version, it says 'Python 3"),
+        (sys.executable, r"is not 3D Slicer, or does not start: asked for its version, it says 'Python 3"),
+        ("echo /opt/Slicer-5.10/bin/SlicerApp-real: error: libGL.so.1 is missing.", "does not start.*libGL.so.1"),
     ],
 )
 def test_what_is_not_a_slicer_is_refused_with_a_reason(given: str, words: str) -> None:
@@ -410,3 +411,27 @@ def test_the_walk_leaves_a_job_to_a_second_slicer(tmp_path: Path, capsys: pytest
     assert running_jobs(output / "homes" / "walk") == {}
     html = (output / "index.html").read_text(encoding="utf-8")
     assert html.count("data:image/png;base64,") > 10
+
+
+# --- How it is called
+
+
+def test_make_and_the_workflow_call_the_tool(tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["make", "slicer-test", f"ARGS=--output {tmp_path / 'out'}"], cwd=REPOSITORY, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert made.returncode != 0
+    assert "No Slicer was given" in made.stderr
+    workflow = (REPOSITORY / ".github" / "workflows" / "slicer.yml").read_text(encoding="utf-8")
+    assert 'make slicer-test SLICER="$RUNNER_TEMP/slicer/Slicer"' in workflow
+    used = re.findall(r"uses: (\S+)", workflow)
+    assert used and all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in used)
+    assert "secrets." not in workflow
+
+
+def test_the_documentation_names_every_part_and_option() -> None:
+    text = (REPOSITORY / "docs" / "real-slicer.md").read_text(encoding="utf-8")
+    options = set(re.findall(r'"(--[a-z-]+)"', (TOOL / "__main__.py").read_text(encoding="utf-8")))
+    assert options == set(re.findall(r"^\| `(--[a-z-]+)", text, re.MULTILINE))
+    assert {part.name for part in PARTS} <= set(re.findall(r"^\| `([a-z-]+)`", text, re.MULTILINE))

@@ -49,10 +49,10 @@ class Slicer:
             what = "is not executable" if path.is_file() else "is a folder" if path.is_dir() else "does not exist"
             raise NotSlicer(f"{command[0]} {what}. Give the path of Slicer's executable: make slicer-test SLICER=...")
         answer = _ask_version([program, *command[1:]])
-        found = re.search(r"^.*slicer.*\d+\.\d+.*$", answer, re.IGNORECASE | re.MULTILINE)
+        found = re.search(r"^\S*slicer\S* \d+\.\d+.*$", answer, re.IGNORECASE | re.MULTILINE)
         if found is None:
             raise NotSlicer(
-                f"{text} is not 3D Slicer: asked for its version, it says {answer.strip()[:200]!r}. "
+                f"{text} is not 3D Slicer, or does not start: asked for its version, it says {answer.strip()[:300]!r}. "
                 "Give the path of Slicer's executable: make slicer-test SLICER=..."
             )
         return cls((program, *command[1:]), found.group().strip())
