@@ -46,6 +46,10 @@ def _run(options: argparse.Namespace) -> int:
     app: Any = standin.start()
     import slicer
 
+    from standin.views import RenderedView
+
+    # The stand-in renders when its own screenshot is taken; here somebody else takes it.
+    RenderedView.forceRender = lambda view: view.draw()
     log_file = Path(os.environ["LNSEGFM_REAL_SLICER"]).with_name("Slicer.log")
     logging.getLogger().addHandler(SlicerLog(log_file))
     logging.getLogger().setLevel(logging.DEBUG)

@@ -337,7 +337,7 @@ def test_inside_slicer_only_what_slicer_has_is_imported() -> None:
 
 
 def test_the_day_comes_without_the_stand_in() -> None:
-    code = "import sys, preview.walk; sys.exit(any(name in sys.modules for name in ('PySide6', 'standin')))"
+    code = "import sys, preview.day; sys.exit(any(name in sys.modules for name in ('PySide6', 'standin')))"
     folders = (REPOSITORY / name for name in ("LNSegFM", "LNSegFMFineTune", "Testing"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preview.book import Book
 from preview.reading import cells
 
 if TYPE_CHECKING:
+    from preview.book import Book
     from preview.user import User
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from preview.book import Book
 from preview.reading import cells, rows_of_tree
 from preview.scans import (
     Scan,
@@ -20,6 +19,7 @@ from preview.scans import (
 )
 
 if TYPE_CHECKING:
+    from preview.book import Book
     from preview.user import User
 
 # Column of the table of lymph nodes.

@@ -58,17 +58,17 @@ def check_editor(test: Any, widget: Any, segmentation_node: Any, volume_node: An
         return
     test.delayDisplay("Editing")
     row = table.rowCount - 1
-    table.setCurrentCell(row, 0)
+    table.selectRow(row)
     section.ui.editorCollapsibleButton.collapsed = False
     slicer.app.processEvents()
-    editor = section.editor.widget
+    editor = editor_of(widget)
     test.assertEqual(editor.segmentationNode(), segmentation_node, "Expected the editor to edit the chosen pair.")
     test.assertEqual(editor.sourceVolumeNode(), volume_node, "Expected the editor to use the chosen CT.")
     paint = editor.effectByName("Paint")
     test.assertEqual(paint.integerParameter("BrushSphere"), 1, "Expected Paint to start with a sphere brush.")
     _check_soft_tissue(test, section, editor)
     check_row_and_segment(test, widget)
-    table.setCurrentCell(row, 0)
+    table.selectRow(row)
     _check_margin(test, widget, segmentation_node, volume_node)
     section.ui.editorCollapsibleButton.collapsed = True
 
@@ -88,18 +88,25 @@ def check_row_and_segment(test: Any, widget: Any) -> None:
         test: The running test.
         widget: The module's widget; *Edit* is open, and two segments at least are listed.
     """
-    table, editor = widget.ui.nodeTable, widget.correct.editor.widget
+    table, editor = widget.ui.nodeTable, editor_of(widget)
     last = table.rowCount - 1
     expected = "Expected the editor to edit the lymph node of the chosen row."
     test.assertEqual(editor.currentSegmentID(), segment_of_row(widget, table.currentRow()), expected)
     for row in (0, last):
-        table.setCurrentCell(row, 0)
+        table.selectRow(row)
         slicer.app.processEvents()
         test.assertEqual(editor.currentSegmentID(), segment_of_row(widget, row), expected)
     for row in (0, last):
         editor.setCurrentSegmentID(segment_of_row(widget, row))
         slicer.app.processEvents()
-        test.assertEqual(table.currentRow(), row, "Expected the row of the segment that was chosen in the editor.")
+        chosen = [index.row() for index in table.selectionModel().selectedRows()]
+        test.assertEqual(chosen, [row], "Expected the row of the segment that was chosen in the editor.")
+
+
+def editor_of(widget: Any) -> Any:
+    """Return the embedded qMRMLSegmentEditorWidget of a panel; *Edit* has been opened."""
+    section = widget.correct
+    return getattr(section, "editing", section).editor.widget
 
 
 def segment_of_row(widget: Any, row: int) -> str:
@@ -124,7 +131,7 @@ def _check_soft_tissue(test: Any, section: Any, editor: Any) -> None:
 
 
 def _check_margin(test: Any, widget: Any, segmentation_node: Any, volume_node: Any) -> None:
-    editor = widget.correct.editor.widget
+    editor = editor_of(widget)
     chosen = segment_of_row(widget, widget.ui.nodeTable.currentRow())
     before = _voxels(segmentation_node, volume_node)
     node = editor.mrmlSegmentEditorNode()

@@ -8,7 +8,7 @@ from typing import Any
 
 import slicer
 
-from LNSegFMLib.scene.clinic_self_test import check_row_and_segment, has_editor
+from LNSegFMLib.scene.clinic_self_test import check_row_and_segment, editor_of, has_editor
 from LNSegFMLib.scene.views import show_pair
 
 
@@ -43,11 +43,11 @@ def check_saved_scene(test: Any, widget: Any) -> None:
     test.wait(lambda: ui.nodeTable.rowCount == rows, f"the {rows} rows of the saved lymph nodes")
     if not with_editor:
         return
-    editor = widget.correct.editor.widget
+    editor = editor_of(widget)
     test.assertIsNotNone(editor.mrmlSegmentEditorNode(), "Expected the editor to have its parameter node again.")
     test.assertEqual(editor.segmentationNode(), segmentation_node, "Expected the editor to edit the loaded pair.")
     test.assertEqual(editor.sourceVolumeNode(), volume_node, "Expected the editor to use the loaded CT.")
-    ui.nodeTable.setCurrentCell(rows - 1, 0)
+    ui.nodeTable.selectRow(rows - 1)
     slicer.app.processEvents()
     check_row_and_segment(test, widget)
     ui.editorCollapsibleButton.collapsed = True

@@ -93,7 +93,7 @@ def _gather(
     report.errors, report.notes = sort_errors(report.log, options.allowed)
     report.errors += printed_traceback(printed, text)
     _judge_end(report, content, status, timeout_s)
-    if part.leaves_job and not report.failed:
+    if part.leaves_job:
         _judge_job(report, home, content)
     return report
 

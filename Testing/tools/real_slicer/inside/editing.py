@@ -61,7 +61,7 @@ class Editing(unittest.TestCase):
         """Choose a row and open *Edit* for the first time."""
         self._need_pair()
         ui = self._widget.ui
-        ui.nodeTable.setCurrentCell(_ROW, 0)
+        ui.nodeTable.selectRow(_ROW)
         slicer.app.processEvents()
         self._open_edit()
         self._expect_segment_of_row(_ROW)
@@ -80,11 +80,11 @@ class Editing(unittest.TestCase):
         self._open_edit()
         ui = self._widget.ui
         volume_node, segmentation_node = ui.volumeSelector.currentNode(), ui.segmentationSelector.currentNode()
-        ui.nodeTable.setCurrentCell(_ROW, 0)
+        ui.nodeTable.selectRow(_ROW)
         slicer.app.processEvents()
         chosen = self._segment_of_row(_ROW)
         before = phantom_scene.voxels(segmentation_node, volume_node)
-        editor = self._widget.correct.editor.widget
+        editor = self._editor()
         editor.setActiveEffectByName("Paint")
         effect = editor.activeEffect()
         effect.setCommonParameter("BrushDiameterIsRelative", 0)
@@ -128,13 +128,18 @@ class Editing(unittest.TestCase):
         self._widget.ui.editorCollapsibleButton.collapsed = False
         self._steps.pause(0.5)
 
+    def _editor(self) -> Any:
+        from LNSegFMLib.scene.clinic_self_test import editor_of
+
+        return editor_of(self._widget)
+
     def _segment_of_row(self, row: int) -> str:
         from LNSegFMLib.scene.clinic_self_test import segment_of_row
 
         return segment_of_row(self._widget, row)
 
     def _expect_segment_of_row(self, row: int) -> None:
-        found = self._widget.correct.editor.widget.currentSegmentID()
+        found = self._editor().currentSegmentID()
         expect_equal(found, self._segment_of_row(row), f"The editor does not edit the lymph node of row {row + 1}.")
 
     def _stroke(self) -> None:
