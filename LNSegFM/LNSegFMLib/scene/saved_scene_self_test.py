@@ -9,7 +9,6 @@ from typing import Any
 import slicer
 
 from LNSegFMLib.scene.clinic_self_test import check_row_and_segment, editor_of, has_editor
-from LNSegFMLib.scene.views import show_pair
 
 
 def check_saved_scene(test: Any, widget: Any) -> None:
@@ -26,7 +25,6 @@ def check_saved_scene(test: Any, widget: Any) -> None:
         ui.editorCollapsibleButton.collapsed = False
     volume_node, segmentation_node = ui.volumeSelector.currentNode(), ui.segmentationSelector.currentNode()
     names = (volume_node.GetName(), segmentation_node.GetName())
-    show_pair(volume_node, segmentation_node)
     rows = ui.nodeTable.rowCount
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = str(Path(folder) / "scene.mrb")
