@@ -50,6 +50,7 @@ def _run(options: argparse.Namespace) -> int:
 
     # The stand-in renders when its own screenshot is taken; here somebody else takes it.
     RenderedView.forceRender = lambda view: view.draw()
+    _imitate_strokes()
     log_file = Path(os.environ["LNSEGFM_REAL_SLICER"]).with_name("Slicer.log")
     logging.getLogger().addHandler(SlicerLog(log_file))
     logging.getLogger().setLevel(logging.DEBUG)
@@ -65,6 +66,34 @@ def _run(options: argparse.Namespace) -> int:
     for folder in reversed(options.additional_module_paths):
         app.unload_module(Path(folder).name)
     return statuses[-1]
+
+
+def _imitate_strokes() -> None:
+    """Let `slicer.util.clickAndDrag` paint a ball around the middle of the view; the stand-in's views have no mouse."""
+    try:
+        from standin.segment_effects import stroke
+    except ImportError:  # a stand-in without a Segment Editor
+        return
+    import numpy as np
+    import slicer
+    import vtk
+
+    from standin.views import SliceWidget
+
+    def click_and_drag(view: Any, **_positions: Any) -> None:
+        editing = slicer.util.getModuleWidget("LNSegFM").correct.editing
+        volume_node = editing.editor.widget.sourceVolumeNode()
+        to_ras, to_ijk = view.mrmlSliceNode().GetSliceToRAS(), vtk.vtkMatrix4x4()
+        volume_node.GetRASToIJKMatrix(to_ijk)
+        middle = [to_ras.GetElement(axis, 3) for axis in range(3)]
+        i, j, k, _one = to_ijk.MultiplyPoint((*middle, 1.0))
+        shape = slicer.util.arrayFromVolume(volume_node).shape
+        z, y, x = np.indices(shape)
+        stroke(editing.editor.widget, (z - k) ** 2 + (y - j) ** 2 + (x - i) ** 2 <= 25)
+
+    slicer.util.clickAndDrag = click_and_drag
+    interactor = SimpleNamespace(GetSize=lambda: (400, 400))
+    SliceWidget.interactorStyle = lambda _view: SimpleNamespace(GetInteractor=lambda: interactor)
 
 
 if __name__ == "__main__":
