@@ -7,13 +7,17 @@ export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing
 # As the workers have it, see child_environment in LNSegFMLib/core/processes.py.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test preview screenshots lint bench phantom-model system clean
+.PHONY: demo test slicer-test preview screenshots lint bench phantom-model system clean
 
 demo: $(READY)
 	$(PYTHON) -m demo
 
 test: $(READY) system
 	$(PYTHON) -m pytest
+
+# make slicer-test SLICER=/path/to/Slicer: see docs/real-slicer.md. It needs no virtual environment, only Python 3.10.
+slicer-test:
+	@PYTHONPATH=Testing python3 -m tools.real_slicer '$(SLICER)' $(ARGS)
 
 preview: $(READY) system
 	$(PYTHON) -m preview

@@ -217,5 +217,4 @@ def test_tutorial_and_readme_show_the_pictures_that_are_made_for_them() -> None:
 
 
 def test_the_self_test_of_the_fine_tuning_module_passes(tmp_path: Path) -> None:
-    # In testing mode Slicer shows none.
     assert run_alone("self-test", tmp_path)["dialogs"] == []

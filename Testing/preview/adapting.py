@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from preview.book import Book
-from preview.user import User, cells
+from preview.reading import cells
+
+if TYPE_CHECKING:
+    from preview.book import Book
+    from preview.user import User
 
 
 class Adapting:

@@ -128,9 +128,13 @@ def show_in_3d(segmentation: Any, volume: Any) -> None:
     segmentation.CreateClosedSurfaceRepresentation()
     bounds = [0.0] * 6
     volume.GetRASBounds(bounds)
-    view = slicer.app.layoutManager().threeDWidget(0).threeDView()
+    widget = slicer.app.layoutManager().threeDWidget(0)
+    if widget is None:  # not in every layout of a real Slicer
+        return
+    view = widget.threeDView()
     view.resetFocalPoint()
-    view.draw()  # which centres on the segments alone
+    # Which centres on the segments alone. The stand-in renders when somebody looks, a real view at once.
+    getattr(view, "draw", view.forceRender)()
     renderer = view.renderWindow().GetRenderers().GetFirstRenderer()
     renderer.ResetCamera(bounds)
     renderer.GetActiveCamera().Dolly(1.3)
@@ -141,4 +145,6 @@ def close_plot() -> None:
     """Take the chart out of the plot view, as with its pin."""
     import slicer
 
-    slicer.app.layoutManager().plotWidget(0).mrmlPlotViewNode().SetPlotChartNodeID(None)
+    widget = slicer.app.layoutManager().plotWidget(0)
+    if widget is not None:  # not in every layout of a real Slicer
+        widget.mrmlPlotViewNode().SetPlotChartNodeID(None)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from preview.book import Book
+from preview.reading import cells, rows_of_tree
 from preview.scans import (
     Scan,
     close_plot,
@@ -17,7 +17,10 @@ from preview.scans import (
     paint,
     show_in_3d,
 )
-from preview.user import User, cells, rows_of_tree
+
+if TYPE_CHECKING:
+    from preview.book import Book
+    from preview.user import User
 
 # Column of the table of lymph nodes.
 _SIDE = 1

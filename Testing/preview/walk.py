@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from preview.adapting import Adapting
 from preview.book import Book
-from preview.scans import Scan, load_scan
-from preview.segmenting import Segmenting
+from preview.day import spend_day
 from preview.user import User
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -72,52 +70,6 @@ def walk(app: Any, settings: Settings, folder: Path) -> Outcome:
     book = Book(user, folder)
     files = folder / "files"
     files.mkdir(parents=True)
-    segment_widget, tune_widget = (app.load_module(REPOSITORY / name / f"{name}.py") for name in MODULES)
-    app.select_module("LNSegFM")
-    segmenting = Segmenting(segment_widget, user, book, settings.quality)
-    base, held_out = _morning(segmenting, settings, files)
-    adapting = Adapting(tune_widget, user, book)
-    adapted = _afternoon(segmenting, adapting, settings, held_out, files)
-    scores = {base: segmenting.drafts[held_out.name], adapted: held_out.score(segmenting.segmentation)}
-    app.select_module("LNSegFMFineTune")
-    adapting.roll_back()
-    segmenting.look_at_models("rolled-back", ", adapted")
-    return Outcome(book.seen, book.pictures, scores, segmenting.geometry_kept, adapted)
-
-
-def _morning(segmenting: Segmenting, settings: Settings, files: Path) -> tuple[str, Scan]:
-    """Segment, review and correct; return the id of the model and the scan that was corrected last."""
-    import slicer
-
-    segmenting.start()
-    segmenting.look_at_models("models", "ResEnc L")
-    base = segmenting.model
-    loaded = [load_scan(number, seed, settings.size) for number, seed in enumerate(settings.seeds, 1)]
-    scans = {scan.name: scan for scan in loaded}
-    slicer.util.setSliceViewerLayers(background=loaded[0].volume, fit=True)
-    segmenting.segment_all(loaded)
-    segmenting.open_next()
-    segmenting.review()
-    segmenting.look_at_probability()
-    segmenting.correct_a_part(scans[segmenting.open_volume])
-    for _ in range(len(scans) - 1):
-        last = scans[segmenting.open_volume]
-        segmenting.correct(last)
-    segmenting.export(files)
-    return base, last
-
-
-def _afternoon(
-    segmenting: Segmenting, adapting: Adapting, settings: Settings, held_out: Scan, files: Path
-) -> str:
-    """Adapt, look at the evidence and segment with the adapted model; return its id."""
-    import slicer
-
-    slicer.util.selectModule("LNSegFMFineTune")
-    adapting.sort_cases(len(settings.seeds))
-    adapting.plan(settings.epochs, settings.iterations)
-    adapting.train(settings.pause_at)
-    adapting.look_at_evidence(files / "report.html")
-    adapting.accept()
-    segmenting.look_at_adapted(held_out)
-    return segmenting.model
+    widgets = tuple(app.load_module(REPOSITORY / name / f"{name}.py") for name in MODULES)
+    day = spend_day(user, book, widgets, settings, files)
+    return Outcome(book.seen, book.pictures, day.scores, day.geometry_kept, day.model)

@@ -63,6 +63,12 @@ class qSlicerScriptedLoadableModule:
             self._widget.reload()
         return self._widget
 
+    def createNewWidgetRepresentation(self) -> qSlicerScriptedLoadableModuleWidget:
+        """Return another panel of the module, which the caller shows and deletes."""
+        widget = qSlicerScriptedLoadableModuleWidget(self._name)
+        widget.reload()
+        return widget
+
     def enter(self) -> None:
         """The user has chosen the module."""
         self.widgetRepresentation()._call("enter")

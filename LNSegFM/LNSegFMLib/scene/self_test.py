@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import SimpleITK as sitk
@@ -19,20 +16,34 @@ from LNSegFMLib.core.self_check import run_self_check
 from LNSegFMLib.scene.clinic_self_test import check_editor, check_partial_acceptance, check_review, check_worklist
 from LNSegFMLib.scene.export_self_test import check_exports
 from LNSegFMLib.scene.packages import missing_packages
+from LNSegFMLib.scene.panel_self_test import WidthWatch, check_sections
+from LNSegFMLib.scene.saved_scene_self_test import check_saved_scene
 from LNSegFMLib.scene.segmentations import label_reader
+from LNSegFMLib.scene.self_test_slate import Slate, clean_slate
 from LNSegFMLib.scene.views import show_module
 from LNSegFMLib.scene.volumes import add_volume, image_reader
 
 _MODEL = "phantom-demonstration"
 _TIMEOUT_S = 300.0
+SECTIONS = {
+    "setupCollapsibleButton": "selfCheckButton",
+    "reviewCollapsibleButton": "nodeTable",
+    "correctCollapsibleButton": "acceptButton",
+    "worklistCollapsibleButton": "openNextButton",
+    "exportCollapsibleButton": "exportCsvButton",
+    "modelsCollapsibleButton": "modelTree",
+    "optionsCollapsibleButton": "segmentsSelector",
+}
+"""What each section of the panel shows, by its heading; the first one, to segment, has none."""
 
 
 class LNSegFMTest(ScriptedLoadableModuleTest):
-    """A clinician's first minutes: segment, look at the lymph nodes, accept the case, cancel a second run."""
+    """A clinician's first minutes: segment, look at the lymph nodes, accept the case, save and load the scene."""
+
+    _slate: Slate
 
     def setUp(self) -> None:
-        """Start with an empty scene and an empty home folder."""
-        slicer.mrmlScene.Clear(0)
+        """Nothing: `runTest` brings the empty scene and home, and takes them away."""
 
     def runTest(self) -> None:
         """Run the whole story."""
@@ -40,22 +51,19 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         if missing:
             self.delayDisplay(f"Skipped: this Python needs {', '.join(missing)}.")
             return
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-            try:
-                with mock.patch.dict(os.environ, {"LNSEGFM_HOME": home}):
-                    self.setUp()
-                    self._run_story()
-            finally:
-                _widget().logic.bench.close()
-                _widget().refreshModels()
+        with clean_slate(close=_end_work, refresh=_show_own_home) as self._slate:
+            self._run_story()
 
     def _run_story(self) -> None:
         show_module("LNSegFM")
         widget = _widget()
+        self.delayDisplay("Opening the panel")
+        check_sections(self, widget, SECTIONS)
+        width = WidthWatch(widget)
         self.delayDisplay("Checking the packages")
         end = time.monotonic() + _TIMEOUT_S
         found = run_self_check("cpu", is_cancelled=lambda: time.monotonic() > end)
-        self.assertTrue(found.works, found.words)
+        self.assertTrue(found.works, f"Expected PyTorch to work: {found.words}")
         from LNSegFMLib.phantom import (
             make_case,  # here, because it needs scipy, and Slicer imports this file at its start
         )
@@ -70,12 +78,14 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
 
         self.delayDisplay("Segmenting")
         widget.ui.segmentButton.click()
-        self.wait(lambda: not widget.is_working("segment"), "the segmentation")
+        self.wait(lambda: not widget.is_working("segment"), "the segmentation", meanwhile=width.look)
         segmentation_node = widget.ui.segmentationSelector.currentNode()
-        self.assertIsNotNone(segmentation_node, widget.ui.statusLabel.text)
+        self.assertIsNotNone(segmentation_node, f"Expected a segmentation, but: {widget.ui.statusLabel.text}")
         labels = label_reader(segmentation_node, volume_node)()
-        self.assertEqual(labels.GetSize(), image_reader(volume_node)().GetSize())
-        self.assertGreater(dice(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(case.labels)), 0.5)
+        size = image_reader(volume_node)().GetSize()
+        self.assertEqual(labels.GetSize(), size, "Expected the labels on the grid of the CT.")
+        score = dice(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(case.labels))
+        self.assertGreater(score, 0.5, "Expected most of the phantom's lymph nodes to be found.")
 
         self._check_table(widget, segmentation_node)
         self.delayDisplay("Exporting")
@@ -85,12 +95,14 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         self.delayDisplay("Accepting the case")
         widget.ui.acceptButton.click()
         self.wait(lambda: widget.logic.bench.cases.list(), "the case")
-        self.assertEqual(widget.logic.bench.cases.list()[0].draft_model, _MODEL)
-
+        draft_model = widget.logic.bench.cases.list()[0].draft_model
+        self.assertEqual(draft_model, _MODEL, "Expected the case to tell which model drew the draft.")
         self.wait(lambda: not widget.is_working("accept"), "the end of the acceptance")
         check_partial_acceptance(self, widget, volume_node)
         check_worklist(self, widget, add_volume(make_case("source", seed=8).ct, "Second phantom"))
         self._check_cancel(widget)
+        check_saved_scene(self, widget)
+        width.check(self)
         self.delayDisplay("Passed")
 
     def _choose_model(self, widget: Any) -> None:
@@ -99,7 +111,8 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
 
     def _check_table(self, widget: Any, segmentation_node: Any) -> None:
         table = widget.ui.nodeTable
-        self.assertEqual(table.rowCount, segmentation_node.GetSegmentation().GetNumberOfSegments())
+        count = segmentation_node.GetSegmentation().GetNumberOfSegments()
+        self.assertEqual(table.rowCount, count, "Expected a row for each segment.")
         row = table.rowCount - 1
         table.setCurrentCell(row, 0)
         number = int(table.item(row, 0).text())
@@ -109,7 +122,8 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         for slice_node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
             to_ras = slice_node.GetSliceToRAS()
             centre = np.array([to_ras.GetElement(axis, 3) for axis in range(3)])
-            self.assertTrue((np.array(bounds[::2]) <= centre).all() and (centre <= np.array(bounds[1::2])).all())
+            is_inside = (np.array(bounds[::2]) <= centre).all() and (centre <= np.array(bounds[1::2])).all()
+            self.assertTrue(is_inside, f"Expected {slice_node.GetName()} to show the chosen lymph node, not {centre}.")
 
     def _check_cancel(self, widget: Any) -> None:
         self.delayDisplay("Cancelling a second run")
@@ -118,12 +132,15 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         self.wait(lambda: not widget.ui.cancelButton.isHidden(), "the second run")
         widget.ui.cancelButton.click()
         self.wait(lambda: widget.ui.cancelButton.isHidden(), "the end of the second run")
-        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), before)
+        after = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+        self.assertEqual(after, before, "Expected no segmentation from the run that was cancelled.")
 
-    def wait(self, condition: Callable[[], Any], what: str) -> None:
-        """Let Slicer work until ``condition`` holds."""
+    def wait(self, condition: Callable[[], Any], what: str, meanwhile: Callable[[], object] = bool) -> None:
+        """Let Slicer work until ``condition`` holds, and call ``meanwhile`` again and again."""
         end = time.monotonic() + _TIMEOUT_S
         while not condition():
+            meanwhile()
+            self._slate.check()
             self.assertLess(time.monotonic(), end, f"Waited {_TIMEOUT_S:.0f} s in vain for {what}.")
             slicer.app.processEvents()
             time.sleep(0.01)
@@ -131,3 +148,11 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
 
 def _widget() -> Any:
     return slicer.util.getModuleWidget("LNSegFM")
+
+
+def _end_work() -> None:
+    _widget().logic.bench.close()
+
+
+def _show_own_home() -> None:
+    _widget().refreshModels()
