@@ -95,7 +95,9 @@ def check_partial_acceptance(test: Any, widget: Any, volume_node: Any) -> None:
     test.assertIsNotNone(roi_node)
     ui.acceptButton.click()
     test.wait(lambda: sum(len(case.versions) for case in cases.list()) > known, "the case")
-    case = next(case for case in cases.list() if case.latest.partial)
+    partial = [case for case in cases.list() if case.latest.partial]
+    test.assertTrue(partial, "The accepted case is not stored as one that is checked in part.")
+    case = partial[0]
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(case.label_path())))
     test.assertTrue((labels == IGNORE).any() and (labels != IGNORE).any())
     test.assertEqual(labels.shape, slicer.util.arrayFromVolume(volume_node).shape)
