@@ -64,7 +64,7 @@ def test_all_lymph_nodes_become_one_segment_on_request(app: Any, widget: Any) ->
     assert node.GetSegmentation().GetNumberOfSegments() == 1
     np.testing.assert_array_equal(exported(node, volume) > 0, bright(volume))
     assert widget.ui.nodeTable.rowCount == 2
-    app.choose(widget.ui.segmentsSelector, "One for each lymph node")
+    app.choose(widget.ui.segmentsSelector, "One per lymph node")
     app.click(widget.ui.optionsCollapsibleButton)
 
 

@@ -126,7 +126,7 @@ def test_accepted_scan_goes_to_the_end_of_the_worklist_and_the_next_one_opens(da
     assert "Outside of the ROI nothing will be learned from it." in after["case"]
     assert after["open"] == second
     assert after["worklist"] == [
-        [second, "to correct"], [third, "to correct"], [first, "accepted (case-0001)"],
+        [second, "to correct"], [third, "to correct"], [first, "\N{CHECK MARK} case-0001"],
     ]
 
 

@@ -74,6 +74,10 @@ class MainWindow(QtWidgets.QMainWindow):
         self.statusBar()
         self.resize(1280, 860)
 
+    def set_panel_width(self, width: int) -> None:
+        """Drag the border between the module panel and the views; the panel becomes no narrower than it can be."""
+        self._panel.setFixedWidth(width)
+
     def moduleSelector(self) -> ModuleSelector:
         """Return the module selector."""
         return self._selector

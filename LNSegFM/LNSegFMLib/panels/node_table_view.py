@@ -9,8 +9,9 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from LNSegFMLib.panels.narrow_columns import NarrowColumns
 from LNSegFMLib.scene.node_records import NodeRecord
-from LNSegFMLib.scene.node_table import columns
+from LNSegFMLib.scene.node_table import columns, details
 
 _SWATCH = 9
 _ALIGN_CENTRE = 0x84  # Qt::AlignCenter; items of PythonQt want the number
@@ -49,6 +50,8 @@ class NodeTableView:
         self._show_order()
         header = table.horizontalHeader()
         header.setMinimumSectionSize(20)
+        left_out = [_column_named(self._columns, name) for name in ("hu", "confidence")]
+        self._narrow = NarrowColumns(table, _column_named(self._columns, "recist"), left_out)
         self._fit_columns()
         # Not the table's own sorting: it would put "9.5 × 12" behind "10.1 × 15".
         header.setSectionsClickable(True)
@@ -105,7 +108,7 @@ class NodeTableView:
     def _fill_row(self, row: int, record: NodeRecord) -> None:
         for index, column in enumerate(self._columns):
             item = qt.QTableWidgetItem(column.text(record.node))
-            item.setToolTip(column.text(record.node))
+            item.setToolTip(details(self._columns, record.node))
             if index == 0:
                 item.setIcon(_swatch(self._colours.get(record.segment_id, (0.5, 0.5, 0.5))))
             else:

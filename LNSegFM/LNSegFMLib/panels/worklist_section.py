@@ -119,5 +119,5 @@ def _cells(position: int, node: Any) -> tuple[str, str, str, str, str]:
     return (
         str(position), "" if volume_node is None else volume_node.GetName(), str(len(records_of(node))),
         "" if benefit is None else f"{100 * benefit:.1f} %",
-        _("accepted ({case})").format(case=case_id) if case_id else _("to correct"),
+        f"\N{CHECK MARK} {case_id}" if case_id else _("to correct"),
     )
