@@ -188,7 +188,7 @@ def test_accepted_model_segments_and_can_be_taken_back(day: Day) -> None:
     adapted, store = day.adapted, ModelStore(day.home.models)
     assert day["accepted"]["decision"].startswith("Accepted")
     assert (adapted.card.kind, adapted.card.parent) == ("adapted", BASE)
-    assert day["adapted"]["chosen"] == adapted.name and day["adapted"]["status"].startswith(adapted.name)
+    assert day["adapted"]["chosen"] == adapted.name and f": {adapted.name} took" in day["adapted"]["status"]
     assert set(day.outcome["scores"]) == {BASE, adapted.id}
     assert day["rolled-back"]["tree"][1:3] == ["  Phantom (demonstration) (default)", f"    {adapted.name}"]
     assert day["rolled-back"]["chosen"] == "Phantom (demonstration)" and store.default_id == BASE
