@@ -24,9 +24,12 @@ from LNSegFMLib.panels.work import PanelWork
 from LNSegFMLib.panels.worklist_section import WorklistSection
 from LNSegFMLib.scene.packages import missing_packages
 from LNSegFMLib.scene.self_test import LNSegFMTest  # noqa: F401 - Slicer looks for it here
+from LNSegFMLib.scene.shown_pair import ShownPair, first_pair
 from LNSegFMLib.scene.workbench import Workbench
 
 ACCEPT_WAIT_S = 60
+# Parameter with the queue of volumes, from the end of a panel to the start of the next.
+KEPT_QUEUE = "KeptQueue"
 # Work on what lies in the scene; the rest goes on when the scene is closed.
 SCENE_WORK = ("segment", "measure", "split", "overlay")
 # These look at the disk, and at nothing that a click in the other sections changes.
@@ -70,6 +73,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._sections = []  # that are built
         self._storeSections = []
         self._entered = False
+        self._shownPair = ShownPair()
         self._updating = False
         self._updateWanted = False
 
@@ -91,8 +95,15 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
         self.start_work("bundled", self.logic.bench.install_bundled(), self.onBundledInstalled)
+        self._takeOverQueue()
         if slicer.util.mainWindow() is not None and slicer.util.selectedModule() == self.moduleName:
             self.enter()  # after a reload nobody else says so
+
+    def _takeOverQueue(self):
+        kept = self.parameter_node.GetParameter(KEPT_QUEUE)
+        if kept:
+            self.parameter_node.UnsetParameter(KEPT_QUEUE)
+            self.segment.take_over(kept)
 
     def _addSections(self, frame):
         bench = self.logic.bench
@@ -153,6 +164,9 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         self.steps.stop()
+        # A reload of the module ends the worker; the next panel finds here what it is to go on with.
+        if self.parameter_node is not None:
+            self.parameter_node.SetParameter(KEPT_QUEUE, self.segment.runner.kept())
         # After a reload of the module the old selectors live on, and must not write what they show.
         self._setParameterNode(None)
         self._work.stop(after="accept", timeout_s=ACCEPT_WAIT_S)
@@ -173,6 +187,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # What is segmented or measured belongs to the scene that goes away. A case that is being stored does not.
         self._work.drop(*SCENE_WORK)
         self._setParameterNode(None)
+        self._shownPair.forget()
         self.logic.bench.forget_results()
         for section in self._sections:
             section.scene_closes()
@@ -180,6 +195,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartImport(self, caller, event):
         # The node selectors choose some volume as soon as one arrives; the saved choice must win.
         self._setParameterNode(None)
+        self._shownPair.forget()
 
     def onSceneEnd(self, caller, event):
         # Until a batch ends, the node selectors do not know the new nodes.
@@ -205,8 +221,12 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if node is None:
             return
         self.logic.setDefaultParameters(node)
-        if node.GetNodeReference("Volume") is None and self.ui.volumeSelector.currentNode() is not None:
-            node.SetNodeReferenceID("Volume", self.ui.volumeSelector.currentNodeID)
+        if node.GetNodeReference("Volume") is None:
+            # Nothing was chosen yet; in the first place what the user looks at.
+            volumeNode, segmentationNode = first_pair(self.ui.volumeSelector.currentNode())
+            node.SetNodeReferenceID("Volume", None if volumeNode is None else volumeNode.GetID())
+            if segmentationNode is not None:
+                node.SetNodeReferenceID("Segmentation", segmentationNode.GetID())
         self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
         self.models_changed()
 
@@ -281,6 +301,9 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             for section in self._sections:
                 if section not in self._storeSections:
                     section.update()
+            # However they were chosen: by a selector, a table, a script or a scene that was loaded.
+            node = self.parameter_node
+            self._shownPair.follow(node.GetNodeReference("Volume"), node.GetNodeReference("Segmentation"))
         finally:
             self._updating = False
 

@@ -186,3 +186,18 @@ def run_slowly(app: Any, widget: Any) -> None:
     app.choose(widget.ui.modelSelector, "slow")
     app.click(widget.ui.segmentButton)
     app.wait_until(lambda: "left" in widget.ui.statusLabel.text, 60, "the progress")
+
+
+def queue_states(widget: Any) -> dict[str, str]:
+    """The state of each volume in the queue's table."""
+    table = widget.ui.queueTable
+    return {table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount)}
+
+
+def open_queue(app: Any, widget: Any) -> None:
+    if widget.ui.queueCollapsibleButton.collapsed:
+        app.click(widget.ui.queueCollapsibleButton)
+
+
+def finish_queue(app: Any, widget: Any) -> None:
+    app.wait_until(lambda: not widget.is_working("segment"), 60, "the queue")

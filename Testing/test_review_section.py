@@ -199,7 +199,7 @@ def test_segment_in_parts_is_split_and_put_together_by_undo(app: Any, widget: An
         app.click(widget.ui.optionsCollapsibleButton)
     app.choose(widget.ui.segmentsSelector, "One for all lymph nodes")
     node = segment(app, widget)
-    app.choose(widget.ui.segmentsSelector, "One for each lymph node")
+    app.choose(widget.ui.segmentsSelector, "One per lymph node")
     assert column(widget, NUMBER) == ["1", "2"]
     app.select_row(widget.ui.nodeTable, 1)
     press(app, widget.ui.nodeTable, QtCore.Qt.Key_D)

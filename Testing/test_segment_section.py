@@ -9,27 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lnsegfm_panel import OBLIQUE, add_ct, bright, exported, run_slowly, segment, segmentations
+from lnsegfm_panel import (
+    OBLIQUE,
+    add_ct,
+    bright,
+    exported,
+    finish_queue,
+    open_queue,
+    queue_states,
+    run_slowly,
+    segment,
+    segmentations,
+)
 from LNSegFMLib.core.segment_queue import SegmentQueue
-
-
-def states(widget: Any) -> dict[str, str]:
-    table = widget.ui.queueTable
-    return {table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount)}
-
-
-def open_queue(app: Any, widget: Any) -> None:
-    if widget.ui.queueCollapsibleButton.collapsed:
-        app.click(widget.ui.queueCollapsibleButton)
 
 
 def options(widget: Any, app: Any) -> None:
     if widget.ui.optionsCollapsibleButton.collapsed:
         app.click(widget.ui.optionsCollapsibleButton)
-
-
-def finish(app: Any, widget: Any) -> None:
-    app.wait_until(lambda: not widget.is_working("segment"), 60, "the queue")
 
 
 @pytest.fixture
@@ -46,10 +43,10 @@ def test_all_volumes_are_segmented_one_after_the_other(app: Any, widget: Any) ->
     app.choose(widget.ui.volumeSelector, "B")
     open_queue(app, widget)
     app.click(widget.ui.addAllButton)
-    assert list(states(widget)) == ["A", "B", "C"]
-    assert states(widget)["A"] != states(widget)["B"] == states(widget)["C"] == "waiting"
-    finish(app, widget)
-    assert states(widget) == dict.fromkeys("ABC", "2 lymph nodes")
+    assert list(queue_states(widget)) == ["A", "B", "C"]
+    assert queue_states(widget)["A"] != queue_states(widget)["B"] == queue_states(widget)["C"] == "waiting"
+    finish_queue(app, widget)
+    assert queue_states(widget) == dict.fromkeys("ABC", "2 lymph nodes")
     assert widget.ui.queueLabel.text == "3 of 3 volumes done"
     nodes = segmentations()
     assert [node.GetName() for node in nodes] == ["A lymph nodes", "B lymph nodes", "C lymph nodes"]
@@ -68,7 +65,7 @@ def test_segmented_volumes_are_not_added_again(app: Any, widget: Any) -> None:
     app.process_events()
     open_queue(app, widget)
     app.click(widget.ui.addAllButton)
-    finish(app, widget)
+    finish_queue(app, widget)
     assert [node.GetName() for node in segmentations()] == ["A lymph nodes", "B lymph nodes"]
 
 
@@ -85,9 +82,9 @@ def test_more_volumes_can_be_added_while_one_is_segmented(
     app.choose(widget.ui.volumeSelector, "B")
     app.choose(widget.ui.modelSelector, "fine")
     app.click(widget.ui.segmentButton)
-    assert states(widget)["B"] == "waiting"
+    assert queue_states(widget)["B"] == "waiting"
     assert widget.segment.runner.use_of("slow") == "It segments A."  # and must not be removed meanwhile
-    finish(app, widget)
+    finish_queue(app, widget)
     models = [node.GetAttribute("LNSegFM.DraftModel") for node in segmentations()]
     assert models == ["slow", "fine"]  # each as it was chosen when it was added
 
@@ -104,16 +101,16 @@ def test_failure_stands_in_the_table_and_can_be_retried(
     app.choose(widget.ui.modelSelector, "moody")
     open_queue(app, widget)
     app.click(widget.ui.addAllButton)
-    finish(app, widget)
-    assert states(widget) == dict.fromkeys("AB", "failed: It failed. For a reason. Do this.")
+    finish_queue(app, widget)
+    assert queue_states(widget) == dict.fromkeys("AB", "failed: It failed. For a reason. Do this.")
     assert app.dialogs == []
     assert "2 failed" in widget.ui.queueLabel.text
     mood.unlink()
     app.select_row(widget.ui.queueTable, 1)
     app.click(widget.ui.retryButton)
-    finish(app, widget)
-    assert states(widget)["B"] == "2 lymph nodes"
-    assert states(widget)["A"].startswith("failed")
+    finish_queue(app, widget)
+    assert queue_states(widget)["B"] == "2 lymph nodes"
+    assert queue_states(widget)["A"].startswith("failed")
 
 
 def test_cancel_goes_on_with_the_next_and_stop_all_does_not(app: Any, widget: Any) -> None:
@@ -124,12 +121,12 @@ def test_cancel_goes_on_with_the_next_and_stop_all_does_not(app: Any, widget: An
     open_queue(app, widget)
     app.click(widget.ui.addAllButton)
     app.wait_until(lambda: "left" in widget.ui.statusLabel.text, 60, "the progress of A")
-    assert "left" in states(widget)["A"]
+    assert "left" in queue_states(widget)["A"]
     app.click(widget.ui.cancelButton)
-    app.wait_until(lambda: states(widget)["A"] == "cancelled" and "left" in states(widget)["B"], 60, "B")
+    app.wait_until(lambda: queue_states(widget)["A"] == "cancelled" and "left" in queue_states(widget)["B"], 60, "B")
     app.click(widget.ui.stopButton)
-    finish(app, widget)
-    assert states(widget) == dict.fromkeys("ABC", "cancelled")
+    finish_queue(app, widget)
+    assert queue_states(widget) == dict.fromkeys("ABC", "cancelled")
     assert (segmentations(), app.dialogs) == ([], [])
 
 
@@ -142,38 +139,9 @@ def test_waiting_volume_can_be_taken_off(app: Any, widget: Any) -> None:
     app.click(widget.ui.addAllButton)
     app.select_row(widget.ui.queueTable, 1)
     app.click(widget.ui.removeButton)
-    assert list(states(widget)) == ["A", "C"]
+    assert list(queue_states(widget)) == ["A", "C"]
     app.click(widget.ui.stopButton)
-    finish(app, widget)
-
-
-def test_removed_volume_fails_and_the_queue_goes_on(app: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import slicer
-
-    monkeypatch.setenv("SLOW_S", "0.3")
-    add_ct("A")
-    second = add_ct("B")
-    add_ct("C")
-    app.process_events()
-    app.choose(widget.ui.modelSelector, "slow")
-    open_queue(app, widget)
-    app.click(widget.ui.addAllButton)
-    slicer.mrmlScene.RemoveNode(second)
-    finish(app, widget)
-    assert states(widget)["B"].startswith("failed: The volume cannot be segmented.")
-    assert [node.GetName() for node in segmentations()] == ["A lymph nodes", "C lymph nodes"]
-
-
-def test_closing_the_scene_empties_the_queue(app: Any, widget: Any) -> None:
-    add_ct("A")
-    add_ct("B")
-    app.process_events()
-    app.choose(widget.ui.modelSelector, "slow")
-    open_queue(app, widget)
-    app.click(widget.ui.addAllButton)
-    app.close_scene()
-    assert states(widget) == {}
-    assert widget.ui.cancelButton.isHidden()
+    finish_queue(app, widget)
 
 
 def test_options_go_to_the_worker(app: Any, widget: Any, asked: Any) -> None:

@@ -126,7 +126,7 @@ def test_accepted_scan_goes_to_the_end_of_the_worklist_and_the_next_one_opens(da
     assert "Outside of the ROI nothing will be learned from it." in after["case"]
     assert after["open"] == second
     assert after["worklist"] == [
-        [second, "to correct"], [third, "to correct"], [first, "accepted (case-0001)"],
+        [second, "to correct"], [third, "to correct"], [first, "\N{CHECK MARK} case-0001"],
     ]
 
 
@@ -188,7 +188,7 @@ def test_accepted_model_segments_and_can_be_taken_back(day: Day) -> None:
     adapted, store = day.adapted, ModelStore(day.home.models)
     assert day["accepted"]["decision"].startswith("Accepted")
     assert (adapted.card.kind, adapted.card.parent) == ("adapted", BASE)
-    assert day["adapted"]["chosen"] == adapted.name and day["adapted"]["status"].startswith(adapted.name)
+    assert day["adapted"]["chosen"] == adapted.name and f": {adapted.name} took" in day["adapted"]["status"]
     assert set(day.outcome["scores"]) == {BASE, adapted.id}
     assert day["rolled-back"]["tree"][1:3] == ["  Phantom (demonstration) (default)", f"    {adapted.name}"]
     assert day["rolled-back"]["chosen"] == "Phantom (demonstration)" and store.default_id == BASE

@@ -53,7 +53,7 @@ def test_accepted_volume_goes_last_and_the_next_one_opens(app: Any, widget: Any,
     app.click(widget.ui.acceptButton)
     app.wait_until(lambda: widget.ui.volumeSelector.currentNode() is three[2], 60, "the next volume")
     assert rows(widget) == [
-        ("C", "20.0 %", "to correct"), ("A", "5.0 %", "to correct"), ("B", "30.0 %", "accepted (case-0001)"),
+        ("C", "20.0 %", "to correct"), ("A", "5.0 %", "to correct"), ("B", "30.0 %", "\N{CHECK MARK} case-0001"),
     ]
     assert "case-0001" in widget.ui.caseLabel.text
 

@@ -95,6 +95,10 @@ class Adapting:
         user.until(lambda: report.name in ui.decisionLabel.text, "the words on the report")
         self._book.note("report", said=ui.decisionLabel.text)
 
+    def picture_sections(self) -> None:
+        """Take pictures of the whole panel."""
+        self._book.sections("LNSegFMFineTune")
+
     def accept(self) -> None:
         """Make the adapted model the default; the module LN-Seg-FM is shown."""
         self._user.click(self._ui.useModelButton)

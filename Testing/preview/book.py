@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from preview.user import User
+from preview.widths import take_pictures
 
 
 class Book:
@@ -14,12 +16,13 @@ class Book:
     Args:
         user: Who sees it.
         folder: Where the pictures go; it is made.
+        widths: Of the panel in the pictures that `sections` takes; they go to a folder for each.
     """
 
-    def __init__(self, user: User, folder: Path) -> None:
+    def __init__(self, user: User, folder: Path, widths: Sequence[int] = ()) -> None:
         self.seen: dict[str, dict[str, Any]] = {}
         self.pictures: dict[str, str] = {}
-        self._user, self._folder = user, folder
+        self._user, self._folder, self._widths = user, folder, widths
 
     def step(self, name: str, top: Any, **seen: Any) -> None:
         """Write a step down and take its picture.
@@ -37,6 +40,11 @@ class Book:
         path = self._folder / self.pictures[name]
         self._user.app.screenshot(path)
         print(path, flush=True)
+
+    def sections(self, name: str) -> None:
+        """Take pictures of the whole panel at several widths."""
+        for path in take_pictures(self._user.app, self._folder, name, self._widths):
+            print(path, flush=True)
 
     def note(self, name: str, **seen: Any) -> None:
         """Write a step down without a picture."""

@@ -70,6 +70,7 @@ def _morning(segmenting: Segmenting, settings: Settings, files: Path) -> tuple[s
         last = scans[segmenting.open_volume]
         segmenting.correct(last)
     segmenting.export(files)
+    segmenting.picture_sections()
     return base, last
 
 
@@ -84,6 +85,7 @@ def _afternoon(
     adapting.plan(settings.epochs, settings.iterations)
     adapting.train(settings.pause_at)
     adapting.look_at_evidence(files / "report.html")
+    adapting.picture_sections()
     adapting.accept()
     segmenting.look_at_adapted(held_out)
     return segmenting.model

@@ -1,4 +1,4 @@
-"""``python -m preview.screenshots``: the pictures of README and tutorial, from a walk through the day."""
+"""``python -m preview.screenshots``: the pictures of README and tutorial, and of the panels at several widths."""
 
 from __future__ import annotations
 

@@ -215,6 +215,10 @@ class Segmenting:
         user.click(ui.acceptButton)
         user.until(lambda: not self._widget.is_working("accept"), "the stored case")
 
+    def picture_sections(self) -> None:
+        """Take pictures of the whole panel."""
+        self._book.sections("LNSegFM")
+
     # --- Export
 
     def export(self, folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from preview.book import Book
 from preview.day import spend_day
 from preview.user import User
+from preview.widths import WIDTHS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("LNSegFM", "LNSegFMFineTune")
@@ -25,6 +26,7 @@ class Settings:
         iterations: Of one epoch.
         pause_at: Iteration at which the user presses Pause, or a little later.
         quality: Of the segmentations.
+        widths: Of the panels in the pictures of whole panels, pixels.
     """
 
     size: tuple[int, int, int] = (64, 64, 32)
@@ -33,10 +35,11 @@ class Settings:
     iterations: int = 15
     pause_at: int = 20
     quality: str = "fast"
+    widths: tuple[int, ...] = WIDTHS
 
 
 # For the tests; `Settings` as it is makes the pictures of the documents.
-SMALL = Settings(epochs=2, iterations=10, pause_at=3)
+SMALL = Settings(epochs=2, iterations=10, pause_at=3, widths=())
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def walk(app: Any, settings: Settings, folder: Path) -> Outcome:
         folder: For the pictures, and ``files`` in it for what the user writes.
     """
     user = User(app)
-    book = Book(user, folder)
+    book = Book(user, folder, settings.widths)
     files = folder / "files"
     files.mkdir(parents=True)
     widgets = tuple(app.load_module(REPOSITORY / name / f"{name}.py") for name in MODULES)

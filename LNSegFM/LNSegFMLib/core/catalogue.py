@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.files import read_json
 from LNSegFMLib.core.models import ModelStore
 
@@ -19,7 +20,22 @@ def published_models() -> list[dict[str, Any]]:
 
 def download_page() -> str:
     """Return the address where the authors publish their models."""
-    return next(str(model["download"]) for model in published_models() if "download" in model)
+    return str(recommended_model()["download"])
+
+
+def recommended_model() -> dict[str, Any]:
+    """Return the published model that users without one should get.
+
+    Raises:
+        UserError: No published model can be downloaded.
+    """
+    for model in published_models():
+        if "download" in model:
+            return model
+    raise UserError(
+        "No model can be downloaded.", "The list of published models (Models.json) names no address.",
+        "Import a model from a file, or install the extension again.",
+    )
 
 
 def install_bundled(store: ModelStore) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -105,6 +105,12 @@ class SegmentQueue:
         for entry in self._entries:
             if entry.state == WAITING:
                 entry.state = CANCELLED
+
+    def take_over(self, entry: Entry) -> None:
+        """Put an entry of an earlier queue at the end; one that ran there has to wait again."""
+        if self.find(entry.key) is None:
+            state = WAITING if entry.state == RUNNING else entry.state
+            self._entries.append(replace(entry, state=state))
 
     def clear(self) -> None:
         """Forget all entries."""

@@ -36,6 +36,7 @@ class CorrectSection(Section):
     def __init__(self, host: PanelHost, ui_file: str, bench: Workbench, on_next: Callable[[], object]) -> None:
         super().__init__(host, ui_file)
         self._bench, self._on_next = bench, on_next
+        self._said_for: tuple[Any, Any] = (None, None)  # the pair under which caseLabel says something
         ui = self.ui
         self.binding = ParameterBinding(host, nodes={"CheckedRoi": ui.checkedRoiSelector})
         self.editing = Editing(ui, self._pair)
@@ -47,6 +48,8 @@ class CorrectSection(Section):
     def update(self) -> None:
         """Show the pair that is chosen."""
         self.binding.show()
+        if self.host.parameter_node is not None and self._pair() != self._said_for:
+            self._say("")
         self.editing.show()
         self._update_buttons()
 
@@ -62,10 +65,16 @@ class CorrectSection(Section):
         """Let go of the scene's nodes."""
         self.editing.forget()
         self.ui.noNodesCheckBox.checked = False
+        self.ui.caseLabel.text, self._said_for = "", (None, None)
 
     def close(self) -> None:
         """Let go of the views and of the scene."""
         self.editing.close()
+
+    def _say(self, text: str) -> None:
+        """Show a sentence about a case, until another pair is chosen."""
+        self.ui.caseLabel.text = text
+        self._said_for = self._pair() if self.host.parameter_node is not None else (None, None)
 
     def _pair(self) -> tuple[Any, Any]:
         node = self.host.parameter_node
@@ -96,37 +105,41 @@ class CorrectSection(Section):
         """Store the volume and its segmentation as a case."""
         with errors_shown(self.host):
             volume_node, segmentation_node = self._pair()
+            name = volume_node.GetName()
             roi_node = self.ui.checkedRoiSelector.currentNode()
             work = self._bench.accept(
                 segmentation_node, volume_node, no_nodes=self.ui.noNodesCheckBox.checked, checked_roi=roi_node
             )
 
             def stored(case: CaseInfo) -> None:
-                self._on_accepted(case, segmentation_node)
+                self._on_accepted(case, segmentation_node, name)
 
-            self.ui.caseLabel.text = _("Storing the case...")
+            self._say(_("Storing the case..."))
             self.host.start_work(WORK, work, stored, self._on_problem)
             self._update_buttons()
 
-    def _on_accepted(self, case: CaseInfo, segmentation_node: Any | None) -> None:
+    def _on_accepted(self, case: CaseInfo, segmentation_node: Any | None, volume_name: str) -> None:
         ui = self.ui
         ui.noNodesCheckBox.checked = False
-        text = _("Stored as {case}, version {version}.").format(case=case.id, version=case.latest.number)
+        # With its name, for another volume may be open now, or open as the next one.
+        text = _("{volume}: stored as {case}, version {version}.").format(
+            volume=volume_name, case=case.id, version=case.latest.number
+        )
         if case.latest.partial:
             text += " " + _("Outside of the ROI nothing will be learned from it.")
-        ui.caseLabel.text = text
         if segmentation_node is not None and segmentation_node.GetScene() is not None:
             set_accepted(segmentation_node, case.id)
             # The next volume has other checked parts.
             ui.checkedRoiSelector.setCurrentNode(None)
             if ui.openNextCheckBox.checked:
                 self._on_next()
+        self._say(text)
         self.host.update()
 
     def _on_problem(self, problem: UserError | Cancelled) -> None:
         if isinstance(problem, UserError):
-            self.ui.caseLabel.text = problem.what
+            self._say(problem.what)
             self.host.show_error(problem)
         else:
-            self.ui.caseLabel.text = _("Cancelled.")
+            self._say(_("Cancelled."))
         self._update_buttons()

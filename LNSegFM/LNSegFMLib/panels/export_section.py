@@ -36,6 +36,7 @@ class ExportSection(Section):
         self._bench = bench
         self._target = Path()
         self._pair: tuple[Any, Any] = (None, None)
+        self._shown_pair: tuple[Any, Any] = (None, None)
         ui = self.ui
         self._bar = WorkBar(ui.exportWorkLabel, ui.exportProgressBar, ui.exportCancelButton)
         ui.exportLabelsSelector.addItem(_("Number of the lymph node"), "number")
@@ -54,7 +55,12 @@ class ExportSection(Section):
 
     def update(self) -> None:
         """Show what would be exported now."""
-        segmentation_node, volume_node = self._chosen()
+        segmentation_node, volume_node = pair = self._chosen()
+        if pair != self._shown_pair:
+            self._shown_pair = pair
+            self._say("")  # it was about another pair
+            if not self._bar.busy:
+                self._bar.say("")
         ready = segmentation_node is not None and volume_node is not None
         self.ui.exportSourceLabel.text = (
             _("{segmentation}, on the grid of {volume}.").format(
@@ -68,7 +74,10 @@ class ExportSection(Section):
 
     def scene_closes(self) -> None:
         """What was measured for an export belongs to the scene that goes away."""
-        self._pair = (None, None)
+        self._pair = self._shown_pair = (None, None)
+        self._say("")
+        if not self._bar.busy:
+            self._bar.say("")
 
     def close(self) -> None:
         """End what goes on here."""
@@ -188,4 +197,4 @@ class ExportSection(Section):
 
     def _say(self, text: str) -> None:
         self.ui.exportResultLabel.text = text
-        self.ui.exportResultLabel.setVisible(True)
+        self.ui.exportResultLabel.setVisible(bool(text))

@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LNSegFMLib.core.background import Pending, Task
-from LNSegFMLib.core.catalogue import published_models
+from LNSegFMLib.core.catalogue import published_models, recommended_model
 from LNSegFMLib.core.drive import Drive
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.home import Home, slug
@@ -119,8 +119,9 @@ class ModelsSection(Section):
     def get_recommended(self) -> None:
         """Download the first published model, for users who have none yet."""
         self.ui.modelsCollapsibleButton.collapsed = False
-        self._view.select_published(next(entry["id"] for entry in published_models() if "download" in entry))
-        self.on_download()
+        with errors_shown(self.host):
+            self._view.select_published(recommended_model()["id"])
+            self.on_download()
 
     def on_download(self) -> None:
         """Download the chosen published model, then install it."""

@@ -9,8 +9,9 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from LNSegFMLib.panels.narrow_columns import NarrowColumns
 from LNSegFMLib.scene.node_records import NodeRecord
-from LNSegFMLib.scene.node_table import columns
+from LNSegFMLib.scene.node_table import columns, details
 
 _SWATCH = 9
 _GREY = (0.5, 0.5, 0.5)
@@ -51,6 +52,8 @@ class NodeTableView:
         self._show_order()
         header = table.horizontalHeader()
         header.setMinimumSectionSize(20)
+        left_out = [_column_named(self._columns, name) for name in ("hu", "confidence")]
+        self._narrow = NarrowColumns(table, _column_named(self._columns, "recist"), left_out)
         self._fit_columns()
         # Not the table's own sorting: it would put "9.5 × 12" behind "10.1 × 15".
         header.setSectionsClickable(True)
@@ -106,9 +109,10 @@ class NodeTableView:
 
     def _fill_row(self, row: int, record: NodeRecord) -> None:
         # Cells are kept, and written only where they differ: each change makes the table lay out and draw again.
+        unmeasured = _("Not measured yet: press Measure.")
         for index, column in enumerate(self._columns):
             item, text = self._cell(row, index), column.text(record.node)
-            tooltip = text if record.is_measured else _("Not measured yet: press Measure.")
+            tooltip = details(self._columns, record.node) if record.is_measured else unmeasured
             if (item.text(), item.toolTip()) != (text, tooltip):
                 item.setText(text)
                 item.setToolTip(tooltip)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 import SimpleITK as sitk
 from slicer.i18n import tr as _
 
 from LNSegFMLib.panels.host import PanelHost, errors_shown
 from LNSegFMLib.scene.drafts import volume_of
-from LNSegFMLib.scene.overlay import OverlayView, add_overlay, overlay_of
+from LNSegFMLib.scene.overlay import (
+    OverlayView,
+    add_overlay,
+    orphaned_overlays,
+    overlay_of,
+    remove_orphaned_overlays,
+)
 from LNSegFMLib.scene.workbench import Workbench
 
 WORK = "overlay"
@@ -33,16 +40,25 @@ class OverlayControls:
         ui.opacitySlider.connect("valueChanged(int)", self._on_changed)
 
     def show(self, segmentation_node: Any | None) -> None:
-        """Offer the probability of another segmentation node."""
-        known = segmentation_node is not None and self._bench.has_probability(segmentation_node)
-        ui = self._ui
+        """Offer the probability of another segmentation node; what is left of removed nodes goes."""
+        if volume_of(segmentation_node) is None:
+            segmentation_node = None  # there is nothing left to lay it over
+        ui, known = self._ui, segmentation_node is not None and self._bench.has_probability(segmentation_node)
         for widget in (ui.overlayCheckBox, ui.thresholdSlider, ui.opacitySlider):
             widget.enabled = known
         if segmentation_node is not self._segmentation_node:
             self._view.hide()
             self._segmentation_node = segmentation_node
-            if ui.overlayCheckBox.checked:
+            if not ui.overlayCheckBox.checked:
+                # A scene may have been saved while it was shown.
+                ui.overlayCheckBox.checked = self._view.adopt(overlay_of(segmentation_node))
+            else:
                 self._on_changed()
+        elif self._view.lost and not self._host.is_working(WORK):
+            ui.overlayCheckBox.checked = False  # the user has removed it
+        if orphaned_overlays():
+            # Not while Slicer is removing another node.
+            qt.QTimer.singleShot(0, remove_orphaned_overlays)
 
     def forget(self) -> None:
         """Forget the scene."""

@@ -10,8 +10,9 @@ from slicer.i18n import tr as _
 
 from LNSegFMLib.core.background import Progress
 from LNSegFMLib.core.errors import Cancelled, UserError
+from LNSegFMLib.core.kept_queue import dump_queue, load_queue
 from LNSegFMLib.core.segment_options import SegmentOptions
-from LNSegFMLib.core.segment_queue import CANCELLED, DONE, FAILED, Entry, SegmentQueue
+from LNSegFMLib.core.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING, Entry, SegmentQueue
 from LNSegFMLib.core.segment_run import SegmentResult, SegmentRun
 from LNSegFMLib.panels.host import PanelHost
 from LNSegFMLib.scene.node_table import count_of_nodes
@@ -27,7 +28,8 @@ class QueueRunner:
         host: Waits for the work.
         bench: Does it.
         on_result: Called with the result, its volume node and the new segmentation node.
-        on_end: Called with what there is to be said when the segmentation of a volume has ended otherwise.
+        on_end: Called with what there is to be said when the segmentation of a volume has ended otherwise, and the id
+            of that volume's node.
         on_change: Called whenever the queue has changed.
     """
 
@@ -37,13 +39,15 @@ class QueueRunner:
         bench: Workbench,
         *,
         on_result: Callable[[SegmentResult, Any, Any], None],
-        on_end: Callable[[str], None],
+        on_end: Callable[[str, str], None],
         on_change: Callable[[], None],
     ) -> None:
         self.queue = SegmentQueue()
         self._host, self._bench = host, bench
         self._on_result, self._on_end, self._on_change = on_result, on_end, on_change
         self._run: SegmentRun | None = None
+        self.note = ""
+        """What became of volumes that the queue has no row for any more."""
 
     @property
     def progress(self) -> Progress | None:
@@ -57,6 +61,7 @@ class QueueRunner:
 
     def add(self, volume_node: Any, options: SegmentOptions, *, segment_per_node: bool) -> None:
         """Put a volume at the end; `go_on` starts it."""
+        self.note = ""
         self.queue.add(volume_node.GetID(), volume_node.GetName(), (options, segment_per_node))
 
     def go_on(self) -> None:
@@ -78,7 +83,42 @@ class QueueRunner:
     def forget(self) -> None:
         """Forget the queue; what runs is dropped by the panel."""
         self.queue.clear()
-        self._run = None
+        self._run, self.note = None, ""
+        self._on_change()
+
+    def follow_scene(self) -> None:
+        """Take volumes off that were removed from the scene; one that is being segmented is cancelled."""
+        gone = [entry for entry in self.queue.entries if slicer.mrmlScene.GetNodeByID(entry.key) is None]
+        waiting = [entry.name for entry in gone if entry.state == WAITING]
+        for entry in gone:
+            if entry.state != RUNNING:
+                self.queue.remove(entry.key)
+            elif self._run is not None and not self._run.cancel_requested:
+                self._run.cancel()
+                self.note = _('"{volume}" was removed from the scene; its segmentation is stopped.').format(
+                    volume=entry.name
+                )
+        if waiting:
+            self.note = _("Removed from the scene, and so from the queue: {volumes}.").format(
+                volumes=", ".join(waiting)
+            )
+
+    # --- Across a reload of the module
+
+    def kept(self) -> str:
+        """Return the queue as text, for `take_over` of the next panel."""
+        return dump_queue(self.queue.entries)
+
+    def take_over(self, text: str) -> None:
+        """Go on with the queue of a panel that is gone; `go_on` starts it."""
+        for entry in load_queue(text):
+            if slicer.mrmlScene.GetNodeByID(entry.key) is not None:
+                self.queue.take_over(entry)
+        pending = [entry.name for entry in self.queue.entries if entry.state == WAITING]
+        if pending:
+            self.note = _("The module was reloaded. Segmented from the beginning: {volumes}.").format(
+                volumes=", ".join(pending)
+            )
         self._on_change()
 
     def use_of(self, model_id: str) -> str:
@@ -102,6 +142,9 @@ class QueueRunner:
         if entry is None:
             return
         volume_node = slicer.mrmlScene.GetNodeByID(entry.key)
+        if volume_node is None:
+            self._on_problem(Cancelled())  # removed when the result was there already
+            return
         try:
             segmentation_node = self._bench.add_result(finding, volume_node)
         except UserError as error:
@@ -112,18 +155,23 @@ class QueueRunner:
         self.go_on()
 
     def _on_problem(self, problem: UserError | Cancelled) -> None:
-        if self.queue.running is None:
+        entry = self.queue.running
+        if entry is None:
             return
-        if isinstance(problem, Cancelled):
+        if slicer.mrmlScene.GetNodeByID(entry.key) is None:
             self.queue.end(CANCELLED)
-            self._on_end(_("Cancelled."))
+            self.queue.remove(entry.key)
+            self._on_end("", "")
+        elif isinstance(problem, Cancelled):
+            self.queue.end(CANCELLED)
+            self._on_end(_("Cancelled."), entry.key)
         else:
             self._fail(problem)
         self.go_on()
 
     def _fail(self, error: UserError) -> None:
-        self.queue.end(FAILED, str(error))
-        self._on_end(error.what)
+        entry = self.queue.end(FAILED, str(error))
+        self._on_end(error.what, entry.key)
         if len(self.queue.entries) == 1:
             # In a queue the reasons stand in the table: nobody wants to close thirty dialogs in the morning.
             self._host.show_error(error)

@@ -20,6 +20,7 @@ from LNSegFMLib.scene.drafts import volume_of
 from LNSegFMLib.scene.node_records import NodeRecord, is_measured, records_of, set_reviewed
 from LNSegFMLib.scene.node_table import summary
 from LNSegFMLib.scene.segmentations import segment_colours
+from LNSegFMLib.scene.shown_pair import bring_back
 from LNSegFMLib.scene.views import Highlight, centre_on, shown_at_once
 from LNSegFMLib.scene.workbench import Workbench
 
@@ -106,7 +107,7 @@ class ReviewSection(Section, VTKObservationMixin):
 
     def _watch(self, segmentation_node: Any | None) -> None:
         self.removeObservers()
-        self._segmentation_node, self._edited = segmentation_node, False
+        self._segmentation_node, self._edited, self._note = segmentation_node, False, ""
         self._edits.watch(segmentation_node)
         if segmentation_node is not None:
             for event in (
@@ -168,6 +169,7 @@ class ReviewSection(Section, VTKObservationMixin):
         self._note = ""
         record, volume_node = self._view.current, self._edits.volume_node()
         if record is not None and volume_node is not None and record.is_measured:
+            bring_back(volume_node, self._segmentation_node)
             centre_on(record.node.centroid_ras, volume_node)
         self._tell_segment(self._segment_of_choice())
         self._show_highlight()

@@ -28,7 +28,7 @@ def add_choices(ui: Any) -> None:
     )
     _fill(
         ui.segmentsSelector,
-        ("node", _("One for each lymph node"), _("Each can be reviewed, deleted and corrected by itself.")),
+        ("node", _("One per lymph node"), _("Each can be reviewed, deleted and corrected by itself.")),
         ("all", _("One for all lymph nodes"), _("As training data and some other software want it.")),
     )
     _fill(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
+import slicer
 from slicer.i18n import tr as _
 
 from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.segment_options import SegmentOptions
-from LNSegFMLib.core.segment_queue import CANCELLED, DONE, FAILED, RUNNING
+from LNSegFMLib.core.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING
 from LNSegFMLib.core.segment_run import SegmentResult
 from LNSegFMLib.core.wording import duration
 from LNSegFMLib.panels.host import PanelHost, errors_shown
@@ -20,6 +22,7 @@ from LNSegFMLib.panels.segment_choices import ROI, add_choices, explain_choices
 from LNSegFMLib.scene.drafts import drafts, segmentation_of, volume_of
 from LNSegFMLib.scene.model_words import listed_name
 from LNSegFMLib.scene.regions import box_of, place_in
+from LNSegFMLib.scene.shown_pair import show_pair
 from LNSegFMLib.scene.volumes import ct_volumes, geometry_of_volume
 from LNSegFMLib.scene.workbench import Workbench
 
@@ -37,6 +40,8 @@ class SegmentSection(Section):
         super().__init__(host, ui_file)
         self._bench = bench
         self._volume_node: Any = None
+        self._chosen_id = ""
+        self._said_of = ""  # id of the volume node that the status line speaks of
         self.runner = QueueRunner(
             host, bench, on_result=self._on_result, on_end=self._on_end, on_change=self.update
         )
@@ -64,6 +69,7 @@ class SegmentSection(Section):
             button.connect("clicked(bool)", slot)
         ui.regionRoiSelector.connect("nodeAddedByUser(vtkMRMLNode*)", self.on_roi_added)
         ui.queueTable.connect("itemSelectionChanged()", self._update_buttons)
+        ui.queueTable.connect("cellClicked(int,int)", self.on_row_clicked)
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.on_volume_chosen)
 
     # --- What the panel shows
@@ -95,6 +101,8 @@ class SegmentSection(Section):
         ui.regionRoiLabel.setVisible(uses_roi)
         ui.regionRoiSelector.setVisible(uses_roi)
         explain_choices(ui)
+        self.runner.follow_scene()
+        self._forget_what_was_said()
         self._table.show()
         self._update_buttons()
 
@@ -111,13 +119,26 @@ class SegmentSection(Section):
         if progress.remaining_s is not None and 0 < fraction < 1:
             parts.append(_("about {time} left").format(time=duration(progress.remaining_s)))
         text = ", ".join(part for part in parts if part)
-        self.ui.statusLabel.text = text
+        self._say(text, self._queue.running.key if self._queue.running is not None else "")
         self._table.show_progress(text)
         self._show_queue_summary(progress.remaining_s)
 
+    def _say(self, text: str, volume_id: str = "") -> None:
+        """Show a sentence in the status line, which goes when the volume that it speaks of goes."""
+        self.ui.statusLabel.text, self._said_of = text, volume_id
+
+    def _forget_what_was_said(self) -> None:
+        """Clear the status line when its volume is gone, or another one was chosen."""
+        chosen_id = self.ui.volumeSelector.currentNodeID or ""
+        is_new, self._chosen_id = chosen_id != self._chosen_id, chosen_id
+        if not self._said_of or self._queue.running is not None:
+            return
+        if (is_new and self._said_of != chosen_id) or slicer.mrmlScene.GetNodeByID(self._said_of) is None:
+            self._say("")
+
     def _show_queue_summary(self, running_s: float | None = None) -> None:
         queue = self._queue
-        text = ""
+        parts = [self.runner.note] if self.runner.note else []
         if len(queue.entries) > 1:
             text = _("{done} of {all} volumes done").format(done=queue.count(DONE), all=len(queue.entries))
             failed, rest = queue.count(FAILED), queue.remaining_s(running_s)
@@ -125,7 +146,9 @@ class SegmentSection(Section):
                 text += ", " + _("{failed} failed").format(failed=failed)
             if queue.running is not None and rest is not None:
                 text += ", " + _("about {time} left").format(time=duration(rest))
-        self.ui.queueLabel.text = text
+            parts.append(text)
+        self.ui.queueLabel.text = "\n".join(parts)
+        self.ui.queueLabel.setVisible(bool(parts))
 
     def _update_buttons(self) -> None:
         ui, queue = self.ui, self._queue
@@ -150,6 +173,8 @@ class SegmentSection(Section):
             queue.count(FAILED, CANCELLED) > 0 if chosen is None else chosen.state in (FAILED, CANCELLED)
         )
         ui.stopButton.enabled = running
+        for widget in (ui.queueTable, ui.removeButton, ui.retryButton, ui.stopButton):
+            widget.setVisible(bool(queue.entries))
         self._show_queue_summary()
 
     # --- What the user does
@@ -185,6 +210,15 @@ class SegmentSection(Section):
             self.ui.queueCollapsibleButton.collapsed = False
             self.runner.go_on()
 
+    def on_row_clicked(self, row: int, column: int) -> None:
+        """Open the segmented volume of a row; rows of other volumes are only chosen for the buttons."""
+        chosen = self._table.chosen
+        volume_node = None if chosen is None else slicer.mrmlScene.GetNodeByID(chosen.key)
+        segmentation_node = segmentation_of(volume_node)
+        if chosen is not None and chosen.state == DONE and volume_node is not None:
+            show_pair(volume_node, segmentation_node)  # also when it is chosen already, but the views show another
+            self.host.choose_pair(volume_node, segmentation_node)
+
     def on_cancel(self) -> None:
         """Stop the segmentation that runs; those that wait go on."""
         self.runner.cancel()
@@ -216,8 +250,20 @@ class SegmentSection(Section):
 
     def scene_closes(self) -> None:
         """Forget the queue; what runs is dropped by the panel."""
+        stopped = self._queue.count(RUNNING, WAITING)
         self.runner.forget()
         self._volume_node = None
+        self._say(_("The scene was closed, and what was being segmented is stopped.") if stopped else "")
+
+    # --- Across a reload of the module
+
+    def take_over(self, queue: str) -> None:
+        """Go on with the queue of the panel that the module had before it was reloaded, see `QueueRunner.kept`."""
+        self.runner.take_over(queue)
+        if self.runner.note:
+            self.ui.queueCollapsibleButton.collapsed = False
+            # When the panel is complete.
+            qt.QTimer.singleShot(0, self.runner.go_on)
 
     # --- The queue
 
@@ -245,14 +291,19 @@ class SegmentSection(Section):
     def _on_result(self, result: SegmentResult, volume_node: Any, segmentation_node: Any) -> None:
         selector = self.ui.modelSelector
         model = selector.itemText(selector.findData(result.model)) or result.model
-        self.ui.statusLabel.text = _("{model} took {time} on {device}.").format(
-            model=model, time=duration(result.seconds), device=result.device_reason or result.device
+        text = _("{volume}: {model} took {time} on {device}.").format(
+            volume=volume_node.GetName(), model=model, time=duration(result.seconds),
+            device=result.device_reason or result.device,
         )
+        self._say(text, volume_node.GetID())
         if volume_node is self.ui.volumeSelector.currentNode():
             self.host.choose_pair(volume_node, segmentation_node)
         else:
             # Somebody looks at another volume, over which this one's lymph nodes would lie.
             segmentation_node.SetDisplayVisibility(False)
 
-    def _on_end(self, text: str) -> None:
-        self.ui.statusLabel.text = text
+    def _on_end(self, text: str, volume_id: str) -> None:
+        volume_node = slicer.mrmlScene.GetNodeByID(volume_id) if volume_id else None
+        if volume_node is not None and volume_node is not self.ui.volumeSelector.currentNode():
+            text = f"{volume_node.GetName()}: {text}"
+        self._say(text, volume_id)

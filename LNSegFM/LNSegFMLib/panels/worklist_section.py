@@ -13,7 +13,7 @@ from LNSegFMLib.panels.host import PanelHost
 from LNSegFMLib.panels.section import Section
 from LNSegFMLib.scene.drafts import accepted_case_of, drafts, expected_benefit_of, volume_of
 from LNSegFMLib.scene.node_records import records_of
-from LNSegFMLib.scene.views import show_pair
+from LNSegFMLib.scene.shown_pair import show_pair
 
 
 class WorklistSection(Section):
@@ -110,7 +110,7 @@ class WorklistSection(Section):
         volume_node = volume_of(node)
         if node is None or volume_node is None:
             return  # removed since the table was made, which is about to follow
-        show_pair(volume_node, node, drafts())
+        show_pair(volume_node, node)  # also when it is open already, but the views show something else
         self.host.choose_pair(volume_node, node)
 
 
@@ -119,5 +119,5 @@ def _cells(position: int, node: Any) -> tuple[str, str, str, str, str]:
     return (
         str(position), "" if volume_node is None else volume_node.GetName(), str(len(records_of(node))),
         "" if benefit is None else f"{100 * benefit:.1f} %",
-        _("accepted ({case})").format(case=case_id) if case_id else _("to correct"),
+        f"\N{CHECK MARK} {case_id}" if case_id else _("to correct"),
     )

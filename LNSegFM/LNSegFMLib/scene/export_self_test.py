@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
+from LNSegFMLib.core.errors import UserError
 from LNSegFMLib.core.images import Geometry
 from LNSegFMLib.core.measurement_table import write_csv
 from LNSegFMLib.scene.dicom_exports import RTSTRUCT, SEG, DicomFormat, export_dicom, is_available
@@ -24,6 +25,8 @@ from LNSegFMLib.scene.workbench import Workbench
 
 _WAIT_S = 120.0
 _SCALAR_PLUGIN = "DICOMScalarVolumePlugin"
+_NO_SERIES = "The phantom could not be written and loaded as a DICOM series."
+_SEE_LOG = "See the errors above in Slicer's log."
 
 
 def check_exports(test: Any, bench: Workbench, segmentation_node: Any, volume_node: Any) -> None:
@@ -94,10 +97,23 @@ def _in_own_database(volume_node: Any) -> Iterator[tuple[Any, Path]]:
         output.mkdir()
         _write_series(volume_node, series)
         with utilities.TemporaryDICOMDatabase() as database:
-            utilities.importDicom(str(series), database)
-            loaded = [utilities.loadPatientByUID(patient) for patient in database.patients()]
-            nodes = [slicer.mrmlScene.GetNodeByID(node_id) for ids in loaded for node_id in ids]
-            yield next(node for node in nodes if node.IsA("vtkMRMLScalarVolumeNode")), output
+            yield _loaded(utilities, database, series), output
+
+
+def _loaded(utilities: Any, database: Any, series: Path) -> Any:
+    """Return the volume node of a series that was put into a database and loaded from there."""
+    if not utilities.importDicom(str(series), database):
+        raise UserError(_NO_SERIES, "Slicer could not put it into a database.", _SEE_LOG)
+    patients = list(database.patients())
+    found = [slicer.mrmlScene.GetNodeByID(each) for patient in patients for each in utilities.loadPatientByUID(patient)]
+    volumes = [node for node in found if node is not None and node.IsA("vtkMRMLScalarVolumeNode")]
+    if not volumes:
+        raise UserError(
+            _NO_SERIES,
+            f"The database has {len(patients)} patients, from which {len(found)} nodes were loaded, and no volume.",
+            _SEE_LOG,
+        )
+    return volumes[0]
 
 
 def _write_series(volume_node: Any, folder: Path) -> None:
@@ -111,4 +127,8 @@ def _write_series(volume_node: Any, folder: Path) -> None:
         exportable.directory = str(folder)
         exportable.setTag("PatientName", "Phantom")
         exportable.setTag("PatientID", "Phantom")
-    plugin.export(exportables)
+    if not exportables:
+        raise UserError(_NO_SERIES, f"{_SCALAR_PLUGIN} does not offer to export the phantom.", _SEE_LOG)
+    message = plugin.export(exportables)
+    if message or not any(folder.iterdir()):
+        raise UserError(_NO_SERIES, message or f"{_SCALAR_PLUGIN} wrote no files.", _SEE_LOG)

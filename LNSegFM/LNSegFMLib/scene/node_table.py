@@ -61,7 +61,7 @@ def columns() -> list[Column]:
             lambda node: float("-inf") if node.mean_hu is None else node.mean_hu,
         ),
         Column(
-            "recist", _("RECIST"),
+            "recist", _("Size"),
             _("Size class of RECIST 1.1 by the short axis: target from 15 mm, non-target from 10 mm, else normal."),
             lambda node: classes.get(node.size_class, ""), lambda node: node.short_axis_mm,
         ),
@@ -76,6 +76,11 @@ def columns() -> list[Column]:
 
 def _measured(node: LymphNode, text: str) -> str:
     return text if node.volume_mm3 > 0 else "–"
+
+
+def details(columns: Sequence[Column], node: LymphNode) -> str:
+    """Return all columns of a lymph node as lines of a tooltip, for a narrow table does not show all."""
+    return "\n".join(f"{column.title}: {text}" for column in columns if (text := column.text(node)))
 
 
 def count_of_nodes(count: int) -> str:

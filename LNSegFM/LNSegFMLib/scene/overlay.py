@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import slicer
 
 from LNSegFMLib.core.probabilities import CERTAIN
+from LNSegFMLib.scene.drafts import volume_of
 from LNSegFMLib.scene.volumes import OVERLAY, add_volume
 
 _ROLE = "LNSegFM.Probability"
@@ -50,12 +51,46 @@ def add_overlay(percent: sitk.Image, segmentation_node: Any, volume_node: Any, n
     return node
 
 
+def orphaned_overlays() -> list[Any]:
+    """Return the overlays whose segmentation or CT is gone; each would be taken for a CT, as any volume node."""
+    wanted = {
+        node.GetNodeReferenceID(_ROLE) for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        if volume_of(node) is not None
+    }
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return [node for node in volumes if node.GetAttribute(OVERLAY) is not None and node.GetID() not in wanted]
+
+
+def remove_orphaned_overlays() -> None:
+    """Remove the overlays whose segmentation or CT is gone; not while a scene is being loaded or closed."""
+    if not slicer.mrmlScene.IsBatchProcessing():
+        for node in orphaned_overlays():
+            slicer.mrmlScene.RemoveNode(node)
+
+
 class OverlayView:
     """Shows one overlay at a time in the slice views' foreground, and gives the foreground back afterwards."""
 
     def __init__(self) -> None:
         self._node_id = ""
         self._before: dict[str, tuple[str | None, float]] = {}
+
+    @property
+    def lost(self) -> bool:
+        """Whether the overlay that is shown was removed from the scene."""
+        return bool(self._node_id) and slicer.mrmlScene.GetNodeByID(self._node_id) is None
+
+    def adopt(self, node: Any | None) -> bool:
+        """Take over an overlay that slice views show already, as in a scene that was loaded; return whether any does.
+
+        Args:
+            node: See `add_overlay`.
+        """
+        views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        if node is None or all(layers.GetForegroundVolumeID() != node.GetID() for layers in views):
+            return False
+        self._node_id, self._before = node.GetID(), {}
+        return True
 
     def show(self, node: Any, threshold_percent: float, opacity: float) -> None:
         """Show an overlay, or change how it is shown.

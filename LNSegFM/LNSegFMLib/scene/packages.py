@@ -205,8 +205,8 @@ def _torch_by_extension(lines: Sequence[str], *, anew: bool) -> None:
 
 def _install_torch(wanted: Sequence[str], *, anew: bool = False) -> None:
     """Let the PyTorch extension install torch where both are needed and possible; else pip does it."""
-    line = next(line for line in wanted if line.startswith("torch"))
-    if (is_met(line) and not anew) or importlib.util.find_spec("PyTorchUtils") is None:
+    line = next((line for line in wanted if line.startswith("torch")), "")
+    if not line or (is_met(line) and not anew) or importlib.util.find_spec("PyTorchUtils") is None:
         return
     utilities: Any = importlib.import_module("PyTorchUtils")
     logic = utilities.PyTorchUtilsLogic()

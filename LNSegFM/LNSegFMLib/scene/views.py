@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -42,22 +42,6 @@ def centre_on(position_ras: Sequence[float], volume_node: Any) -> tuple[float, f
         slicer.mrmlScene, right, anterior, superior, slicer.vtkMRMLSliceNode.CenteredJumpSlice
     )
     return right, anterior, superior
-
-
-def show_pair(volume_node: Any, segmentation_node: Any | None, others: Iterable[Any] = ()) -> None:
-    """Show a volume in the slice views with its segmentation.
-
-    Args:
-        volume_node: The volume node.
-        segmentation_node: Its vtkMRMLSegmentationNode, made visible.
-        others: Segmentation nodes of other volumes, which would lie over this one, and are hidden.
-    """
-    slicer.util.setSliceViewerLayers(background=volume_node, fit=True)
-    for node in others:
-        if node is not segmentation_node:
-            node.SetDisplayVisibility(False)
-    if segmentation_node is not None:
-        segmentation_node.SetDisplayVisibility(True)
 
 
 @contextmanager
