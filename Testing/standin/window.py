@@ -61,7 +61,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.addToolBar(self._selector)
         self._panel = QtWidgets.QScrollArea()
         self._panel.setWidgetResizable(True)
-        self._panel.setFixedWidth(PANEL_WIDTH)
+        self.set_panel_width(PANEL_WIDTH)
         self._panel.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._stack = QtWidgets.QStackedWidget()
         self._panel.setWidget(self._stack)
