@@ -95,7 +95,7 @@ def test_titles_of_columns_are_whole_and_cells_have_tooltips(panel: Any) -> None
 
 def test_the_volume_of_the_worklist_can_be_read(panel: Any, widget: Any) -> None:
     table = widget.ui.worklistTable
-    assert table.columnWidth(1) >= 80
+    assert table.columnWidth(1) >= 65
 
 
 def test_columns_come_back_when_there_is_room(app: Any, widget: Any) -> None:

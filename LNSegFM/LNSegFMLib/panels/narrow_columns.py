@@ -27,10 +27,12 @@ class NarrowColumns:
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.connect("timeout()", self._fit)
-        # With the viewport the stretched column changes its width, and with their contents the others.
+        # With the viewport the stretched column changes its width, and with their contents the others. Where nothing is
+        # left for the stretched column, Qt leaves it as it was, and there is something to scroll.
         table.horizontalHeader().connect("sectionResized(int,int,int)", self._on_resized)
+        table.horizontalScrollBar().connect("rangeChanged(int,int)", self._on_resized)
 
-    def _on_resized(self, *_section_and_sizes: int) -> None:
+    def _on_resized(self, *_changed: int) -> None:
         self._timer.start()
 
     def _fit(self) -> None:
