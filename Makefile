@@ -3,8 +3,8 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
-export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing
-# As the workers have it, see child_environment in LNSegFMLib/core/processes.py.
+export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing/support:Testing/tools
+# As the workers have it, see child_environment in lnsegfm/base/processes.py.
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: demo test slicer-test preview screenshots lint bench phantom-model system clean
@@ -17,7 +17,7 @@ test: $(READY) system
 
 # make slicer-test SLICER=/path/to/Slicer: see docs/real-slicer.md. It needs no virtual environment, only Python 3.10.
 slicer-test:
-	@PYTHONPATH=Testing python3 -m tools.real_slicer '$(SLICER)' $(ARGS)
+	@PYTHONPATH=Testing/tools python3 -m real_slicer '$(SLICER)' $(ARGS)
 
 preview: $(READY) system
 	$(PYTHON) -m preview
@@ -36,10 +36,10 @@ phantom-model: $(READY)
 	$(PYTHON) -m phantom_model
 
 system:
-	@sh Testing/system_packages.sh
+	@sh Testing/tools/system_packages.sh
 
-$(READY): pyproject.toml constraints.txt LNSegFM/Resources/requirements.txt Testing/make_venv.sh
-	@sh Testing/make_venv.sh $(VENV)
+$(READY): pyproject.toml constraints.txt LNSegFM/Resources/requirements.txt Testing/tools/make_venv.sh
+	@sh Testing/tools/make_venv.sh $(VENV)
 	@touch $(READY)
 
 clean:

@@ -13,19 +13,19 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from LNSegFMLib.panels.correct_section import CorrectSection
-from LNSegFMLib.panels.export_section import ExportSection
-from LNSegFMLib.panels.models_section import ModelsSection
-from LNSegFMLib.panels.review_section import ReviewSection
-from LNSegFMLib.panels.section_steps import PanelWidgets, SectionAttribute, SectionSteps
-from LNSegFMLib.panels.segment_section import SegmentSection
-from LNSegFMLib.panels.setup_section import SetupSection
-from LNSegFMLib.panels.work import PanelWork
-from LNSegFMLib.panels.worklist_section import WorklistSection
-from LNSegFMLib.scene.packages import missing_packages
-from LNSegFMLib.scene.self_test import LNSegFMTest  # noqa: F401 - Slicer looks for it here
+from LNSegFMLib.panels.common.panel_work import PanelWork
+from LNSegFMLib.panels.common.section_steps import PanelWidgets, SectionAttribute, SectionSteps
+from LNSegFMLib.panels.correcting.correct_section import CorrectSection
+from LNSegFMLib.panels.models.models_section import ModelsSection
+from LNSegFMLib.panels.models.setup_section import SetupSection
+from LNSegFMLib.panels.reviewing.export_section import ExportSection
+from LNSegFMLib.panels.reviewing.review_section import ReviewSection
+from LNSegFMLib.panels.segmenting.segment_section import SegmentSection
+from LNSegFMLib.panels.segmenting.worklist_section import WorklistSection
+from LNSegFMLib.scene.segmentation_bench import Workbench
 from LNSegFMLib.scene.shown_pair import ShownPair, first_pair
-from LNSegFMLib.scene.workbench import Workbench
+from LNSegFMLib.self_tests.module_self_test import LNSegFMTest  # noqa: F401 - Slicer looks for it here
+from LNSegFMLib.setup.packages import missing_packages
 
 ACCEPT_WAIT_S = 60
 # Parameter with the queue of volumes, from the end of a panel to the start of the next.
@@ -54,7 +54,7 @@ class LNSegFM(ScriptedLoadableModule):
 
 
 class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: it holds the sections, and is their `LNSegFMLib.panels.host.PanelHost`."""
+    """The panel: it holds the sections, and is their `LNSegFMLib.panels.common.panel_host.PanelHost`."""
 
     packages = SectionAttribute()
     segment = SectionAttribute()
@@ -177,7 +177,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onReload(self):
         # Otherwise the reloaded module file would go on with the old library.
-        for name in [name for name in sys.modules if name.partition(".")[0] == "LNSegFMLib"]:
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("LNSegFMLib", "lnsegfm")]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 

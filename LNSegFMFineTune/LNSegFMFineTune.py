@@ -24,21 +24,21 @@ if importlib.util.find_spec("LNSegFMLib") is None:
     # Slicer was pointed at this folder alone, or loads this module first.
     sys.path.append(str(Path(__file__).resolve().parent.parent / "LNSegFM"))
 
-from LNSegFMFineTuneLib.core.methods import METHODS
-from LNSegFMFineTuneLib.core.stored import Stored
-from LNSegFMFineTuneLib.core.workbench import Workbench
-from LNSegFMFineTuneLib.panels.cases import CasesSection
-from LNSegFMFineTuneLib.panels.evidence import EvidenceSection
-from LNSegFMFineTuneLib.panels.plan import PlanSection
-from LNSegFMFineTuneLib.panels.run import RunSection
-from LNSegFMFineTuneLib.scene import parameters, plan_wording
-from LNSegFMFineTuneLib.scene.self_test import LNSegFMFineTuneTest  # noqa: F401 - Slicer looks for it here
-from LNSegFMLib.core.background import Pending, Task
-from LNSegFMLib.core.errors import Cancelled, UserError
-from LNSegFMLib.core.failures import as_user_error
-from LNSegFMLib.core.wording import explain
-from LNSegFMLib.panels.work import PanelWork
-from LNSegFMLib.scene.packages import foreign_python, install_packages, missing_packages
+from lnsegfm.base.background import Pending, Task
+from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.failures import as_user_error
+from lnsegfm.base.wording import explain
+from lnsegfm.jobs.adaptation_service import Workbench
+from lnsegfm.jobs.method_names import METHODS
+from lnsegfm.jobs.stored import Stored
+from LNSegFMFineTuneLib.panels.cases_section import CasesSection
+from LNSegFMFineTuneLib.panels.jobs_section import RunSection
+from LNSegFMFineTuneLib.panels.plan_section import PlanSection
+from LNSegFMFineTuneLib.panels.results_section import EvidenceSection
+from LNSegFMFineTuneLib.scene import parameters
+from LNSegFMFineTuneLib.texts import plan_texts as plan_wording
+from LNSegFMLib.panels.common.panel_work import PanelWork
+from LNSegFMLib.setup.packages import foreign_python, install_packages, missing_packages
 
 MODIFIED = vtk.vtkCommand.ModifiedEvent
 SECTIONS = ("Cases", "Plan", "Run", "Evidence")
@@ -71,7 +71,7 @@ class LNSegFMFineTuneLogic(ScriptedLoadableModuleLogic):
 
 
 class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel, and the host of its sections: `LNSegFMFineTuneLib.panels.host.FineTuneHost`."""
+    """The panel, and the host of its sections: `LNSegFMFineTuneLib.panels.fine_tune_host.FineTuneHost`."""
 
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)

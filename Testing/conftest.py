@@ -9,12 +9,12 @@ from types import ModuleType
 
 import pytest
 
+from lnsegfm.base.home import Home
+from lnsegfm.models.catalogue import install_bundled
+from lnsegfm.models.model_store import ModelInfo, ModelStore
 from lnsegfm_panel import app, panel_home, widget  # noqa: F401 - fixtures of the tests of the panel
-from LNSegFMLib.core.catalogue import install_bundled
-from LNSegFMLib.core.home import Home
-from LNSegFMLib.core.models import ModelInfo, ModelStore
 
-LIBRARIES = ("LNSegFMLib", "LNSegFMFineTuneLib")
+LIBRARIES = ("lnsegfm", "LNSegFMLib", "LNSegFMFineTuneLib")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -10,10 +10,10 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from LNSegFMLib.core.errors import UserError
+from lnsegfm.base.errors import UserError
 from LNSegFMLib.scene.drafts import accepted_case_of, draft_of
-from LNSegFMLib.scene.node_records import records_of
-from LNSegFMLib.scene.terminology import LYMPH_NODE
+from LNSegFMLib.scene.segments.lymph_node_records import records_of
+from LNSegFMLib.scene.segments.terminology import LYMPH_NODE
 
 _ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 _ALGORITHM_NAME = "DICOM.SegmentAlgorithmName"

@@ -20,7 +20,7 @@ def set_draft(node: Any, model: str, model_sha256: str, expected_benefit: float)
         node: vtkMRMLSegmentationNode.
         model: Id of the model.
         model_sha256: Its SHA-256.
-        expected_benefit: 0 to 1, see `LNSegFMLib.core.uncertainty`.
+        expected_benefit: 0 to 1, see `lnsegfm.segmentation.uncertainty`.
     """
     node.SetAttribute(_MODEL, model)
     node.SetAttribute(_SHA256, model_sha256)

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from LNSegFMLib.core.background import Task
-from LNSegFMLib.core.images import check_image_name, write_image
-from LNSegFMLib.core.measurement_table import MeasuredNode
-from LNSegFMLib.core.node_numbers import number_image
-from LNSegFMLib.core.nodes import LymphNode
-from LNSegFMLib.scene.node_records import records_of
-from LNSegFMLib.scene.segmentations import label_reader, mask_reader
+from lnsegfm.base.background import Task
+from lnsegfm.images.image_files import check_image_name, write_image
+from lnsegfm.lymph_nodes.instances import LymphNode
+from lnsegfm.lymph_nodes.measurement_table import MeasuredNode
+from lnsegfm.lymph_nodes.numbered_labels import number_image
+from LNSegFMLib.scene.segments.lymph_node_records import records_of
+from LNSegFMLib.scene.segments.segmentations import label_reader, mask_reader
 from LNSegFMLib.scene.volumes import geometry_of_volume
 
 Measured = Mapping[str, Sequence[LymphNode]]

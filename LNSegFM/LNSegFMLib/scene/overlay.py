@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from LNSegFMLib.core.probabilities import CERTAIN
+from lnsegfm.images.probabilities import CERTAIN
 from LNSegFMLib.scene.drafts import volume_of
 from LNSegFMLib.scene.volumes import OVERLAY, add_volume
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from LNSegFMLib.core.oriented_box import OrientedBox
+from lnsegfm.images.oriented_box import OrientedBox
 from LNSegFMLib.scene.volumes import matrix_between, matrix_of
 
 _FILL_OPACITY = 0.1

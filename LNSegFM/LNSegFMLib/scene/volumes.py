@@ -10,8 +10,8 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.core.images import Geometry
+from lnsegfm.base.errors import UserError
+from lnsegfm.images.geometry import Geometry
 
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
 OVERLAY = "LNSegFM.Overlay"

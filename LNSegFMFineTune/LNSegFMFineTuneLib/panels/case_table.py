@@ -9,13 +9,13 @@ from typing import Any
 import ctk
 import qt
 
-from LNSegFMFineTuneLib.panels.host import FineTuneHost
+from lnsegfm.base.background import Task
+from lnsegfm.base.errors import UserError
+from lnsegfm.cases.case_info import CaseInfo
+from lnsegfm.models.model_store import ModelInfo
+from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
 from LNSegFMFineTuneLib.panels.widgets import fill_combo_box, fill_row, fit_height, set_up_table
-from LNSegFMFineTuneLib.scene import case_wording as wording
-from LNSegFMLib.core.background import Task
-from LNSegFMLib.core.case_info import CaseInfo
-from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.core.models import ModelInfo
+from LNSegFMFineTuneLib.texts import case_texts as wording
 
 _ICON_PX = 32
 _LABELS_COLUMN = 1

@@ -9,9 +9,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LNSegFMLib.core.errors import UserError
-from LNSegFMLib.core.files import write_atomic, write_text
-from LNSegFMLib.core.images import reason
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.failures import reason
+from lnsegfm.base.files import write_atomic, write_text
 
 
 def write_report(html: str, path: str) -> tuple[Path, str]:

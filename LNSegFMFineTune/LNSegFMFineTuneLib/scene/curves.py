@@ -32,7 +32,7 @@ class LossCurve:
         """Make the tables hold these rows, and nothing else.
 
         Args:
-            rows: What `LNSegFMFineTuneLib.core.jobs.Job.progress` returns.
+            rows: What `lnsegfm.jobs.job_store.Job.progress` returns.
         """
         # A resumed job repeats iterations, so the same number of rows may have another end.
         state = (len(rows), rows[-1]["iteration"], rows[-1]["loss"]) if rows else (0,)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from LNSegFMFineTuneLib.core.spec import PRESETS, JobSpec
+from lnsegfm.jobs.job_spec import PRESETS, JobSpec
 
 OWN = "own"
 SETTINGS = (

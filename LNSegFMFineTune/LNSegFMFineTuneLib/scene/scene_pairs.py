@@ -9,10 +9,10 @@ from typing import Any
 import SimpleITK as sitk
 import slicer
 
-from LNSegFMFineTuneLib.core.stored import ImportPair
-from LNSegFMLib.core.errors import UserError
+from lnsegfm.base.errors import UserError
+from lnsegfm.jobs.stored import ImportPair
 from LNSegFMLib.scene.drafts import draft_of, volume_of
-from LNSegFMLib.scene.segmentations import label_reader
+from LNSegFMLib.scene.segments.segmentations import label_reader
 from LNSegFMLib.scene.volumes import image_reader
 
 

@@ -9,8 +9,8 @@ import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
 
-from LNSegFMLib.core.case_info import CaseInfo
-from LNSegFMLib.scene.segmentations import Labelmap, add_segmentation, labelmap_of
+from lnsegfm.cases.case_info import CaseInfo
+from LNSegFMLib.scene.segments.segmentations import Labelmap, add_segmentation, labelmap_of
 from LNSegFMLib.scene.volumes import add_volume
 
 CASE_ATTRIBUTE = "LNSegFMFineTune.Case"

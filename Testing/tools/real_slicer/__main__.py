@@ -1,4 +1,4 @@
-"""``python -m tools.real_slicer SLICER``: see docs/real-slicer.md."""
+"""``python -m real_slicer SLICER``: see docs/real-slicer.md."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from own_folder import empty_own_folder
 
-from tools.real_slicer.application import NotSlicer, Slicer
-from tools.real_slicer.display import NoDisplay, display
-from tools.real_slicer.page import write_page
-from tools.real_slicer.parts import PARTS
-from tools.real_slicer.report import PartReport
-from tools.real_slicer.session import Options, run_parts
+from real_slicer.application import NotSlicer, Slicer
+from real_slicer.display import NoDisplay, display
+from real_slicer.page import write_page
+from real_slicer.parts import PARTS
+from real_slicer.report import PartReport
+from real_slicer.session import Options, run_parts
 
 PASSED, FAILED, UNUSABLE = 0, 1, 2
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -58,7 +58,7 @@ def status_of(reports: list[PartReport], *, require_packages: bool) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     names = [part.name for part in PARTS]
-    parser = argparse.ArgumentParser(prog="python -m tools.real_slicer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m real_slicer", description=__doc__)
     parser.add_argument("slicer", nargs="?", default="", help="Slicer's executable, or a command that starts it")
     parser.add_argument("--output", type=Path, default=Path("build/real_slicer"), help="folder of the page, emptied")
     parser.add_argument("--parts", nargs="+", choices=names, metavar="PART", help=f"only these: {', '.join(names)}")

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from tools.real_slicer.report import PartReport, Step
-from tools.real_slicer.slicer_log import ERRORS, Entry
+from real_slicer.report import PartReport, Step
+from real_slicer.slicer_log import ERRORS, Entry
 
 _MOST_ENTRIES = 40
 _STYLE = """

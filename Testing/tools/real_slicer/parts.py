@@ -10,7 +10,7 @@ class Part:
     """One start of Slicer.
 
     Args:
-        name: Of the part, and of its function in `tools.real_slicer.inside.start`.
+        name: Of the part, and of its function in `real_slicer.inside.start`.
         title: For the page.
         timeout_s: Then Slicer is killed; `watching` comes on top.
         testing: Whether Slicer runs in its testing mode.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.real_slicer.slicer_log import Entry
+from real_slicer.slicer_log import Entry
 
 STATES = ("passed", "failed", "skipped")
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.real_slicer.application import Slicer
-from tools.real_slicer.jobs_left import end_jobs, running_jobs
-from tools.real_slicer.parts import Part
-from tools.real_slicer.report import PartReport, Step, read_steps
-from tools.real_slicer.slicer_log import by_step, parse, printed_traceback, sort_errors
+from real_slicer.application import Slicer
+from real_slicer.jobs_left import end_jobs, running_jobs
+from real_slicer.parts import Part
+from real_slicer.report import PartReport, Step, read_steps
+from real_slicer.slicer_log import by_step, parse, printed_traceback, sort_errors
 
 SCRIPT = Path(__file__).resolve().parent / "inside" / "start.py"
 CONFIGURATION = "LNSEGFM_REAL_SLICER"

@@ -9,9 +9,9 @@ from unittest import mock
 import qt
 import slicer
 
-from tools.real_slicer.inside.self_tests import require_packages
-from tools.real_slicer.inside.steps import Steps, expect
-from tools.real_slicer.inside.user import FileDialogs, Pictures, User
+from real_slicer.inside.self_tests import require_packages
+from real_slicer.inside.steps import Steps, expect
+from real_slicer.inside.user import FileDialogs, Pictures, User
 
 
 def run(steps: Steps, part: str) -> None:

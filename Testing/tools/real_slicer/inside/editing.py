@@ -7,8 +7,8 @@ from typing import Any
 
 import slicer
 
-from tools.real_slicer.inside import phantom_scene
-from tools.real_slicer.inside.steps import Skipped, Steps, expect, expect_equal
+from real_slicer.inside import phantom_scene
+from real_slicer.inside.steps import Skipped, Steps, expect, expect_equal
 
 _ROW = 4  # the fifth: not the one that an editor chooses by itself
 _BRUSH_MM = 9.0
@@ -70,7 +70,7 @@ class Editing(unittest.TestCase):
         """Choose rows and segments in turns."""
         self._need_pair()
         self._open_edit()
-        from LNSegFMLib.scene.clinic_self_test import check_row_and_segment
+        from LNSegFMLib.self_tests.clinic_self_test import check_row_and_segment
 
         check_row_and_segment(self, self._widget)
 
@@ -102,7 +102,7 @@ class Editing(unittest.TestCase):
     def save_and_load(self) -> None:
         """Save the scene with *Edit* open, close it and load it."""
         self._need_pair()
-        from LNSegFMLib.scene.saved_scene_self_test import check_saved_scene
+        from LNSegFMLib.self_tests.saved_scene_self_test import check_saved_scene
 
         check_saved_scene(self, self._widget)
 
@@ -121,7 +121,7 @@ class Editing(unittest.TestCase):
             raise Skipped("No segmentation is chosen, since the step that chooses it failed.")
 
     def _open_edit(self) -> None:
-        from LNSegFMLib.scene.clinic_self_test import has_editor
+        from LNSegFMLib.self_tests.clinic_self_test import has_editor
 
         if not has_editor(self, self._widget):
             raise Skipped("This Slicer has no widget of the Segment Editor.")
@@ -129,12 +129,12 @@ class Editing(unittest.TestCase):
         self._steps.pause(0.5)
 
     def _editor(self) -> Any:
-        from LNSegFMLib.scene.clinic_self_test import editor_of
+        from LNSegFMLib.self_tests.clinic_self_test import editor_of
 
         return editor_of(self._widget)
 
     def _segment_of_row(self, row: int) -> str:
-        from LNSegFMLib.scene.clinic_self_test import segment_of_row
+        from LNSegFMLib.self_tests.clinic_self_test import segment_of_row
 
         return segment_of_row(self._widget, row)
 

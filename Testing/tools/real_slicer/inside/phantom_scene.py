@@ -23,7 +23,7 @@ def add_pair(name: str) -> tuple[Any, Any]:
     Returns:
         The volume node and the segmentation node.
     """
-    from LNSegFMLib.scene.segmentations import Labelmap, add_segmentation
+    from LNSegFMLib.scene.segments.segmentations import Labelmap, add_segmentation
 
     labels = sphere_labels()
     array = np.where(labels > 0, 60, 0).astype(np.int16)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import slicer
 
-from tools.real_slicer.inside.steps import Skipped, Steps, expect
+from real_slicer.inside.steps import Skipped, Steps, expect
 
 MODULES = {"self-test-segment": ("LNSegFM",), "self-test-fine-tune": ("LNSegFMFineTune",)}
 
@@ -30,7 +30,7 @@ def self_test(module: str) -> Callable[[], None]:
 
 def require_packages() -> None:
     """Skip a step where Slicer's Python cannot segment or train."""
-    from LNSegFMLib.scene.packages import missing_packages
+    from LNSegFMLib.setup.packages import missing_packages
 
     missing = missing_packages()
     if missing:

@@ -20,13 +20,13 @@ def main() -> None:
     """Run the part; Slicer's exit status is 0 when no step failed."""
     configuration = json.loads(Path(os.environ["LNSEGFM_REAL_SLICER"]).read_text(encoding="utf-8"))
     # Slicer runs this file by its text: it has no package.
-    sys.path.insert(0, str(Path(configuration["repository"]) / "Testing"))
+    sys.path.insert(0, str(Path(configuration["repository"]) / "Testing" / "tools"))
     import slicer
 
-    from tools.real_slicer.inside.steps import Steps
+    from real_slicer.inside.steps import Steps
 
     steps = Steps(Path(configuration["folder"]), watch_s=configuration["watch_s"])
-    module = importlib.import_module(f"tools.real_slicer.inside.{MODULE_OF_PART[configuration['part']]}")
+    module = importlib.import_module(f"real_slicer.inside.{MODULE_OF_PART[configuration['part']]}")
     try:
         module.run(steps, configuration["part"])
     finally:

@@ -13,9 +13,9 @@ from typing import Any
 
 import slicer
 
-from tools.real_slicer.inside.dialogs import DialogWatch
+from real_slicer.inside.dialogs import DialogWatch
 
-# tools.real_slicer.slicer_log looks for them.
+# real_slicer.slicer_log looks for them.
 BEGIN = "[real_slicer] begin "
 DONE = "[real_slicer] done "
 _SIZE_PX = (1600, 1050)

@@ -8,8 +8,8 @@ from typing import Any
 
 import slicer
 
-from tools.real_slicer.inside.self_tests import require_packages
-from tools.real_slicer.inside.steps import Steps, expect, expect_equal
+from real_slicer.inside.self_tests import require_packages
+from real_slicer.inside.steps import Steps, expect, expect_equal
 
 # Some minutes at least, on any computer; it is cancelled in the end.
 _EPOCHS, _ITERATIONS = 200, 250
@@ -35,7 +35,7 @@ class Training:
 
     def job(self) -> Any:
         """Return the only job."""
-        from LNSegFMFineTuneLib.core.jobs import JobStore
+        from lnsegfm.jobs.job_store import JobStore
 
         jobs = JobStore(self.home / "jobs").list()
         expect_equal(len(jobs), 1, "There is not the one job.")
@@ -44,9 +44,9 @@ class Training:
     def start(self) -> None:
         """Store three phantoms as cases, start a job and show its curve."""
         require_packages()
-        from LNSegFMLib.core.cases import CaseStore
-        from LNSegFMLib.core.home import Home
-        from LNSegFMLib.phantom import make_case
+        from lnsegfm.base.home import Home
+        from lnsegfm.cases.case_store import CaseStore
+        from lnsegfm.phantom import make_case
 
         store = CaseStore(Home.default().cases)
         for seed in range(3):

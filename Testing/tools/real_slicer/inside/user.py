@@ -9,7 +9,7 @@ from typing import Any
 import qt
 import slicer
 
-from tools.real_slicer.inside.steps import Steps, expect
+from real_slicer.inside.steps import Steps, expect
 
 
 class Application:

@@ -9,11 +9,11 @@ from typing import Any
 
 import slicer
 
-from tools.real_slicer.inside.editing import Editing
-from tools.real_slicer.inside.self_tests import require_packages
-from tools.real_slicer.inside.steps import Steps, expect, expect_equal
-from tools.real_slicer.inside.training import Training
-from tools.real_slicer.inside.window import WIDTHS_PX, set_panel_width, watch_width
+from real_slicer.inside.editing import Editing
+from real_slicer.inside.self_tests import require_packages
+from real_slicer.inside.steps import Steps, expect, expect_equal
+from real_slicer.inside.training import Training
+from real_slicer.inside.window import WIDTHS_PX, set_panel_width, watch_width
 
 PANELS = ("LNSegFM", "LNSegFMFineTune")
 
@@ -41,9 +41,9 @@ def open_panel(steps: Steps, module: str) -> Callable[[], None]:
     """Return a step that shows a module and looks into its sections."""
 
     def step() -> None:
-        from LNSegFMFineTuneLib.scene import self_test as fine_tune_test
-        from LNSegFMLib.scene import self_test as segment_test
-        from LNSegFMLib.scene.panel_self_test import check_sections
+        from LNSegFMFineTuneLib.self_tests import fine_tuning_self_test as fine_tune_test
+        from LNSegFMLib.self_tests import module_self_test as segment_test
+        from LNSegFMLib.self_tests.panel_self_test import check_sections
 
         sections = {"LNSegFM": segment_test.SECTIONS, "LNSegFMFineTune": fine_tune_test.SECTIONS}[module]
         slicer.util.selectModule(module)

@@ -9,10 +9,10 @@ from typing import Any
 
 import slicer
 
-from tools.real_slicer.inside.self_tests import require_packages
-from tools.real_slicer.inside.steps import Skipped, Steps, expect
-from tools.real_slicer.inside.training import Training
-from tools.real_slicer.inside.walk import PANELS, open_panel
+from real_slicer.inside.self_tests import require_packages
+from real_slicer.inside.steps import Skipped, Steps, expect
+from real_slicer.inside.training import Training
+from real_slicer.inside.walk import PANELS, open_panel
 
 
 def run(steps: Steps, part: str) -> None:

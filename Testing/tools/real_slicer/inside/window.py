@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from tools.real_slicer.inside.steps import Skipped, Steps, expect
+from real_slicer.inside.steps import Skipped, Steps, expect
 
 WIDTHS_PX = (320, 400, 600)
 _UNLIMITED_PX = 16777215  # QWIDGETSIZE_MAX

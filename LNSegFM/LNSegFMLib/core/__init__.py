@@ -1,1 +1,0 @@
-"""Core: numpy and SimpleITK, neither Qt nor Slicer nor torch."""

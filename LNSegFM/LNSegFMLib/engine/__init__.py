@@ -1,1 +1,0 @@
-"""Engine: torch and nnU-Net; imported by worker processes only."""

@@ -1,0 +1,120 @@
+"""The work that goes on beside a panel: asked from one timer, its errors shown when the timer has come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import qt
+import slicer
+
+from lnsegfm.base.background import Pending, let_threads_run
+from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.failures import as_user_error
+from lnsegfm.base.wording import explain
+from LNSegFMLib.panels.common.agenda import Agenda, Work
+
+_POLL_MS = 25
+_POLL_OUTSIDE_MS = 100
+OnProblem = Callable[[UserError | Cancelled], None]
+
+
+class PanelWork:
+    """Named work of a panel, one of each name at a time.
+
+    Args:
+        on_tick: Called by the timer while work goes on, with whether any has ended since the last call.
+        is_busy: Tells whether the timer has to go on without any work, so that other threads can run.
+    """
+
+    def __init__(
+        self, on_tick: Callable[[bool], None] = lambda ended: None, is_busy: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._on_tick, self._is_busy = on_tick, is_busy
+        self._agenda = Agenda()
+        self._on_problem: dict[str, OnProblem | None] = {}
+        self._errors: list[UserError] = []  # still to be shown
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_POLL_MS)
+        self._timer.connect("timeout()", self._poll)
+        self.finishing = False
+        """Whether ended work is being brought to its end, one after the other."""
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._agenda
+
+    def start(
+        self, name: str, pending: Pending, on_value: Callable[[Any], None], on_problem: OnProblem | None = None
+    ) -> None:
+        """Take on work, see `LNSegFMLib.panels.common.panel_host.PanelHost.start_work`.
+
+        Raises:
+            ValueError: Work of this name goes on already.
+        """
+        self._agenda.start(name, pending, on_value)
+        self._on_problem[name] = on_problem
+        self._timer.start()
+
+    def drop(self, *names: str) -> None:
+        """Cancel work and forget it, all of it when no name is given; its value goes nowhere."""
+        self._agenda.drop(*names)
+
+    def stop(self, *, after: str = "", timeout_s: float = 0.0) -> None:
+        """Ask no more, and cancel all work but one, which is waited for.
+
+        Args:
+            after: Name of work that must not be lost, if any: without the timer its thread would stand still.
+            timeout_s: How long it is waited for.
+        """
+        self._timer.stop()
+        if after in self._agenda:
+            pending = self._agenda[after]
+            with slicer.util.WaitCursor(), suppress(UserError, Cancelled, TimeoutError):
+                pending.wait(timeout_s)
+        self._agenda.drop()
+
+    def show_error(self, error: UserError) -> None:
+        """Show an error in a dialog as soon as the code that is running has come to its end.
+
+        A timer does not fire while its slot shows a dialog, and all other work would stand still behind it.
+        """
+        self._errors.append(error)
+        qt.QTimer.singleShot(0, self._show_errors)
+
+    def _show_errors(self) -> None:
+        while self._errors:
+            slicer.util.errorDisplay(explain(self._errors.pop(0)))
+
+    def _poll(self) -> None:
+        outside = self._agenda.outside
+        let_threads_run(briefly=outside)
+        self._timer.setInterval(_POLL_OUTSIDE_MS if outside else _POLL_MS)
+        if slicer.mrmlScene.IsBatchProcessing():
+            return  # Slicer runs timers in the middle of loading a scene, when nodes cannot be added or chosen
+        # All at once: what one of them calls may start work of the same name again.
+        ended = [(work, self._on_problem.pop(work.name, None)) for work in self._agenda.take_done()]
+        self.finishing = True
+        surprises = [error for work, on_problem in ended if (error := self._finish(work, on_problem)) is not None]
+        self.finishing = False
+        self._on_tick(bool(ended))
+        if not self._agenda and not self._is_busy():
+            self._timer.stop()
+        if surprises:
+            # Only now: what one does with its result must not cost the others theirs.
+            raise surprises[0]
+
+    def _finish(self, work: Work, on_problem: OnProblem | None) -> Exception | None:
+        """Bring work to its end; return an error that nobody foresaw."""
+        try:
+            try:
+                work.on_value(work.pending.result())
+            except (UserError, Cancelled) as problem:
+                if on_problem is not None:
+                    on_problem(problem)
+                elif isinstance(problem, UserError):
+                    self.show_error(problem)
+        except Exception as error:
+            self.show_error(as_user_error(error))
+            return error
+        return None

@@ -1,0 +1,1 @@
+"""The section that corrects, with the embedded Segment Editor."""

@@ -1,0 +1,1 @@
+"""Installed, published and bundled models."""

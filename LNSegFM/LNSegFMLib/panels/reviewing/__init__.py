@@ -1,0 +1,1 @@
+"""Sections that review: the lymph nodes, the probability, export."""

@@ -1,0 +1,1 @@
+"""Sections that segment: volumes, the queue, the worklist."""

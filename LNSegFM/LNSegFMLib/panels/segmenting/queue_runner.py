@@ -1,0 +1,177 @@
+"""Segments the volumes of a queue one after the other, and brings the results into the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from lnsegfm.base.background import Progress
+from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.segmentation.kept_queue import dump_queue, load_queue
+from lnsegfm.segmentation.segment_options import SegmentOptions
+from lnsegfm.segmentation.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING, Entry, SegmentQueue
+from lnsegfm.segmentation.segment_run import SegmentResult, SegmentRun
+from LNSegFMLib.panels.common.panel_host import PanelHost
+from LNSegFMLib.scene.segmentation_bench import Finding, Workbench
+from LNSegFMLib.texts.lymph_node_columns import count_of_nodes
+
+WORK = "segment"
+
+
+class QueueRunner:
+    """Does the work of a `SegmentQueue`.
+
+    Args:
+        host: Waits for the work.
+        bench: Does it.
+        on_result: Called with the result, its volume node and the new segmentation node.
+        on_end: Called with what there is to be said when the segmentation of a volume has ended otherwise, and the id
+            of that volume's node.
+        on_change: Called whenever the queue has changed.
+    """
+
+    def __init__(
+        self,
+        host: PanelHost,
+        bench: Workbench,
+        *,
+        on_result: Callable[[SegmentResult, Any, Any], None],
+        on_end: Callable[[str, str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.queue = SegmentQueue()
+        self._host, self._bench = host, bench
+        self._on_result, self._on_end, self._on_change = on_result, on_end, on_change
+        self._run: SegmentRun | None = None
+        self.note = ""
+        """What became of volumes that the queue has no row for any more."""
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the volume is that is being segmented."""
+        return None if self._run is None or self.queue.running is None else self._run.progress
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether the volume that is being segmented was cancelled."""
+        return self._run is not None and self._run.cancel_requested
+
+    def add(self, volume_node: Any, options: SegmentOptions, *, segment_per_node: bool) -> None:
+        """Put a volume at the end; `go_on` starts it."""
+        self.note = ""
+        self.queue.add(volume_node.GetID(), volume_node.GetName(), (options, segment_per_node))
+
+    def go_on(self) -> None:
+        """Start the next volume that can be started."""
+        while (entry := self.queue.start_next()) is not None:
+            try:
+                self._start(entry)
+                break
+            except UserError as error:
+                self._fail(error)
+        self._on_change()
+
+    def cancel(self) -> None:
+        """Stop the volume that is being segmented; those that wait go on."""
+        if self._run is not None:
+            self._run.cancel()
+        self._on_change()
+
+    def forget(self) -> None:
+        """Forget the queue; what runs is dropped by the panel."""
+        self.queue.clear()
+        self._run, self.note = None, ""
+        self._on_change()
+
+    def follow_scene(self) -> None:
+        """Take volumes off that were removed from the scene; one that is being segmented is cancelled."""
+        gone = [entry for entry in self.queue.entries if slicer.mrmlScene.GetNodeByID(entry.key) is None]
+        waiting = [entry.name for entry in gone if entry.state == WAITING]
+        for entry in gone:
+            if entry.state != RUNNING:
+                self.queue.remove(entry.key)
+            elif self._run is not None and not self._run.cancel_requested:
+                self._run.cancel()
+                self.note = _('"{volume}" was removed from the scene; its segmentation is stopped.').format(
+                    volume=entry.name
+                )
+        if waiting:
+            self.note = _("Removed from the scene, and so from the queue: {volumes}.").format(
+                volumes=", ".join(waiting)
+            )
+
+    # --- Across a reload of the module
+
+    def kept(self) -> str:
+        """Return the queue as text, for `take_over` of the next panel."""
+        return dump_queue(self.queue.entries)
+
+    def take_over(self, text: str) -> None:
+        """Go on with the queue of a panel that is gone; `go_on` starts it."""
+        for entry in load_queue(text):
+            if slicer.mrmlScene.GetNodeByID(entry.key) is not None:
+                self.queue.take_over(entry)
+        pending = [entry.name for entry in self.queue.entries if entry.state == WAITING]
+        if pending:
+            self.note = _("The module was reloaded. Segmented from the beginning: {volumes}.").format(
+                volumes=", ".join(pending)
+            )
+        self._on_change()
+
+    def use_of(self, model_id: str) -> str:
+        """Tell what a model is needed for at the moment; empty when for nothing."""
+        needing = [
+            entry.name for entry in self.queue.entries
+            if self.queue.is_pending(entry.key) and entry.job[0].model == model_id
+        ]
+        return _("It segments {names}.").format(names=", ".join(needing)) if needing else ""
+
+    def _start(self, entry: Entry) -> None:
+        volume_node = slicer.mrmlScene.GetNodeByID(entry.key)
+        if volume_node is None:
+            raise UserError("The volume cannot be segmented.", "It was removed from the scene.", "Load it again.")
+        options, segment_per_node = entry.job
+        self._run = self._bench.segment(volume_node, options, segment_per_node=segment_per_node)
+        self._host.start_work(WORK, self._run, self._on_segmented, self._on_problem)
+
+    def _on_segmented(self, finding: Finding) -> None:
+        entry, result = self.queue.running, finding.result
+        if entry is None:
+            return
+        volume_node = slicer.mrmlScene.GetNodeByID(entry.key)
+        if volume_node is None:
+            self._on_problem(Cancelled())  # removed when the result was there already
+            return
+        try:
+            segmentation_node = self._bench.add_result(finding, volume_node)
+        except UserError as error:
+            self._on_problem(error)
+            return
+        self.queue.end(DONE, count_of_nodes(len(result.nodes)), result.seconds)
+        self._on_result(result, volume_node, segmentation_node)
+        self.go_on()
+
+    def _on_problem(self, problem: UserError | Cancelled) -> None:
+        entry = self.queue.running
+        if entry is None:
+            return
+        if slicer.mrmlScene.GetNodeByID(entry.key) is None:
+            self.queue.end(CANCELLED)
+            self.queue.remove(entry.key)
+            self._on_end("", "")
+        elif isinstance(problem, Cancelled):
+            self.queue.end(CANCELLED)
+            self._on_end(_("Cancelled."), entry.key)
+        else:
+            self._fail(problem)
+        self.go_on()
+
+    def _fail(self, error: UserError) -> None:
+        entry = self.queue.end(FAILED, str(error))
+        self._on_end(error.what, entry.key)
+        if len(self.queue.entries) == 1:
+            # In a queue the reasons stand in the table: nobody wants to close thirty dialogs in the morning.
+            self._host.show_error(error)

@@ -1,0 +1,271 @@
+"""What the module LN-Seg-FM does with the nodes of the scene, without its panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from slicer.i18n import tr as _
+
+from lnsegfm.base.background import Task
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.home import Home
+from lnsegfm.base.processes import child_environment
+from lnsegfm.cases.case_info import IGNORE, CaseInfo
+from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.images.body import Body, find_body_in
+from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.oriented_box import OrientedBox
+from lnsegfm.images.packed_image import PackedImage
+from lnsegfm.lymph_nodes.instances import LymphNode
+from lnsegfm.lymph_nodes.segment_measures import measure_segments
+from lnsegfm.models.catalogue import install_bundled
+from lnsegfm.models.model_store import ModelStore
+from lnsegfm.segmentation.segment_options import SegmentOptions
+from lnsegfm.segmentation.segment_run import SegmentResult, SegmentRun
+from lnsegfm.segmentation.worker_client import WorkerClient, WorkerRequest
+from LNSegFMLib.scene.drafts import draft_of, set_draft
+from LNSegFMLib.scene.overlay import in_percent, overlay_of
+from LNSegFMLib.scene.regions import box_of
+from LNSegFMLib.scene.segments.lymph_node_records import free_number, numbered, records_of, store_records
+from LNSegFMLib.scene.segments.segment_voxels import SegmentVoxels
+from LNSegFMLib.scene.segments.segmentations import (
+    Labelmap,
+    add_segmentation,
+    image_in,
+    label_reader,
+    labelmap_of,
+    mask_reader,
+)
+from LNSegFMLib.scene.volumes import geometry_of_volume, image_reader, voxels_of_volume
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What came out of segmenting a volume.
+
+    Args:
+        result: The result, without its probability.
+        labelmap: Its labels, ready for the scene.
+        probability: Its probability, packed; None where it was not asked for.
+    """
+
+    result: SegmentResult
+    labelmap: Labelmap
+    probability: PackedImage | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What is kept of a result beside its node, while the session lasts; small, since there may be many."""
+
+    labelmap: Labelmap
+    grid: Geometry
+    probability: PackedImage | None
+
+    def draft(self) -> sitk.Image:
+        """Return the labels as the model drew them, on a part of the CT's grid."""
+        array = self.labelmap.array if self.labelmap.labels else np.zeros((1, 1, 1), np.uint8)
+        return image_in(self.grid, array, self.labelmap.first)
+
+
+class Workbench:
+    """Starts the module's work; slow work comes back as something to ask from a timer.
+
+    The stores are those of the home folder as it is set at the moment of the call.
+
+    Args:
+        worker_command: Command line of the segmentation worker, where it is not the default one.
+    """
+
+    def __init__(self, worker_command: Sequence[str] | None = None) -> None:
+        self.worker_command = worker_command
+        self._worker: WorkerClient | None = None
+        self._worker_home = Home.default()
+        self._kept: dict[str, _Kept] = {}  # by id of the segmentation node
+        self._body: tuple[object, Body | None] = (None, None)  # of the CT that was measured last
+
+    @property
+    def models(self) -> ModelStore:
+        """The installed models."""
+        return ModelStore(Home.default().models)
+
+    @property
+    def cases(self) -> CaseStore:
+        """The corrected cases."""
+        return CaseStore(Home.default().cases)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the worker process is at work, be it on something that nobody waits for any more."""
+        return self._worker is not None and self._worker.busy
+
+    def close(self) -> None:
+        """End the worker process; the next request starts another."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def install_bundled(self) -> Task:
+        """Install the models that come with the extension; the value is what went wrong, or an empty text."""
+
+        def install(store: ModelStore) -> str:
+            try:
+                install_bundled(store)
+            except UserError as error:
+                return str(error)
+            return ""
+
+        return Task(install, self.models)
+
+    def install(self, source: str) -> WorkerRequest:
+        """Install a model from a file or folder; the value has its id as ``model``."""
+        return self._ready_worker().request("install", source=source, name="")
+
+    def segment(self, volume_node: Any, options: SegmentOptions, *, segment_per_node: bool) -> SegmentRun:
+        """Segment a volume node; the value is what `add_result` takes.
+
+        Raises:
+            UserError: The volume node has no voxels that could be segmented.
+        """
+
+        def finish(result: SegmentResult) -> Finding:
+            probability = None if result.probability is None else PackedImage.of(result.probability)
+            labelmap = labelmap_of(result.instances, segment_per_node=segment_per_node)
+            return Finding(replace(result, probability=None), labelmap, probability)
+
+        return SegmentRun(self._ready_worker(), image_reader(volume_node), options, finish)
+
+    def add_result(self, finding: Finding, volume_node: Any) -> Any:
+        """Add the segmentation node of a result, with its measurements; on an error nothing is left in the scene.
+
+        Returns:
+            The vtkMRMLSegmentationNode, named after the volume.
+
+        Raises:
+            UserError: The volume has been removed, or given another grid, since it was taken.
+        """
+        result, labelmap = finding.result, finding.labelmap
+        if volume_node is None or volume_node.GetScene() is None or volume_node.GetImageData() is None:
+            raise UserError("The result was dropped.", "Its CT volume was removed from the scene meanwhile.")
+        if not geometry_of_volume(volume_node).matches(Geometry.of(result.instances)):
+            raise UserError(
+                "The result was dropped.", f'The grid of "{volume_node.GetName()}" was changed meanwhile.',
+                "Segment the volume again.",
+            )
+        one = len(labelmap.labels) == 1 and len(result.nodes) > 1
+        node = add_segmentation(
+            labelmap,
+            volume_node,
+            lambda label: _("Lymph nodes") if one else _("Lymph node {number}").format(number=label),
+            _("{volume} lymph nodes").format(volume=volume_node.GetName()),
+        )
+        set_draft(node, result.model, result.model_sha256, result.expected_benefit)
+        segmentation = node.GetSegmentation()
+        labels = {each: segmentation.GetSegment(each).GetLabelValue() for each in segmentation.GetSegmentIDs()}
+        store_records(node, {
+            segment_id: [each for each in result.nodes if one or each.number == label]
+            for segment_id, label in labels.items()
+        })
+        self._kept[node.GetID()] = _Kept(labelmap, Geometry.of(result.instances), finding.probability)
+        return node
+
+    def forget_results(self) -> None:
+        """Forget what is kept of results beside their nodes, as when the scene is closed."""
+        self._kept.clear()
+
+    def has_probability(self, segmentation_node: Any) -> bool:
+        """Tell whether there is a probability of a segmentation node, in the scene or of this session."""
+        kept = self._kept.get(segmentation_node.GetID())
+        return overlay_of(segmentation_node) is not None or (kept is not None and kept.probability is not None)
+
+    def probability_percent(self, segmentation_node: Any) -> Task | None:
+        """Unpack the probability of a result of this session, in percent; None where it is not known."""
+        kept = self._kept.get(segmentation_node.GetID())
+        if kept is None or kept.probability is None:
+            return None
+        packed = kept.probability
+        return Task(lambda: in_percent(packed.image()))
+
+    def measure(self, segmentation_node: Any, volume_node: Any) -> Task:
+        """Measure the segments as they are now; the value is for `store_records`.
+
+        Raises:
+            UserError: The segments cannot be brought to the volume.
+        """
+        read_masks = mask_reader(segmentation_node, volume_node)
+        ct, grid = voxels_of_volume(volume_node), geometry_of_volume(volume_node)
+        state = (volume_node.GetID(), volume_node.GetImageData().GetMTime(), grid)
+        segment_ids = list(segmentation_node.GetSegmentation().GetSegmentIDs())
+        known, first_free = records_of(segmentation_node), free_number(segmentation_node)
+        kept = self._kept.get(segmentation_node.GetID())
+        packed = None if kept is None else kept.probability
+
+        def work() -> dict[str, list[LymphNode]]:
+            probability = None if packed is None else packed.array()
+            body = self._body_in(ct, grid, state)
+            measured = numbered(measure_segments(read_masks(), ct, grid, probability, body), known, first_free)
+            return {segment_id: measured.get(segment_id, []) for segment_id in segment_ids}
+
+        return Task(work)
+
+    def _body_in(self, ct: np.ndarray, grid: Geometry, state: object) -> Body | None:
+        # It takes longer than to measure a handful of lymph nodes, and is the same after each edit.
+        known, body = self._body
+        if known != state:
+            body = find_body_in(ct, grid)
+            self._body = (state, body)
+        return body
+
+    def split(self, segmentation_node: Any, segment_id: str) -> Task:
+        """Find the separate parts of a segment; the value is for `SegmentEdits.split`."""
+        return Task(SegmentVoxels.of(segmentation_node.GetSegmentation().GetSegment(segment_id)).islands)
+
+    def accept(
+        self, segmentation_node: Any | None, volume_node: Any, *, no_nodes: bool, checked_roi: Any | None = None
+    ) -> Task:
+        """Store a volume and its corrected segmentation; the value is the `CaseInfo`.
+
+        Args:
+            segmentation_node: vtkMRMLSegmentationNode; None only with ``no_nodes``.
+            volume_node: The CT.
+            no_nodes: The user states that the CT shows no lymph nodes.
+            checked_roi: vtkMRMLMarkupsROINode around what the user has looked at; None for the whole CT.
+
+        Raises:
+            UserError: The nodes cannot be used.
+        """
+        read_image, read_labels = image_reader(volume_node), label_reader(segmentation_node, volume_node)
+        checked = None if checked_roi is None else box_of(checked_roi, volume_node)
+        model, model_sha256 = draft_of(segmentation_node)
+        kept = None if segmentation_node is None else self._kept.get(segmentation_node.GetID())
+        cases = self.cases
+
+        def work() -> CaseInfo:
+            labels = read_labels()
+            if checked is not None:
+                labels = _ignored_outside(labels, checked)
+            return cases.accept(
+                read_image(), labels, draft_model=model, draft_model_sha256=model_sha256, no_nodes=no_nodes,
+                ignore=None if checked is None else IGNORE, draft_label=None if kept is None else kept.draft(),
+            )
+
+        return Task(work)
+
+    def _ready_worker(self) -> WorkerClient:
+        home = Home.default()
+        if self._worker is not None and self._worker_home != home:
+            self.close()
+        if self._worker is None:
+            environment = child_environment(extra={"LNSEGFM_HOME": str(home.root)})
+            self._worker, self._worker_home = WorkerClient(self.worker_command, env=environment), home
+        return self._worker
+
+
+def _ignored_outside(labels: sitk.Image, checked: OrientedBox) -> sitk.Image:
+    array, grid = sitk.GetArrayFromImage(labels), Geometry.of(labels)
+    array[~checked.mask(grid)] = IGNORE
+    return grid.put_on(sitk.GetImageFromArray(array))

@@ -1,0 +1,1 @@
+"""Segments of lymph nodes: their voxels, records and edits."""

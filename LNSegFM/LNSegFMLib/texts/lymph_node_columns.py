@@ -1,0 +1,105 @@
+"""The table of lymph nodes: what stands in its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from slicer.i18n import tr as _
+
+from lnsegfm.lymph_nodes.instances import NON_TARGET_MM, TARGET_MM, LymphNode
+from LNSegFMLib.scene.segments.lymph_node_records import NodeRecord
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table.
+
+    Args:
+        name: What the program knows it by.
+        title: Short enough for a narrow panel.
+        tooltip: What the column shows.
+        text: What stands in it for a lymph node.
+        key: By what it is sorted.
+    """
+
+    name: str
+    title: str
+    tooltip: str
+    text: Callable[[LymphNode], str]
+    key: Callable[[LymphNode], float | str]
+
+
+def columns() -> list[Column]:
+    """Return the columns in the user's language."""
+    classes = {"target": _("target"), "non-target": _("non-target"), "normal": _("normal")}
+    sides = {"left": _("L"), "right": _("R"), "": ""}
+    return [
+        Column(
+            "number", _("No."),
+            _("Number of the lymph node, in the colour of its segment; it stays while the segment is there."),
+            lambda node: str(node.number), lambda node: node.number,
+        ),
+        Column(
+            "side", _("L/R"), _("The patient's own left or right of the midline; empty near it."),
+            lambda node: sides[node.side], lambda node: node.side,
+        ),
+        Column(
+            "diameters", _("S × L mm"),
+            _("Short × long axis in mm, a dash until it is measured. Long axis: the longest in any axial slice; short "
+              "axis: the longest perpendicular to it in the same slice."),
+            lambda node: _measured(node, f"{node.short_axis_mm:.1f} × {node.long_axis_mm:.1f}"),
+            lambda node: node.short_axis_mm,
+        ),
+        Column(
+            "volume", _("cm³"), _("Volume in cubic centimetres."),
+            lambda node: _measured(node, f"{node.volume_mm3 / 1000:.2f}"), lambda node: node.volume_mm3,
+        ),
+        Column(
+            "hu", _("HU"), _("Mean of the CT over the lymph node."),
+            lambda node: "" if node.mean_hu is None else f"{node.mean_hu:.0f}",
+            lambda node: float("-inf") if node.mean_hu is None else node.mean_hu,
+        ),
+        Column(
+            "recist", _("Size"),
+            _("Size class of RECIST 1.1 by the short axis: target from 15 mm, non-target from 10 mm, else normal."),
+            lambda node: classes.get(node.size_class, ""), lambda node: node.short_axis_mm,
+        ),
+        Column(
+            "confidence", _("Conf"),
+            _("Confidence: mean probability of lymph node that the model gave to its voxels, in percent."),
+            lambda node: "" if node.confidence is None else f"{100 * node.confidence:.0f}",
+            lambda node: -1.0 if node.confidence is None else node.confidence,
+        ),
+    ]
+
+
+def _measured(node: LymphNode, text: str) -> str:
+    return text if node.volume_mm3 > 0 else "–"
+
+
+def details(columns: Sequence[Column], node: LymphNode) -> str:
+    """Return all columns of a lymph node as lines of a tooltip, for a narrow table does not show all."""
+    return "\n".join(f"{column.title}: {text}" for column in columns if (text := column.text(node)))
+
+
+def count_of_nodes(count: int) -> str:
+    """Return a number of lymph nodes in words."""
+    return _("1 lymph node") if count == 1 else _("{count} lymph nodes").format(count=count)
+
+
+def summary(records: Sequence[NodeRecord]) -> str:
+    """Return one or two lines about all lymph nodes."""
+    if not records:
+        return _("No lymph nodes.")
+    axes = [round(record.node.short_axis_mm, 3) for record in records]
+    return _(
+        "{count}, {volume} cm³ in all. Short axis of 10 mm or more: {enlarged}; of 15 mm or more: {target}. "
+        "Reviewed: {reviewed}."
+    ).format(
+        count=count_of_nodes(len(records)),
+        volume=f"{sum(record.node.volume_mm3 for record in records) / 1000:.1f}",
+        enlarged=sum(axis >= NON_TARGET_MM for axis in axes),
+        target=sum(axis >= TARGET_MM for axis in axes),
+        reviewed=sum(record.reviewed for record in records),
+    )

@@ -1,0 +1,1 @@
+"""Lymph node segmentation in CT and its few-shot adaptation: the library; it knows nothing of Slicer."""

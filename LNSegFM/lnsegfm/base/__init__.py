@@ -1,0 +1,1 @@
+"""Errors, files, locks, processes and the home folder."""

@@ -1,0 +1,34 @@
+"""Numbers as people say them."""
+
+from __future__ import annotations
+
+import math
+
+from lnsegfm.base.errors import UserError
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its one or two largest units, such as "1 min 20 s".
+
+    Above half a minute it is rounded to 5 s, above an hour to a minute: an estimate is not more precise.
+    """
+    if seconds < 30:
+        return f"{max(1, round(seconds))} s"
+    fives = 5 * round(seconds / 5)
+    if fives < 3600:
+        minutes, rest = divmod(fives, 60)
+        return " ".join(part for part in (f"{minutes} min" if minutes else "", f"{rest} s" if rest else "") if part)
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def data_size(count: int) -> str:
+    """Return a number of bytes as "12 kB", "340 MB" or "1.9 GB", in powers of 1000 as disks and browsers count."""
+    if count <= 999_000:
+        return f"{math.ceil(count / 1e3)} kB"
+    return f"{count / 1e6:.0f} MB" if count < 999_500_000 else f"{count / 1e9:.1f} GB"
+
+
+def explain(error: UserError) -> str:
+    """Return an error as the paragraphs of a dialog: what happened, why, and what to do."""
+    return "\n\n".join(part for part in (error.what, error.why, error.todo) if part)

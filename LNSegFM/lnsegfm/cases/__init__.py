@@ -1,0 +1,1 @@
+"""Corrected cases: the store, and importing into it."""

@@ -1,0 +1,143 @@
+"""What is known of a corrected case, and how ``case.json`` says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.files import read_json
+from lnsegfm.images.geometry import Geometry
+
+CASE = "case.json"
+IMAGE = "image.nrrd"
+USES = ("train", "holdout", "reference", "excluded")
+"""Learned from; measured on; measured on as the base model's own domain, for what it forgets; not used."""
+IGNORE = 2
+"""Value of the voxels of a stored label that nobody looked at."""
+
+
+@dataclass(frozen=True)
+class LabelVersion:
+    """One accepted correction; it is never changed.
+
+    Args:
+        number: Version number, from 1.
+        created: UTC time of the acceptance, ISO 8601.
+        nodes: Number of lymph nodes (26-connected).
+        foreground_voxels: Number of lymph node voxels.
+        note: The user's own words.
+        no_nodes: Whether the user stated that the CT shows no lymph nodes.
+        partial: Whether only a part of the CT was looked at; the rest has the value `IGNORE`.
+        draft_dice: Dice of the correction against the model's draft where somebody looked, 0 to 1; None where the
+            draft is not known.
+    """
+
+    number: int
+    created: str
+    nodes: int
+    foreground_voxels: int
+    note: str = ""
+    no_nodes: bool = False
+    partial: bool = False
+    draft_dice: float | None = None
+
+
+@dataclass(frozen=True)
+class CaseInfo:
+    """A CT with its accepted label versions.
+
+    Args:
+        id: Our own id; the name of the case's folder.
+        path: The case's folder.
+        created: UTC time of the first acceptance, ISO 8601.
+        use: One of `USES`.
+        draft_model: Id of the model that made the first draft, or empty.
+        draft_model_sha256: SHA-256 of that model, or empty.
+        versions: The label versions, oldest first; at least one.
+        geometry: Grid of the CT and of all label versions.
+        origin_key: SHA-256 of the CT's voxels, by which the same scan is recognised; tells nothing of the patient.
+    """
+
+    id: str
+    path: Path
+    created: str
+    use: str
+    draft_model: str
+    draft_model_sha256: str
+    versions: tuple[LabelVersion, ...]
+    geometry: Geometry
+    origin_key: str
+
+    @property
+    def image_path(self) -> Path:
+        """File of the CT."""
+        return self.path / IMAGE
+
+    @property
+    def latest(self) -> LabelVersion:
+        """The newest label version."""
+        return self.versions[-1]
+
+    def label_path(self, version: int | None = None) -> Path:
+        """Return the file of a label version: uint8, 0 background, 1 lymph node, `IGNORE`, on the CT's grid.
+
+        Args:
+            version: Its number; the newest by default.
+
+        Raises:
+            UserError: There is no such version.
+        """
+        return self.path / label_name(self._version(version).number)
+
+    def is_partial(self, version: int | None = None) -> bool:
+        """Tell whether only a part of the CT was looked at for a label version; raises as `label_path`."""
+        return self._version(version).partial
+
+    def _version(self, number: int | None) -> LabelVersion:
+        for known in self.versions:
+            if known.number == (self.latest.number if number is None else number):
+                return known
+        known_numbers = ", ".join(str(known.number) for known in self.versions)
+        raise UserError(
+            f"The case '{self.id}' has no label version {number}.", f"It has {known_numbers}.", "Choose one of these.",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what goes into ``case.json``."""
+        values = asdict(self)
+        del values["path"], values["id"]
+        return values
+
+    @classmethod
+    def read(cls, folder: Path) -> CaseInfo:
+        """Read a case's folder.
+
+        Raises:
+            UserError: ``case.json`` is missing or damaged.
+        """
+        try:
+            return _from_json(folder, read_json(folder / CASE))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"The case '{folder.name}' cannot be read.", f"{CASE}: {type(error).__name__}: {error}.",
+                "Remove the case and accept its correction again.",
+            ) from error
+
+
+def label_name(number: int) -> str:
+    """File name of a label version."""
+    return f"label-{number:04d}.nrrd"
+
+
+def _from_json(folder: Path, values: Mapping[str, Any]) -> CaseInfo:
+    grid = {name: tuple(numbers) for name, numbers in values["geometry"].items()}
+    versions = tuple(LabelVersion(**version) for version in values["versions"])
+    if not versions or values["use"] not in USES:
+        raise ValueError("no label version, or an unknown use")
+    return CaseInfo(
+        folder.name, folder, values["created"], values["use"], values["draft_model"], values["draft_model_sha256"],
+        versions, Geometry(**grid), values["origin_key"],
+    )

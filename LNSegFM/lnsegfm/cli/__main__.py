@@ -1,0 +1,5 @@
+"""``python -m lnsegfm.cli``."""
+
+from lnsegfm.cli import main
+
+raise SystemExit(main())

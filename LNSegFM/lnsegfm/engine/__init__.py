@@ -1,0 +1,1 @@
+"""Everything that imports torch; runs in worker and job processes only."""

@@ -1,0 +1,1 @@
+"""Dynamic Gradient Sparsification Training and the methods it is compared with."""

@@ -1,0 +1,134 @@
+"""Corrected cases, preprocessed with the base model's own plans for nnU-Net's data loader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import blosc2
+import numpy as np
+import SimpleITK as sitk
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.training.dataloading import nnunet_dataset
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from lnsegfm.base.files import write_atomic
+from lnsegfm.cases.case_info import IGNORE
+from lnsegfm.images.geometry import Geometry, labels_on
+from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
+from lnsegfm.images.orientation import reorient
+from lnsegfm.inputs.reading import read_ct, read_labels
+
+# Before nnU-Net 2.8 a method of the class.
+_block_sizes = getattr(nnunet_dataset, "comp_blosc2_params", None) or nnUNetDatasetBlosc2.comp_blosc2_params
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """One CT with the accepted label version that is to be learnt.
+
+    Args:
+        identifier: Our case id.
+        image: CT file.
+        label: Label file, 0 background, 1 lymph node.
+        ignore: Value in the label file for what nobody looked at; it becomes `IGNORE`.
+    """
+
+    identifier: str
+    image: Path
+    label: Path
+    ignore: int | None = None
+
+    def read(self, orientation: str) -> tuple[sitk.Image, sitk.Image]:
+        """Return CT and labels (0, 1, `IGNORE`) on one grid, in a voxel order.
+
+        Raises:
+            UserError: One of them cannot be read, or the label does not fit the CT.
+        """
+        image, label = read_ct(self.image), read_labels(self.label)
+        grid = Geometry.of(image)
+        array = label_on_grid(label, grid, ignore=self.ignore)
+        if self.ignore is not None:
+            array[~seen_on_grid(label, grid, self.ignore)] = IGNORE
+        return reorient(image, orientation)[0], reorient(labels_on(image, array), orientation)[0]
+
+
+class PreparedCases(nnUNetDatasetBlosc2):
+    """nnU-Net's preprocessed cases without its pickles, which would run code of whoever wrote them."""
+
+    def load_case(self, identifier: str) -> tuple[Any, Any, None, dict[str, Any]]:
+        """Return image, labels (both compressed arrays, ``[1, z, y, x]``), None, and where each label lies."""
+        folder, options = Path(self.source_folder), {"mode": "r", "dparams": {"nthreads": 1}, **self.mmap_kwargs}
+        image, labels = (blosc2.open(str(folder / f"{identifier}{part}.b2nd"), **options) for part in ("", "_seg"))
+        with np.load(folder / f"{identifier}.npz", allow_pickle=False) as stored:
+            places = {_label_key(name): stored[name] for name in stored.files}
+        return image, labels, None, {"class_locations": places}
+
+
+def _label_key(name: str) -> Any:
+    """nnU-Net's key of the voxels of a label: a number, or a tuple of numbers for all annotated voxels."""
+    numbers = tuple(int(part) for part in name.split("_"))
+    return numbers if name.count("_") else numbers[0]
+
+
+def preprocess(
+    cases: Iterable[TrainingCase],
+    plans: PlansManager,
+    configuration: str,
+    dataset: dict[str, Any],
+    orientation: str,
+    folder: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Write the cases into ``folder`` as nnU-Net's preprocessing would, without its process pool.
+
+    Cases that an interrupted call has finished are not done again.
+
+    Args:
+        cases: What is to be prepared.
+        plans: Plans of the base model: spacing, normalisation and intensity statistics are its own, not the cases'.
+        configuration: nnU-Net configuration name.
+        dataset: Content of ``dataset.json``.
+        orientation: Voxel order of the model, see `lnsegfm.models.model_store.ModelCard`.
+        folder: Existing folder, for these cases alone.
+        report: Called with the id of the case that is being prepared.
+
+    Raises:
+        UserError: An image that is not a CT.
+    """
+    settings = plans.get_configuration(configuration)
+    preprocessor = DefaultPreprocessor(verbose=False)
+    for case in cases:
+        if (folder / f"{case.identifier}.npz").is_file():
+            continue
+        report(case.identifier)
+        image, label = case.read(orientation)
+        data, segmentation, properties = preprocessor.run_case_npy(
+            sitk.GetArrayFromImage(image)[None].astype(np.float32),
+            sitk.GetArrayFromImage(label)[None].astype(np.int16),
+            {"spacing": [float(size) for size in image.GetSpacing()[::-1]]},
+            plans, settings, dataset,
+        )
+        _save(data, segmentation.astype(np.int16), properties, settings.patch_size, folder / case.identifier)
+
+
+def _save(
+    data: np.ndarray, segmentation: np.ndarray, properties: dict[str, Any], patch_size: Iterable[int], path: Path
+) -> None:
+    blocks, chunks = _block_sizes(data.shape, tuple(patch_size), data.itemsize)
+    label_blocks, label_chunks = _block_sizes(segmentation.shape, tuple(patch_size), segmentation.itemsize)
+    nnUNetDatasetBlosc2.save_case(
+        data, segmentation, {}, str(path), chunks=chunks, blocks=blocks,
+        chunks_seg=label_chunks, blocks_seg=label_blocks,
+    )
+    path.with_suffix(".pkl").unlink()
+    places = {
+        "_".join(map(str, key)) if isinstance(key, (tuple, list)) else str(key): np.asarray(value)
+        for key, value in properties["class_locations"].items()
+    }
+    # Last, because it says that the case is complete.
+    save: Any = np.savez
+    write_atomic(path.with_name(f"{path.name}.npz"), lambda temporary: save(temporary, **places))

@@ -1,0 +1,1 @@
+"""From a CT to probabilities and labels."""

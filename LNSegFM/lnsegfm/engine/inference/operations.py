@@ -1,0 +1,101 @@
+"""What the segmentation worker can do; the command line uses the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lnsegfm.base.background import Progress
+from lnsegfm.base.home import Home
+from lnsegfm.engine.devices import choose_device
+from lnsegfm.engine.inference.predictor import Predictor
+from lnsegfm.engine.inference.quality import QUALITIES
+from lnsegfm.engine.networks.model_install import install
+from lnsegfm.images.image_files import write_image
+from lnsegfm.images.probabilities import FOREGROUND_FROM
+from lnsegfm.inputs.reading import read_ct
+from lnsegfm.lymph_nodes.instances import measure
+from lnsegfm.lymph_nodes.intensity import describe
+from lnsegfm.models.model_store import ModelStore
+from lnsegfm.segmentation.segment_options import SegmentOptions
+from lnsegfm.segmentation.uncertainty import expected_benefit
+
+Arguments = dict[str, Any]
+Report = Callable[[Progress], None]
+
+
+class Operations:
+    """Operations that share one loaded model.
+
+    Args:
+        home: Where models are; the user's home by default.
+    """
+
+    def __init__(self, home: Home | None = None) -> None:
+        self._store = ModelStore((home or Home.default()).models)
+        self._loaded: Predictor | None = None
+
+    def segment(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Segment the CT in the file ``image`` and write what is asked for.
+
+        Args:
+            arguments: ``image`` (path), ``series``, the fields of `SegmentOptions`, and where to write ``output``
+                (labels, 1 is lymph node), ``instances`` (numbers of the lymph nodes) and ``probability`` (uint8);
+                ``compress`` is False for files that are read once and thrown away.
+            report: Called with what is being done, the share of the network's work, and its time left.
+            is_cancelled: Asked often.
+
+        Returns:
+            Model, device, seconds, warnings, the lymph nodes, and the benefit expected of a correction.
+        """
+        started = time.monotonic()
+        options = SegmentOptions.from_json(arguments)
+        report(Progress(0.0, "Loading the model"))
+        device, reason = choose_device(options.device)
+        predictor = self._predictor(options.model, device)
+        report(Progress(0.0, "Reading the CT"))
+        warnings: list[str] = []
+        image = read_ct(Path(arguments["image"]), series=arguments.get("series", ""), warnings=warnings)
+        probability = predictor.predict(
+            image, QUALITIES[options.quality], region=options.region, report=report, is_cancelled=is_cancelled
+        )
+        report(Progress(1.0, "Measuring lymph nodes"))
+        found = probability >= FOREGROUND_FROM
+        instances, nodes = measure(found, minimum_short_axis_mm=options.minimum_short_axis_mm)
+        results = {"output": instances > 0, "instances": instances, "probability": probability}
+        for name in results.keys() & arguments.keys():
+            write_image(results[name], Path(arguments[name]), compress=arguments.get("compress", True))
+        return {
+            "model": predictor.model.id,
+            "model_sha256": predictor.model.sha256,
+            "device": device.type,
+            "device_reason": reason,
+            "warnings": warnings,
+            "expected_benefit": expected_benefit(probability, found),
+            "nodes": [node.to_json() for node in describe(nodes, instances, image, probability)],
+            "seconds": time.monotonic() - started,
+        }
+
+    def install(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Install the model at ``source`` under the display name ``name``."""
+        del is_cancelled
+        report(Progress(0.0, "Checking the model"))
+        found = install(self._store, Path(arguments["source"]), name=arguments.get("name", ""))
+        return {"model": found.model.id, "name": found.model.name, "is_new": found.is_new, "note": found.note}
+
+    def devices(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Tell what ``auto`` would choose, and why."""
+        del arguments, report, is_cancelled
+        device, reason = choose_device("auto")
+        return {"device": device.type, "device_reason": reason}
+
+    def _predictor(self, model_id: str, device: Any) -> Predictor:
+        model = self._store.get(model_id)
+        loaded = self._loaded
+        # The same weights may be installed twice, under two names and with two cards.
+        if loaded is None or loaded.model != model or loaded.device != device:
+            self._loaded = None
+            loaded = self._loaded = Predictor(self._store.verify(model_id), device)
+        return loaded

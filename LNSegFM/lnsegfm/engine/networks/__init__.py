@@ -1,0 +1,1 @@
+"""nnU-Net networks, plans and checkpoints from strangers."""

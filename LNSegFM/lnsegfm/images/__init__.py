@@ -1,0 +1,1 @@
+"""The grid of a volume, orientation, boxes, and label images on grids."""

@@ -1,0 +1,68 @@
+"""Writing volumes and label images: one file, complete or not there, without the header entries of readers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.failures import reason
+from lnsegfm.base.files import write_atomic
+from lnsegfm.images.nifti import check_whole, is_nifti
+
+_SINGLE_FILE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
+
+
+def write_image(image: sitk.Image, path: Path, *, compress: bool = True) -> None:
+    """Write an image to one file, atomically and without any header entries beyond its grid.
+
+    Args:
+        image: Image of any kind the format can hold.
+        path: File name ending in .nrrd, .nii.gz, .nii or .mha; its folder is made where it is missing.
+        compress: Compress without loss, where the format can.
+
+    Raises:
+        UserError: Another suffix, or the file cannot be written.
+    """
+    path = Path(path)
+    check_image_name(path)
+    bare = _without_metadata(image)
+
+    def write(temporary: Path) -> None:
+        sitk.WriteImage(bare, str(temporary), useCompression=compress)
+        if is_nifti(path):
+            check_whole(temporary)
+
+    try:
+        write_atomic(path, write)
+    except (RuntimeError, OSError, UserError) as error:
+        raise UserError(
+            f"{path.name} could not be written.", reason(error), "Check that the folder may be written and has space."
+        ) from error
+
+
+def check_image_name(path: Path) -> None:
+    """Check that `write_image` knows the format that a file's name asks for.
+
+    Raises:
+        UserError: It does not.
+    """
+    if not path.name.lower().endswith(_SINGLE_FILE_SUFFIXES):
+        raise UserError(
+            f"The image cannot be written as {path.name}.",
+            "Only formats that keep everything in one file are written.",
+            f"Choose a name that ends in {', '.join(_SINGLE_FILE_SUFFIXES)}.",
+        )
+
+
+def _without_metadata(image: sitk.Image) -> sitk.Image:
+    # Readers put the patient's name, id and dates among the header entries, and copies share them with the original.
+    keys = image.GetMetaDataKeys()
+    if not keys:
+        return image
+    bare = sitk.Image(image)
+    bare.MakeUnique()
+    for key in keys:
+        bare.EraseMetaData(key)
+    return bare

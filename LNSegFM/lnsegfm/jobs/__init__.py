@@ -1,0 +1,1 @@
+"""Fine-tuning jobs: what was asked, how they stand, what they left."""

@@ -1,0 +1,320 @@
+"""The store of fine-tuning jobs: make, start, watch, cancel and resume them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.files import new_folder, read_json, write_json
+from lnsegfm.base.files import replace as move
+from lnsegfm.base.locks import FileLock, LockHeld
+from lnsegfm.base.processes import (
+    child_environment,
+    is_alive,
+    process_start_time,
+    python_executable,
+    start_detached,
+)
+from lnsegfm.base.text_tail import tail
+from lnsegfm.jobs.job_progress import ProgressReader
+from lnsegfm.jobs.job_spec import JobSpec
+from lnsegfm.jobs.job_status import (
+    CANCEL,
+    JOB,
+    LAUNCH,
+    LOG,
+    PAUSE,
+    PROGRESS,
+    RESUMABLE,
+    RUN_LOCK,
+    START_LOCK,
+    STATUS,
+    WORK,
+    JobStatus,
+)
+
+# The random part keeps an id from meaning another job after a removal: models name their job in their lineage.
+_ID = re.compile(r"job-(\d{4,})-[0-9a-f]{6}")
+# So long may a start take between announcing itself and telling the pid of what it started.
+_LAUNCH_S = 30.0
+_LOG_LINES = 15
+DEVICE_VARIABLE = "LNSEGFM_JOB_DEVICE"
+"""Environment variable of a runner that counts more than the device its job names."""
+_READ_ATTEMPTS = 4
+_HELD = ("queued", "running")  # by the process whose pid the status tells
+
+
+class Job:
+    """One job; its folder is the truth, and every question looks there.
+
+    Args:
+        path: The job's folder.
+
+    Raises:
+        UserError: ``job.json`` cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.id = self.path.name
+        self.environment: dict[str, str] = {}
+        """Further environment variables of the runner that `start` starts."""
+        try:
+            content = read_json(self.path / JOB)
+            self.created: str = content["created"]
+            self.spec = JobSpec.from_json(content["spec"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"The job '{self.id}' cannot be read.", f"{JOB}: {type(error).__name__}: {error}.", "Remove the job."
+            ) from error
+        self._progress = ProgressReader(self.path / PROGRESS)
+
+    def status(self) -> JobStatus:
+        """Return how the job stands now."""
+        status = self._read_status()
+        if status.state in _HELD and not is_alive(status.pid, status.pid_started):
+            status = self._read_status()  # it may have ended properly since
+            if status.state in _HELD and not is_alive(status.pid, status.pid_started):
+                return replace(status, state="interrupted", message="Its process ended before it was done.")
+        if status.state == "starting" and not self._is_launching(status):
+            status = self._read_status()
+            if status.state == "starting":
+                return self._never_ran(status)
+        return status
+
+    def progress(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return the rows of the iterations after number ``after``, in order.
+
+        Each has ``iteration``, ``loss``, ``lr``, ``seconds`` and sometimes ``pseudo_dice``. Iterations that were done
+        again after a resume are returned as they were the last time.
+        """
+        return self._progress.rows(after)
+
+    def log_tail(self, lines: int = 40) -> list[str]:
+        """Return the last lines of the job's log."""
+        return tail(self.path / LOG, lines)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `resume` makes sense: it is not done, and nobody works on it."""
+        return self.status().state in RESUMABLE
+
+    def start(self, command: Sequence[str] | None = None) -> None:
+        """Start the runner as a process that outlives this one.
+
+        Args:
+            command: Its command line; by default ``python -m lnsegfm.engine.finetuning.runner <folder>``.
+
+        Raises:
+            UserError: The job is running or done already, or the process cannot be started.
+        """
+        try:
+            with FileLock(self.path / START_LOCK):
+                self._refuse_second_start()
+                self._launch(command)
+        except LockHeld as error:
+            raise self._refusal("is being started already") from error
+
+    def cancel(self) -> None:
+        """Ask a running job to stop; it is ``cancelled`` when it has. Nothing happens when nobody works on it."""
+        if self.status().active:
+            (self.path / CANCEL).touch()
+
+    def pause(self) -> None:
+        """Ask a running job to write a checkpoint and to end; it is ``paused`` then, until `resume`."""
+        if self.status().active:
+            (self.path / PAUSE).touch()
+
+    def resume(self, command: Sequence[str] | None = None) -> None:
+        """Start again from the last checkpoint.
+
+        Raises:
+            UserError: There is nothing to resume; see also `start`.
+        """
+        if not self.can_resume:
+            raise self._refusal(f"cannot be resumed; it is {self.status().state}")
+        self.start(command)
+
+    def remove(self) -> None:
+        """Delete the job's folder.
+
+        Raises:
+            UserError: It is running.
+        """
+        if self.status().active:
+            raise self._refusal("is running", "Cancel it first.")
+        doomed = self.path.with_name(f".tmp-{uuid.uuid4().hex[:8]}")
+        move(self.path, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    @property
+    def way_on(self) -> str:
+        """What a user of the command line does when the job was interrupted."""
+        return f"Type: lnsegfm jobs resume {self.id}"
+
+    @property
+    def _home(self) -> Path:
+        return self.path.absolute().parent.parent
+
+    def _command(self) -> list[str]:
+        return [python_executable(), "-m", "lnsegfm.engine.finetuning.runner", str(self.path.absolute())]
+
+    def _read_status(self) -> JobStatus:
+        try:
+            return JobStatus.from_json(_read_while_replaced(self.path / STATUS))
+        except FileNotFoundError:
+            return JobStatus(iterations=self.spec.steps)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            reason = UserError("The job's status cannot be read.", f"{STATUS}: {error}.", "Resume the job.")
+            return JobStatus("interrupted", message=reason.what, error=reason.to_json(), iterations=self.spec.steps)
+
+    def _is_launching(self, status: JobStatus) -> bool:
+        try:
+            launch = read_json(self.path / LAUNCH)
+        except FileNotFoundError:
+            return time.time() - status.updated < _LAUNCH_S
+        return is_alive(launch["pid"], launch["pid_started"])
+
+    def _never_ran(self, status: JobStatus) -> JobStatus:
+        lines = "\n".join(self.log_tail(_LOG_LINES))
+        reason = UserError(
+            "The job's process ended before it began to work.",
+            f"Its last lines were:\n{lines}" if lines else "It left nothing in its log.",
+            "Correct what it says, then resume the job.",
+        )
+        return replace(status, state="interrupted", message=reason.what, error=reason.to_json())
+
+    def _has_writer(self) -> bool:
+        # The status cannot tell of a runner on another computer that shares this folder; its lock can. A runner that
+        # has just written its last status holds it for another moment.
+        try:
+            with FileLock(self.path / RUN_LOCK, wait_s=0.5):
+                return False
+        except LockHeld:
+            return True
+
+    def _refuse_second_start(self) -> None:
+        status = self.status()
+        if status.state == "done":
+            raise self._refusal("is done already", "Make a new job.")
+        if status.active or self._has_writer():
+            raise self._refusal("is running already", "Wait for it, or cancel it first.")
+
+    def _launch(self, command: Sequence[str] | None) -> None:
+        # First, because without a Python to run nothing may say that a start is under way.
+        command = command or self._command()
+        before = self._read_status()
+        for wish in (CANCEL, PAUSE):
+            (self.path / wish).unlink(missing_ok=True)
+        (self.path / LAUNCH).unlink(missing_ok=True)
+        # Announced before the process is there: afterwards the status is the runner's to write.
+        starting = replace(
+            before, state="starting", stage="", message="", error=None, iterations=self.spec.steps, updated=time.time()
+        )
+        write_json(self.path / STATUS, starting.to_json())
+        environment = child_environment(
+            extra={"LNSEGFM_HOME": str(self._home), **self.environment}
+        )
+        try:
+            pid = start_detached(command, environment, self.path / LOG)
+        except OSError as error:
+            reason = UserError("The job's process cannot be started.", f"{error}.", "Check the installation.")
+            failed = replace(starting, state="failed", message=reason.what, error=reason.to_json())
+            write_json(self.path / STATUS, failed.to_json())
+            raise reason from error
+        write_json(self.path / LAUNCH, {"pid": pid, "pid_started": process_start_time(pid)})
+
+    def _refusal(self, why: str, todo: str = "") -> UserError:
+        return UserError(f"The job '{self.id}' {why}.", "", todo)
+
+
+class JobStore:
+    """All jobs below one folder.
+
+    Args:
+        root: Folder of the jobs, ``<home>/jobs``; made when the first one is created.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def create(self, spec: JobSpec, *, token: str = "") -> Job:
+        """Make a job; it waits to be started.
+
+        Args:
+            spec: What is asked for.
+            token: Six hexadecimal digits for the end of its id; by default random ones.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.root / ".lock", wait_s=10.0):
+                number = 1 + max((number for number, _ in _numbered(self.root)), default=0)
+                target = self.root / f"job-{number:04d}-{token or secrets.token_hex(3)}"
+                created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+                with new_folder(target) as staging:
+                    write_json(staging / JOB, {"created": created, "spec": spec.to_json()})
+        except LockHeld as error:
+            raise UserError(
+                "The job cannot be made.", "Another process has been making one for 10 s.", "Try again in a moment."
+            ) from error
+        return Job(target)
+
+    def users_of(self, *, model: str = "", case: str = "") -> list[str]:
+        """Return the ids of the jobs being worked on that need a model or a case."""
+        return [
+            job.id for job in self.list()
+            if job.status().active
+            and (job.spec.base_model == model or case in {ref.id for ref in (*job.spec.cases, *job.spec.measured)})
+        ]
+
+    def forget_voxels(self) -> None:
+        """Delete the preprocessed CTs that jobs left when they were killed; a resumed job makes them anew."""
+        for job in self.list():
+            if not job.status().active:
+                shutil.rmtree(job.path / WORK, ignore_errors=True)
+
+    def list(self) -> list[Job]:
+        """Return the jobs, oldest first; folders that are not complete or cannot be read are left out."""
+        jobs = []
+        for _, folder in sorted(_numbered(self.root)):
+            try:
+                jobs.append(Job(folder))
+            except UserError:
+                continue
+        return jobs
+
+    def get(self, job_id: str) -> Job:
+        """Return one job.
+
+        Raises:
+            UserError: There is none of this id, or it cannot be read.
+        """
+        folder = self.root / job_id
+        if not _ID.fullmatch(job_id) or not (folder / JOB).is_file():
+            known = ", ".join(job.id for job in self.list()) or "none"
+            raise UserError(f"There is no job '{job_id}'.", f"There are: {known}.", "Choose one of these.")
+        return Job(folder)
+
+
+def _read_while_replaced(path: Path) -> Any:
+    # On Windows a file cannot be opened in the moment in which another process replaces it.
+    for _ in range(_READ_ATTEMPTS):
+        try:
+            return read_json(path)
+        except PermissionError:
+            time.sleep(0.01)
+    return read_json(path)
+
+
+def _numbered(root: Path) -> list[tuple[int, Path]]:
+    found = ((_ID.fullmatch(folder.name), folder) for folder in root.glob("job-*"))
+    return [(int(match.group(1)), folder) for match, folder in found if match]

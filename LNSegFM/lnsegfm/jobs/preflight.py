@@ -1,0 +1,127 @@
+"""Whether a job can work on this computer, before it starts: disk, main memory, GPU memory."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.files import read_json
+from lnsegfm.base.home import Home
+from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.jobs.job_spec import JobSpec
+from lnsegfm.jobs.timing import Calibration
+from lnsegfm.models.model_store import ModelInfo, ModelStore
+
+# A checkpoint has the weights and as much again for the optimiser, and the old one stays until the new one is complete;
+# then comes the adapted model itself.
+_MODEL_COPIES = 5
+# A preprocessed voxel is a float32 and an int16 label; what compression saves is a reserve.
+_VOXEL_BYTES = 6
+_RESERVE_BYTES = 200 << 20
+_QUERY_S = 10.0
+GIB = 1 << 30
+
+
+def check(home: Home, spec: JobSpec, calibration: Calibration | None) -> None:
+    """Refuse a job that cannot work.
+
+    Args:
+        home: Where the job will lie.
+        spec: What is asked.
+        calibration: What an iteration needs; None to look at the disk only.
+
+    Raises:
+        UserError: Something does not suffice; the text has the number needed and the number present.
+    """
+    needed, free = disk_bytes(home, spec), shutil.disk_usage(_existing(home.root)).free
+    _require("disk space", needed, free, "Free some, or move the data folder (LNSEGFM_HOME) to a larger disk.")
+    if calibration is None:
+        return
+    if calibration.gpu_bytes:
+        present = free_gpu_bytes(spec.device) or calibration.gpu_total_bytes
+        _require(
+            "GPU memory", calibration.gpu_bytes, present,
+            "Close other programs that use the GPU, or choose a smaller batch size or the CPU.",
+        )
+    memory = free_memory_bytes()
+    if memory is not None:
+        _require(
+            "main memory", calibration.memory_bytes, memory, "Close other programs, or choose a smaller batch size."
+        )
+
+
+def disk_bytes(home: Home, spec: JobSpec) -> int:
+    """Return the disk space that a job will need at most, in bytes."""
+    model = ModelStore(home.models).get(spec.base_model)
+    cases = CaseStore(home.cases)
+    spacing = _spacing(model)
+    voxels = 0.0
+    for ref in (*spec.cases, *spec.holdout):
+        grid = cases.get(ref.id).geometry
+        volume_mm3 = math.prod(grid.size) * math.prod(grid.spacing)
+        voxels += volume_mm3 / math.prod(spacing or grid.spacing)
+    weights = model.checkpoint(model.card.folds[0]).stat().st_size
+    return int(_MODEL_COPIES * weights + _VOXEL_BYTES * voxels) + _RESERVE_BYTES
+
+
+def free_gpu_bytes(device: str) -> int | None:
+    """Return the free memory of the NVIDIA GPU that ``device`` means; None where the driver's tool does not say.
+
+    Its own tool, because PyTorch, which knows it too, must not be loaded here.
+    """
+    number = device.partition(":")[2] or "0"
+    command = ["nvidia-smi", f"--id={number}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=_QUERY_S, check=True, creationflags=_window_flags()
+        )
+        return int(answer.stdout.strip()) << 20
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def free_memory_bytes() -> int | None:
+    """Return the main memory that programs could still get; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return None
+    found = (line.split() for line in lines if line.startswith("MemAvailable:"))
+    return next((int(words[1]) << 10 for words in found), None)
+
+
+def gigabytes(count: float) -> str:
+    """Return a number of bytes in GB, as the texts here say it."""
+    return f"{count / GIB:.1f} GB"
+
+
+def _require(what: str, needed: int, present: int, todo: str) -> None:
+    if needed > present:
+        raise UserError(
+            f"There is not enough {what} for this job.",
+            f"It needs {gigabytes(needed)}, and {gigabytes(present)} are free.", todo,
+        )
+
+
+def _spacing(model: ModelInfo) -> Iterable[float] | None:
+    """The voxel size that cases are resampled to; None where the plans say it in a way that is not looked into here."""
+    try:
+        values = read_json(model.path / "plans.json")["configurations"][model.card.configuration]["spacing"]
+        return [float(value) for value in values]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _window_flags() -> int:
+    if sys.platform == "win32":
+        return subprocess.CREATE_NO_WINDOW
+    return 0
+
+
+def _existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if each.exists())

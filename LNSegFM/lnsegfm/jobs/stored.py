@@ -1,0 +1,84 @@
+"""What a home holds at one moment, and what comes into it, for those who show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import SimpleITK as sitk
+
+from lnsegfm.base.errors import UserError
+from lnsegfm.cases.case_advice import Finding
+from lnsegfm.cases.case_info import CaseInfo
+from lnsegfm.jobs.job_spec import JobSpec
+from lnsegfm.jobs.job_status import JobStatus
+from lnsegfm.jobs.timing import Calibrations
+from lnsegfm.models.model_store import ModelInfo
+
+
+@dataclass(frozen=True)
+class JobSummary:
+    """A job in a list: its id, state, method and when it was made (UTC, ISO 8601)."""
+
+    id: str
+    state: str
+    method: str
+    created: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What lies on the disk.
+
+    Args:
+        cases: The stored cases.
+        findings: What is to be said of them.
+        models: The installed models.
+        jobs: The jobs, newest first.
+        calibrations: What was measured of this computer.
+        default_model: Id of the model that was accepted last; empty when there is none.
+        rejected: Ids of the models that were rejected.
+        suggested_model: Id of the model to begin with, never a rejected one; empty when there is none.
+        problem: Why the demonstration model could not be installed, if it could not.
+    """
+
+    cases: Sequence[CaseInfo] = ()
+    findings: Sequence[Finding] = ()
+    models: Sequence[ModelInfo] = ()
+    jobs: Sequence[JobSummary] = ()
+    calibrations: Calibrations = field(default_factory=Calibrations)
+    default_model: str = ""
+    rejected: frozenset[str] = frozenset()
+    problem: UserError | None = None
+    suggested_model: str = ""
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job at one moment: what it was asked, its status, all rows of its progress, the end of its log if asked for."""
+
+    id: str
+    spec: JobSpec
+    status: JobStatus
+    rows: Sequence[dict[str, Any]]
+    log: str
+
+
+@dataclass(frozen=True)
+class ImportPair:
+    """A CT with labels that is to be imported.
+
+    Args:
+        name: What the user calls it; for the report alone, it is not stored.
+        read_image: Makes the CT.
+        read_label: Makes the labels.
+        draft_model: Id of the model that made the first draft, or empty.
+        draft_model_sha256: SHA-256 of that model, or empty.
+    """
+
+    name: str
+    read_image: Callable[[], sitk.Image]
+    read_label: Callable[[], sitk.Image]
+    draft_model: str = ""
+    draft_model_sha256: str = ""

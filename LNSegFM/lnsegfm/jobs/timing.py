@@ -1,0 +1,145 @@
+"""How long an iteration takes on this computer and how much memory it needs: measured once, then remembered."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.files import read_json, write_json
+from lnsegfm.base.home import Home
+from lnsegfm.base.processes import child_environment, kill_tree, python_executable, start_piped
+from lnsegfm.base.text_tail import tail
+from lnsegfm.jobs.job_spec import CaseRef, JobSpec
+
+SPEC = "spec.json"
+RESULT = "result.json"
+CASE = "case-0000"
+"""Id of the made-up case that iterations are measured on."""
+_LOG = "log.txt"
+_LOG_LINES = 15
+_POLL_S = 0.1
+_FILE = "calibrations.json"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What an iteration costs.
+
+    Args:
+        seconds: Duration of an iteration once warm.
+        device: The device it ran on, and why.
+        gpu_bytes: Most GPU memory held, the driver's own share included; 0 without a CUDA GPU.
+        gpu_total_bytes: Memory of that GPU.
+        memory_bytes: Most main memory held; 0 where the system does not say.
+    """
+
+    seconds: float
+    device: str
+    gpu_bytes: int = 0
+    gpu_total_bytes: int = 0
+    memory_bytes: int = 0
+
+
+class Calibrations:
+    """What was measured on this computer until now, from one file of the home.
+
+    Args:
+        home: Where it lies; None for nothing at all.
+    """
+
+    def __init__(self, home: Home | None = None) -> None:
+        self._path = home.root / _FILE if home is not None else None
+        self._measured = self._read()
+
+    def find(self, *, base_sha256: str, device: str, method: str, batch_size: int) -> Calibration | None:
+        """Return what an iteration costs; None when nobody measured one of this model, device, method and batch size.
+
+        DGST's γ and all else that only changes numbers costs nothing.
+        """
+        values = self._measured.get(_key(base_sha256, device, method, batch_size))
+        known = {item.name for item in fields(Calibration)}
+        if not isinstance(values, dict) or not {"seconds", "device"} <= set(values) <= known:
+            return None
+        return Calibration(**values)
+
+    def keep(self, spec: JobSpec, calibration: Calibration) -> None:
+        """Remember a measurement, for other objects of this class too."""
+        self._measured[_key(spec.base_sha256, spec.device, spec.method, spec.batch_size)] = asdict(calibration)
+        if self._path is not None:
+            write_json(self._path, self._measured)
+
+    def _read(self) -> dict[str, object]:
+        try:
+            content = read_json(self._path) if self._path is not None else {}
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
+def calibrate(
+    home: Home,
+    spec: JobSpec,
+    *,
+    command: Callable[[Path], Sequence[str]] | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Calibration:
+    """Measure some iterations in a process of their own, remember the result and return it; takes up to a minute.
+
+    Args:
+        home: Where the model lies, and where the result goes.
+        spec: The job; only its model, method, batch size and device matter.
+        command: Makes the command line of that process from its folder; the real one by default.
+        is_cancelled: Asked again and again; the process is killed when it says so.
+
+    Raises:
+        UserError: Nothing could be measured, with the reason; so a job would fail as well.
+        Cancelled: The user cancelled.
+    """
+    with tempfile.TemporaryDirectory(prefix="lnsegfm-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        on_made_up_case = replace(spec, cases=(CaseRef(CASE, 1),), holdout=(), reference=(), loader_processes=-1)
+        write_json(folder / SPEC, on_made_up_case.to_json())
+        environment = child_environment(
+            extra={"LNSEGFM_HOME": str(home.root)}
+        )
+        default = [python_executable(), "-m", "lnsegfm.engine.finetuning.iteration_timing", str(folder)]
+        process = start_piped(command(folder) if command else default, environment, folder / _LOG)
+        _wait(process, is_cancelled)
+        calibration = _result(folder)
+    Calibrations(home).keep(spec, calibration)
+    return calibration
+
+
+def _wait(process: subprocess.Popen[bytes], is_cancelled: Callable[[], bool]) -> None:
+    while True:
+        try:
+            process.communicate(timeout=_POLL_S)
+            return
+        except subprocess.TimeoutExpired:
+            if is_cancelled():
+                kill_tree(process.pid)
+                process.communicate()
+                raise Cancelled from None
+
+
+def _result(folder: Path) -> Calibration:
+    try:
+        values = read_json(folder / RESULT)
+    except (OSError, ValueError) as error:
+        lines = "\n".join(tail(folder / _LOG, _LOG_LINES)).replace(str(folder), "")
+        raise UserError(
+            "Time and memory could not be measured.",
+            f"The process for it ended early. Its last lines were:\n{lines}" if lines else "Its process ended early.",
+            "Correct what it says, then try again.",
+        ) from error
+    if "error" in values:
+        raise UserError.from_json(values["error"])
+    return Calibration(**values)
+
+
+def _key(base_sha256: str, device: str, method: str, batch_size: int) -> str:
+    return f"{base_sha256} {device} {method} batch {batch_size}"

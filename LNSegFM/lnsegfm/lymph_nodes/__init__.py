@@ -1,0 +1,1 @@
+"""Instances of lymph nodes and their measurements."""

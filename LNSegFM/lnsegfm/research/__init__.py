@@ -1,0 +1,1 @@
+"""The paper's experiment, for researchers; not shipped into Slicer."""

@@ -1,0 +1,1 @@
+"""What is segmented and how; the client of the worker process."""

@@ -1,0 +1,88 @@
+"""How a CT is to be segmented: what the user chooses, as the worker and the command line take it too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from lnsegfm.base.errors import UserError
+from lnsegfm.images.boxes import BODY, WHOLE, Region
+
+QualityName = Literal["fast", "standard", "best"]
+QUALITIES: tuple[str, ...] = get_args(QualityName)
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """How to segment.
+
+    Args:
+        model: Id of the model.
+        device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        quality: ``standard`` gives nnU-Net's own labels; ``fast`` and ``best`` trade agreement with them for time,
+            see `lnsegfm.engine.inference.quality` and docs/quality.md.
+        region: What is segmented: ``whole``, ``body`` (the box around the patient) or a `Box` on the CT's grid.
+            Outside of it there are no labels. A crop moves the tiles, so that labels may change a little inside.
+        minimum_short_axis_mm: Lymph nodes with a smaller short axis are left out.
+        probability: Return the probability volume as well.
+
+    Raises:
+        UserError: A value that is not possible.
+    """
+
+    model: str
+    device: str = "auto"
+    quality: QualityName = "standard"
+    region: Region = WHOLE
+    minimum_short_axis_mm: float = 0.0
+    probability: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quality not in QUALITIES:
+            raise UserError(
+                f"There is no quality '{self.quality}'.", todo=f"Choose one of: {', '.join(QUALITIES)}."
+            )
+        if self.region not in (WHOLE, BODY):
+            _check_box(self.region)
+        if not self.minimum_short_axis_mm >= 0:
+            raise UserError(
+                "The smallest short axis is not possible.", f"It is {self.minimum_short_axis_mm} mm.",
+                "Give a length of 0 mm or more.",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the worker must know as JSON types; it is asked for the probability by where to write it."""
+        region = self.region if isinstance(self.region, str) else list(self.region)
+        return {
+            "model": self.model, "device": self.device, "quality": self.quality, "region": region,
+            "minimum_short_axis_mm": self.minimum_short_axis_mm,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> SegmentOptions:
+        """Rebuild options from `to_json`; what is missing gets its default, what is unknown is passed over.
+
+        Raises:
+            UserError: A value that is not possible.
+        """
+        # JSON has lists only; whether it is a region at all is checked like any other.
+        region: Any = fields.get("region", WHOLE)
+        if isinstance(region, list):
+            region = tuple(region)
+        return cls(
+            model=fields["model"],
+            device=fields.get("device", "auto"),
+            quality=fields.get("quality", "standard"),
+            region=region,
+            minimum_short_axis_mm=float(fields.get("minimum_short_axis_mm", 0.0)),
+        )
+
+
+def _check_box(region: Any) -> None:
+    whole_numbers = isinstance(region, tuple) and all(isinstance(limit, int) for limit in region)
+    if not (whole_numbers and len(region) == 6):
+        raise UserError(
+            f"There is no region {region!r}.",
+            todo=f"Choose '{WHOLE}', '{BODY}' or a box of six whole numbers i0, i1, j0, j1, k0, k1.",
+        )

@@ -1,0 +1,1 @@
+"""Installing packages, checking the computer, reporting problems."""

@@ -1,5 +1,0 @@
-"""``python -m LNSegFMFineTuneLib.cli``."""
-
-from LNSegFMFineTuneLib.cli import main
-
-raise SystemExit(main())

@@ -1,0 +1,169 @@
+"""The section of the stored cases: look at them, sort them, import, remove, bring back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from lnsegfm.base.background import Pending
+from lnsegfm.base.errors import UserError
+from lnsegfm.jobs.case_selection import Selection
+from lnsegfm.jobs.stored import Stored
+from LNSegFMFineTuneLib.panels.case_table import CaseTable
+from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
+from LNSegFMFineTuneLib.scene.scene_pairs import find_pairs, import_pair
+from LNSegFMFineTuneLib.scene.stored_case import CaseContent, read_case, show_case
+from LNSegFMFineTuneLib.texts import case_texts as wording
+
+_ALL = "all"
+_PROGRESS_MS = 200
+
+
+class CasesSection:
+    """The cases of the home.
+
+    Args:
+        host: The panel.
+    """
+
+    def __init__(self, host: FineTuneHost) -> None:
+        self._host, self._ui = host, host.ui
+        self._importing: Pending | None = None
+        self._removed: list[str] = []  # in this session, the last one at the end
+        self.table = CaseTable(host, self.on_use_chosen)
+        self._progress_timer = qt.QTimer()
+        self._progress_timer.setInterval(_PROGRESS_MS)
+        self._progress_timer.connect("timeout()", self._show_progress)
+        self._import_menu = qt.QMenu(self._ui.importButton)
+        self._import_menu.connect("aboutToShow()", self.on_import_menu)
+        self._import_menu.connect("triggered(QAction*)", self.on_import_chosen)
+        self._fill_import_menu()
+        self._ui.importButton.setMenu(self._import_menu)
+        for button, slot in (
+            (self._ui.showCaseButton, self.on_show), (self._ui.removeCaseButton, self.on_remove),
+            (self._ui.undoRemoveButton, self.on_undo),
+        ):  # fmt: skip
+            button.connect("clicked(bool)", slot)
+        self._ui.casesTable.connect("itemSelectionChanged()", host.update_controls)
+
+    def show_stored(self, before: Stored, stored: Stored) -> None:
+        """Follow what lies on the disk."""
+        if (stored.cases, stored.models) != (before.cases, before.models):
+            self.table.show(stored.cases, stored.models)
+        selection = Selection.of(stored.cases)
+        self._ui.adviceLabel.text = wording.advice(selection, stored.findings, stored.problem)
+
+    def update_controls(self) -> None:
+        """Enable what can be done now."""
+        idle, chosen = not self._host.is_acting, self.table.current is not None
+        self.table.update_controls()
+        self._ui.importButton.enabled = idle
+        self._ui.showCaseButton.enabled = self._ui.removeCaseButton.enabled = idle and chosen
+        self._ui.undoRemoveButton.enabled = idle and bool(self._removed)
+
+    def on_action_failed(self) -> None:
+        """Show the table as it is on the disk, and not as the user wanted it."""
+        if self._importing is not None:
+            self._end_import()
+            self._ui.importLabel.visible = False
+        self.table.clear()
+
+    def stop(self, *, end_of_session: bool) -> None:
+        """The panel goes away; at the end of the session, so does what was removed in it."""
+        self._progress_timer.stop()
+        for case_id in self._removed if end_of_session else ():
+            try:
+                self._host.workbench.cases.forget(case_id)
+            except (UserError, OSError):
+                # It stays in the trash, where it takes space and does no harm.
+                continue
+
+    def on_use_chosen(self, case_id: str, use: str) -> None:
+        """Store what a case is used for."""
+        self._host.act(self._ignore, self._host.workbench.set_use, case_id, use)
+
+    def _ignore(self, _result: Any) -> None:
+        """Nothing is left to do: everything is read anew after an action."""
+
+    # Import
+
+    def on_import_menu(self) -> None:
+        """Offer what the scene has now."""
+        self._fill_import_menu()
+
+    def _fill_import_menu(self) -> None:
+        menu = self._import_menu
+        menu.clear()
+        self._import_actions = [self._import_action(_("From a folder..."), "")]
+        pairs = find_pairs()
+        if pairs:
+            menu.addSeparator()
+        for pair in pairs:
+            text = _("From the scene: {name}").format(name=pair.name)
+            self._import_actions.append(self._import_action(text, pair.segmentation.GetID()))
+        if len(pairs) > 1:
+            self._import_actions.append(
+                self._import_action(_("From the scene: all {count} segmentations").format(count=len(pairs)), _ALL)
+            )
+
+    def _import_action(self, text: str, data: str) -> Any:
+        # Kept as a member: PythonQt would delete it with the last Python reference.
+        action = qt.QAction(text, self._import_menu)
+        action.setData(data)
+        self._import_menu.addAction(action)
+        return action
+
+    def on_import_chosen(self, action: Any) -> None:
+        """Import a folder or segmentations of the scene."""
+        chosen = action.data()
+        if not chosen:
+            parent = slicer.util.mainWindow()
+            folder = qt.QFileDialog.getExistingDirectory(parent, _("Folder with imagesTr and labelsTr"), "")
+            if folder:
+                self._import(self._host.workbench.import_folder, folder)
+            return
+        with slicer.util.WaitCursor():  # a segmentation without labelmap gets one here
+            pairs = [import_pair(pair) for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())]
+        self._import(self._host.workbench.import_pairs, pairs)
+
+    def _import(self, function: Any, source: Any) -> None:
+        self._ui.importLabel.visible = True
+        self._importing = self._host.act(self._on_imported, function, source)
+        self._progress_timer.start()
+
+    def _end_import(self) -> None:
+        self._importing = None
+        self._progress_timer.stop()
+
+    def _show_progress(self) -> None:
+        if self._importing is not None:
+            self._ui.importLabel.text = wording.importing(self._importing.progress.message)
+
+    def _on_imported(self, report: Any) -> None:
+        self._end_import()
+        self._ui.importLabel.text = wording.import_text(len(report.imported), report.skipped)
+
+    # One case
+
+    def on_show(self) -> None:
+        """Load the chosen case into the scene, and choose it in the LN-Seg-FM module."""
+        self._host.act(self._on_read, read_case, self.table.current)
+
+    def _on_read(self, content: CaseContent) -> None:
+        self._host.choose_pair(*show_case(content))
+
+    def on_remove(self) -> None:
+        """Move the chosen case into the trash, once the user has agreed."""
+        case = self.table.current
+        if case is not None and slicer.util.confirmOkCancelDisplay(wording.removal_question(case.id)):
+            self._host.act(self._removed.append, self._host.workbench.remove_case, case.id)
+
+    def on_undo(self) -> None:
+        """Bring back the case that was removed last."""
+        self._host.act(self._on_restored, self._host.workbench.cases.restore, self._removed[-1])
+
+    def _on_restored(self, case: Any) -> None:
+        self._removed.remove(case.id)

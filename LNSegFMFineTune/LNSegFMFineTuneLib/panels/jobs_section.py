@@ -1,0 +1,221 @@
+"""The section of the jobs: how they stand, the curve and the log of one, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+
+from lnsegfm.base.background import Task
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.wording import explain
+from lnsegfm.jobs.job_status import ACTIVE, RESUMABLE
+from lnsegfm.jobs.stored import JobView, Stored
+from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
+from LNSegFMFineTuneLib.panels.widgets import fill_row, fit_height, set_up_table
+from LNSegFMFineTuneLib.scene.curves import LossCurve
+from LNSegFMFineTuneLib.scene.plot_layout import PlotLayout
+from LNSegFMFineTuneLib.texts import job_texts as wording
+
+POLL_MS = 500
+_POLLS_OF_LIST = 4  # so often the list of jobs is read, in polls, while another job than the chosen one is active
+_WORK = "job"
+
+
+class RunSection:
+    """All jobs, and one of them closely.
+
+    Args:
+        host: The panel.
+        on_view: Called whenever the chosen job was read, with its view before, None when it is another one or the
+            first, and now; None for now when there is no job.
+    """
+
+    def __init__(self, host: FineTuneHost, on_view: Callable[[JobView | None, JobView | None], None]) -> None:
+        self._host, self._ui, self._on_view = host, host.ui, on_view
+        self._job_id = ""
+        self._view: JobView | None = None
+        self._curve: LossCurve | None = None
+        self._layout = PlotLayout()
+        self._shall_attach, self._is_outdated = True, False
+        self._stored = Stored()
+        self._polls = 0
+        set_up_table(self._ui.jobsTable, wording.titles(), stretched=1)
+        fit_height(self._ui.jobsTable)
+        for button, slot in (
+            (self._ui.pauseButton, self.on_pause), (self._ui.resumeButton, self.on_resume),
+            (self._ui.cancelButton, self.on_cancel), (self._ui.curveButton, self.on_show_curve),
+            (self._ui.logButton, self.on_show_log), (self._ui.removeJobButton, self.on_remove),
+        ):  # fmt: skip
+            button.connect("clicked(bool)", slot)
+        self._ui.jobsTable.connect("itemSelectionChanged()", self.on_chosen)
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MS)
+        self._timer.connect("timeout()", self.poll)
+
+    def enter(self) -> None:
+        """The panel is shown: follow the running job, if there is one."""
+        self._shall_attach = True
+        self._timer.start()
+
+    def exit(self) -> None:
+        """The panel is hidden: a running job is followed on, for its curve; the layout is the one from before."""
+        self._layout.restore()
+        if self._view is None or not self._view.status.active:
+            self._timer.stop()
+
+    def stop(self) -> None:
+        """The panel goes away."""
+        self._layout.restore()
+        self._timer.stop()
+
+    def show_stored(self, _before: Stored, stored: Stored) -> None:
+        """Follow what lies on the disk."""
+        self._stored = stored
+        active = [job for job in stored.jobs if job.state in ACTIVE]
+        running = [job.id for job in sorted(active, key=lambda job: job.state == "queued")]
+        wanted = running[0] if running and self._shall_attach else self._job_id
+        self._shall_attach = False
+        ids = [job.id for job in stored.jobs]
+        self._fill(wanted if wanted in ids else next(iter(ids), ""))
+
+    def _fill(self, chosen: str) -> None:
+        table = self._ui.jobsTable
+        blocked = table.blockSignals(True)
+        table.setRowCount(len(self._stored.jobs))
+        for row, job in enumerate(self._stored.jobs):
+            fill_row(table, row, wording.cells(job))
+            if job.id == chosen:
+                table.selectRow(row)
+        fit_height(table)
+        table.blockSignals(blocked)
+        self.watch(chosen)
+
+    def update_controls(self) -> None:
+        """Enable what can be done now."""
+        ui, idle = self._ui, not self._host.is_acting
+        state = self._view.status.state if self._view else ""
+        ui.pauseButton.enabled = ui.cancelButton.enabled = idle and state in ACTIVE
+        ui.resumeButton.enabled = idle and state in RESUMABLE
+        ui.removeJobButton.enabled = idle and bool(state) and state not in ACTIVE
+        ui.curveButton.enabled = self._view is not None and bool(self._view.rows)
+
+    def on_chosen(self) -> None:
+        """Show the job whose row was chosen."""
+        row = self._ui.jobsTable.currentRow()
+        if 0 <= row < len(self._stored.jobs):
+            self.watch(self._stored.jobs[row].id)
+
+    def watch(self, job_id: str) -> None:
+        """Show a job and go on showing how it stands."""
+        if job_id != self._job_id:
+            self._job_id, self._view = job_id, None
+            self._curve = LossCurve(job_id) if job_id else None
+        if not job_id:
+            self._show_nothing("")
+        self.poll()
+
+    def poll(self) -> None:
+        """Read the watched job."""
+        self._polls += 1
+        others = any(job.state in ACTIVE and job.id != self._job_id for job in self._stored.jobs)
+        if others and self._polls % _POLLS_OF_LIST == 0:
+            self._host.refresh()
+        if self._job_id and not self._host.is_working(_WORK):
+            task = Task(self._host.workbench.read_job, self._job_id, self._ui.logButton.checked)
+            self._host.start_work(_WORK, task, self._show, self._on_lost)
+
+    def _on_lost(self, error: UserError) -> None:
+        self._job_id, self._view, self._is_outdated = "", None, False
+        self._show_nothing(explain(error))
+        self._host.refresh()
+
+    def _show_nothing(self, text: str) -> None:
+        self._ui.stateLabel.text, self._ui.figuresLabel.text = text, ""
+        self._ui.progressBar.visible = self._ui.figuresLabel.visible = False
+        self._ui.stateLabel.visible = bool(text)
+        self._ui.jobDetailsLabel.visible = False
+        self._on_view(None, None)
+
+    def _show(self, view: JobView) -> None:
+        if view.id != self._job_id or self._is_outdated:
+            self._is_outdated = False
+            self.poll()
+            return
+        before, self._view = self._view, view
+        status, ui = view.status, self._ui
+        for widget in (ui.stateLabel, ui.figuresLabel, ui.progressBar):
+            widget.visible = True
+        ui.stateLabel.text, ui.stateLabel.toolTip = wording.text(status), status.device
+        ui.figuresLabel.text = wording.figures(status)
+        ui.progressBar.maximum = max(status.iterations, 1)
+        ui.progressBar.value = status.iteration
+        self._show_details(view)
+        self._show_log(view)
+        curve = self._curve
+        if not slicer.mrmlScene.IsClosing() and curve and (status.active or curve.exists or curve.was_plotted):
+            curve.update(view.rows)
+        self._on_view(before, view)
+        # Also when a job has ended before it was looked at for the first time.
+        if any(job.id == view.id and job.state != status.state for job in self._stored.jobs):
+            self._host.refresh()
+        if self._host.parameter_node is None and not status.active:
+            self._timer.stop()
+        self._host.update_controls()
+
+    def _show_details(self, view: JobView) -> None:
+        created = next((job.created for job in self._stored.jobs if job.id == view.id), "")
+        names = {model.id: model.name for model in self._stored.models}
+        self._ui.jobDetailsLabel.text = wording.details(view, created, names)
+        self._ui.jobDetailsLabel.visible = True
+
+    def _show_log(self, view: JobView) -> None:
+        text = self._ui.logText
+        if self._ui.logButton.checked and view.log != text.plainText:
+            text.plainText = view.log
+            text.moveCursor(qt.QTextCursor.End)
+
+    # What the user can do with the job
+
+    def on_pause(self) -> None:
+        """Let the job write a checkpoint and end for now."""
+        self._act(self._host.workbench.pause_job)
+
+    def on_cancel(self) -> None:
+        """Let the job end."""
+        self._act(self._host.workbench.cancel_job)
+
+    def on_resume(self) -> None:
+        """Let the job go on from its checkpoint."""
+        if self._view is not None and self._host.packages_ready_for(self._view.spec.method):
+            self._act(self._host.workbench.resume_job)
+
+    def _act(self, function: Any) -> None:
+        self._host.act(self._on_changed, function, self._job_id)
+
+    def _on_changed(self, job_id: str) -> None:
+        # What is known of the job, or is being read right now, is how it stood before.
+        self._view, self._is_outdated = None, self._host.is_working(_WORK)
+        self.watch(job_id)
+
+    def on_remove(self) -> None:
+        """Delete the job, once the user has agreed."""
+        if slicer.util.confirmOkCancelDisplay(wording.removal_question(self._job_id)):
+            self._host.act(self._on_removed, self._host.workbench.remove_job, self._job_id)
+
+    def _on_removed(self, _result: Any) -> None:
+        self.watch("")
+
+    def on_show_curve(self) -> None:
+        """Show the curve in a plot view."""
+        if self._curve is not None and self._view is not None:
+            self._curve.update(self._view.rows)
+            self._layout.show(self._curve.chart)
+            self._curve.update(self._view.rows)
+
+    def on_show_log(self) -> None:
+        """Show or hide the log."""
+        self._ui.logText.visible = self._ui.logButton.checked
+        self.poll()

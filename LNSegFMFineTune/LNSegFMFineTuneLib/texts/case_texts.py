@@ -1,0 +1,116 @@
+"""What the fine-tuning module says of cases, in the user's language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from slicer.i18n import tr as _
+
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.wording import explain
+from lnsegfm.cases.case_advice import FEW_CASES, Finding
+from lnsegfm.cases.case_info import CaseInfo
+from lnsegfm.jobs.case_selection import Selection
+
+
+def titles() -> list[tuple[str, str]]:
+    """The titles of the case table's columns, with their tooltips."""
+    return [
+        (_("Case"), _("A slice with the labels, our own number of the case, and the day it was first accepted.")),
+        (_("Labels"), _("The newest label version, and its number of lymph nodes.")),
+        (_("Use"), _("Training: learned from. Hold-out: measured on. Reference: the base model's own domain.")),
+    ]
+
+
+def cells(case: CaseInfo) -> tuple[str, ...]:
+    """The cells of a row of the case table, all but the last."""
+    version = case.latest
+    found = {0: _("no nodes"), 1: _("1 node")}.get(version.nodes, _("{count} nodes").format(count=version.nodes))
+    labels = _("v{number}, partial") if version.partial else "v{number}"
+    return f"{case.id}\n{case.created[:10]}", f"{labels.format(number=version.number)}\n{found}"
+
+
+def details(case: CaseInfo, names: Mapping[str, str]) -> str:
+    """Say all that is known of a case, for the line below the table.
+
+    Args:
+        case: The case.
+        names: Display names of the installed models by id.
+    """
+    version = case.latest
+    parts = [
+        _("{case}, accepted on {date}.").format(case=case.id, date=case.created[:10]),
+        _("Labels: version {number} of {date}, {count} lymph nodes.").format(
+            number=version.number, date=version.created[:10], count=version.nodes
+        ),
+    ]
+    if version.partial:
+        parts.append(_("Only a part of the CT was reviewed."))
+    if case.draft_model:
+        parts.append(_("Draft by {model}.").format(model=names.get(case.draft_model, case.draft_model)))
+    if version.draft_dice is not None:
+        parts.append(_("Dice of the correction against the draft: {dice:.2f}.").format(dice=version.draft_dice))
+    parts.append(_("Use: {use}.").format(use=uses()[case.use]))
+    if version.note:
+        parts.append(_("Note: {note}").format(note=version.note))
+    return " ".join(parts)
+
+
+def uses() -> Mapping[str, str]:
+    """What a case can be used for."""
+    return {
+        "train": _("training"), "holdout": _("hold-out"), "reference": _("reference"), "excluded": _("left out")
+    }
+
+
+def advice(selection: Selection, findings: Sequence[Finding], problem: UserError | None = None) -> str:
+    """Say what the stored cases allow and what is missing; ``problem`` is what else went wrong."""
+    lines = []
+    if not any(finding.kind == "no cases" for finding in findings):
+        lines.append(
+            _("{train} training, {holdout} hold-out.").format(
+                train=len(selection.train), holdout=len(selection.holdout)
+            )
+        )
+    lines += [_sentence(finding) for finding in findings]
+    return "\n".join([*lines, *([f"\n{explain(problem)}"] if problem else [])])
+
+
+def _sentence(finding: Finding) -> str:
+    cases = ", ".join(finding.cases)
+    sentences = {
+        "no cases": _(
+            "There are no cases yet. Segment a CT in the LN-Seg-FM module, correct the result and accept it as a "
+            "corrected case; or import a folder."
+        ),
+        "no training": _("No case is used for training. Choose 'training' for at least one."),
+        "few": _("Fewer than {count} training cases: the model may learn little more than these scans."),
+        "no holdout": _("Without a hold-out case there will be no before and after figures."),
+        "same grid": _("{cases} have the same voxel grid: possibly scans of one patient."),
+        "same grid apart": _(
+            "{cases} have the same voxel grid: possibly scans of one patient, yet some are learned from and others "
+            "measured on. The figures would look better than they are."
+        ),
+        "empty": _("No lymph nodes are labelled in {cases}. Leave such cases out unless that is true of the patient."),
+        "partial": _("Only a part of {cases} was looked at; the rest is not learned from."),
+    }
+    return sentences[finding.kind].format(cases=cases, count=FEW_CASES)
+
+
+def importing(message: str) -> str:
+    """Say how far an import is."""
+    return _("Importing {message} ...").format(message=message) if message else _("Importing ...")
+
+
+def import_text(imported: int, skipped: Sequence[tuple[str, str]]) -> str:
+    """Say what came of an import."""
+    lines = [_("Cases imported: {count}").format(count=imported)]
+    lines += [_("Left out {name}: {reason}").format(name=name, reason=reason) for name, reason in skipped]
+    return "\n".join(lines)
+
+
+def removal_question(case_id: str) -> str:
+    """Ask before a case goes."""
+    return _(
+        "Remove {case}? Its CT and corrections stay until Slicer is closed; Undo brings them back until then."
+    ).format(case=case_id)

@@ -1,0 +1,47 @@
+"""Work beside a user interface whose event loop keeps Python's lock, as Slicer's does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+
+import pytest
+
+from lnsegfm.base.background import Task, let_threads_run
+from LNSegFMLib.panels.common.agenda import Agenda
+
+TICK_US = 20_000
+
+
+@pytest.mark.skipif(os.name == "nt", reason="usleep is POSIX")
+def test_work_goes_on_while_the_event_loop_keeps_the_lock() -> None:
+    # PyDLL, unlike CDLL, does not let other threads run during the call.
+    event_loop = ctypes.PyDLL(None)
+
+    def work() -> str:
+        for _ in range(200):
+            time.sleep(0)  # like any call of numpy or SimpleITK, this gives the lock away and wants it back
+        return "done"
+
+    task, ticks = Task(work), 0
+    while not task.done and ticks < 150:
+        let_threads_run()
+        event_loop.usleep(TICK_US)
+        ticks += 1
+    assert task.done, "each time the work gave the lock away it waited for a whole tick"
+    assert task.result() == "done"
+
+
+def test_dropped_work_counts_until_it_has_ended() -> None:
+    """The panel's timer must go on for it: it still clears away its files."""
+    agenda, may_end = Agenda(), threading.Event()
+    agenda.start("segment", Task(may_end.wait), lambda value: None)
+    agenda.drop("segment")
+    assert "segment" not in agenda and agenda and agenda.take_done() == []
+    may_end.set()
+    deadline = time.monotonic() + 10
+    while agenda and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not agenda

@@ -1,0 +1,121 @@
+"""Importing pairs from nnU-Net's raw layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from lnsegfm.base.background import Task
+from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.cases.case_store import CaseStore
+
+SHAPE = (6, 8, 10)
+
+
+def write_pair(folder: Path, name: str, *, seed: int = 0, ending: str = ".nii.gz", value: int = 1) -> None:
+    ct = sitk.GetImageFromArray(np.random.default_rng(seed).integers(-1000, 1000, SHAPE).astype(np.int16))
+    label = sitk.GetImageFromArray(np.zeros(SHAPE, np.uint8))
+    for image in (ct, label):
+        image.SetSpacing((1.0, 1.0, 3.0))
+    label[3:5, 3:5, 2] = value
+    for sub, image, stem in (("imagesTr", ct, f"{name}_0000"), ("labelsTr", label, name)):
+        (folder / sub).mkdir(parents=True, exist_ok=True)
+        sitk.WriteImage(image, str(folder / sub / f"{stem}{ending}"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CaseStore:
+    return CaseStore(tmp_path / "cases")
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return tmp_path / "Dataset001_Nodes"
+
+
+def test_good_pairs_of_any_format_become_cases(store: CaseStore, raw: Path) -> None:
+    for seed, ending in enumerate((".nii.gz", ".nrrd", ".mha")):
+        write_pair(raw, f"pa.tient_{seed}", seed=seed, ending=ending)
+    report = store.import_folder(raw)
+    assert report.imported == ["case-0001", "case-0002", "case-0003"] and report.skipped == []
+    assert all(case.latest.nodes == 1 and case.use == "train" for case in store.list())
+
+
+def test_bad_pairs_are_reported_with_their_reason_and_the_rest_is_imported(store: CaseStore, raw: Path) -> None:
+    for seed, name in enumerate(("a_good", "b_empty", "c_damaged", "d_no_label", "e_no_image", "f_two", "g_good")):
+        write_pair(raw, name, seed=seed, value=0 if name == "b_empty" else 1)
+    (raw / "labelsTr" / "c_damaged.nii.gz").write_bytes(b"not an image")
+    (raw / "labelsTr" / "d_no_label.nii.gz").unlink()
+    (raw / "imagesTr" / "e_no_image_0000.nii.gz").unlink()
+    (raw / "imagesTr" / "f_two_0000.nii.gz").with_name("f_two_0001.nii.gz").write_bytes(b"")
+    (raw / "imagesTr" / "oddname.nii.gz").write_bytes(b"")
+    (raw / "imagesTr" / "readme.txt").write_text("hello")
+    report = store.import_folder(raw)
+    assert len(report.imported) == 2
+    reasons = dict(report.skipped)
+    assert set(reasons) == {"b_empty", "c_damaged", "d_no_label", "e_no_image", "f_two", "oddname.nii.gz"}
+    assert "empty" in reasons["b_empty"] and "cannot be read" in reasons["c_damaged"]
+    assert "no label" in reasons["d_no_label"] and "no image" in reasons["e_no_image"]
+    assert "0001" in reasons["f_two"] and "_0000" in reasons["oddname.nii.gz"]
+
+
+def test_a_second_import_stores_nothing_and_says_why(store: CaseStore, raw: Path) -> None:
+    write_pair(raw, "one")
+    first = store.import_folder(raw)
+    second = store.import_folder(raw)
+    assert second.imported == [] and second.skipped == [("one", f"It is stored already, as {first.imported[0]}.")]
+    assert len(store.get(first.imported[0]).versions) == 1
+
+
+def test_another_label_of_a_stored_ct_becomes_its_next_version(store: CaseStore, raw: Path, tmp_path: Path) -> None:
+    write_pair(raw, "one")
+    store.import_folder(raw)
+    label = sitk.ReadImage(str(raw / "labelsTr" / "one.nii.gz"))
+    label[6, 6, 3] = 1
+    sitk.WriteImage(label, str(raw / "labelsTr" / "one.nii.gz"))
+    assert store.import_folder(raw).imported == ["case-0001"]
+    assert [version.nodes for version in store.get("case-0001").versions] == [1, 2]
+
+
+def test_partly_annotated_cases_are_imported_as_such(store: CaseStore, raw: Path) -> None:
+    write_pair(raw, "part", seed=1)
+    path = raw / "labelsTr" / "part.nii.gz"
+    label = sitk.ReadImage(str(path))
+    label[:, :, 5:] = 2
+    sitk.WriteImage(label, str(path))
+    write_pair(raw, "whole", seed=0)
+    (raw / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "LN": 1, "ignore": 2}}))
+    part, whole = (store.get(case_id) for case_id in store.import_folder(raw).imported)
+    assert (part.latest.partial, whole.latest.partial) == (True, False)
+    stored = sitk.GetArrayFromImage(sitk.ReadImage(str(part.label_path())))
+    assert np.array_equal(stored, sitk.GetArrayFromImage(label))
+    assert part.latest.foreground_voxels == np.count_nonzero(stored == 1)
+
+
+def test_a_data_set_of_several_structures_is_refused(store: CaseStore, raw: Path) -> None:
+    write_pair(raw, "one")
+    (raw / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "parotid": 1, "LN": 2}}))
+    with pytest.raises(UserError, match="parotid, LN"):
+        store.import_folder(raw)
+    (raw / "dataset.json").write_text("{")
+    with pytest.raises(UserError, match=r"dataset\.json"):
+        store.import_folder(raw)
+
+
+def test_a_folder_in_another_layout_is_refused(store: CaseStore, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="imagesTr"):
+        store.import_folder(tmp_path)
+
+
+def test_an_import_runs_in_the_background_with_progress_and_can_be_cancelled(store: CaseStore, raw: Path) -> None:
+    for seed in range(2):
+        write_pair(raw, f"case{seed}", seed=seed)
+    task = Task(store.import_folder, raw)
+    assert len(task.wait(20).imported) == 2
+    assert task.progress.message == "2 of 2"
+    with pytest.raises(Cancelled):
+        store.import_folder(raw, is_cancelled=lambda: True)

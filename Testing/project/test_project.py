@@ -1,0 +1,129 @@
+"""The house rules, read off the tree itself."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from lnsegfm.base.files import sha256
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RESOURCES = REPOSITORY / "LNSegFM" / "Resources"
+MODULES = ("LNSegFM", "LNSegFMFineTune")
+QT = {"qt", "ctk", "PySide6", "PythonQt"}
+SLICER = {"slicer", "vtk", "vtkmodules"}
+TORCH = {"torch", "nnunetv2", "dynamic_network_architectures", "batchgenerators", "batchgeneratorsv2", "acvl_utils"}
+FORBIDDEN = {
+    "engine": QT | SLICER,
+    "core": QT | SLICER | TORCH,
+    "phantom": QT | SLICER | TORCH,
+    "datasets": QT | SLICER | TORCH,
+    "experiments": QT | SLICER | TORCH,
+    "scene": QT | TORCH,
+    "panels": TORCH,
+    "cli": QT | SLICER,
+}
+# Which of our own packages each floor may import; arrows only point downwards.
+LOWER = {
+    "engine": {"engine", "core", "phantom"},
+    "core": {"core", "phantom"},
+    "phantom": {"phantom", "core"},
+    "datasets": {"datasets", "core", "phantom"},
+    "experiments": {"experiments", "datasets", "core", "phantom"},
+    "scene": {"scene", "core", "phantom"},
+    "panels": {"panels", "scene", "core", "phantom"},
+    "cli": {"cli", "engine", "experiments", "datasets", "core", "phantom"},
+}
+
+
+def library_files() -> list[Path]:
+    return sorted(path for module in MODULES for path in (REPOSITORY / module / f"{module}Lib").rglob("*.py"))
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names if node.module.count(".") == 0}
+    return names
+
+
+@pytest.mark.parametrize("path", library_files(), ids=lambda path: "/".join(path.parts[-3:]))
+def test_imports_only_point_downwards(path: Path) -> None:
+    library = next(part for part in path.parts if part.endswith("Lib"))
+    floor = path.relative_to(next(parent for parent in path.parents if parent.name == library)).parts[0]
+    if floor == "__init__.py":
+        return
+    for name in imported(ast.parse(path.read_text(encoding="utf-8"))):
+        first, _, rest = name.partition(".")
+        assert first not in FORBIDDEN[floor], f"{path.name} is on the floor '{floor}' and imports {name}"
+        if first in ("LNSegFMLib", "LNSegFMFineTuneLib") and rest:
+            assert rest.split(".")[0] in LOWER[floor], f"{path.name} is on the floor '{floor}' and imports {name}"
+        if library == "LNSegFMLib":
+            assert first != "LNSegFMFineTuneLib", f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_files_import_neither_torch_nor_nnunet(module: str) -> None:
+    names = imported(ast.parse((REPOSITORY / module / f"{module}.py").read_text(encoding="utf-8")))
+    assert not {name for name in names if name.split(".")[0] in TORCH or ".engine" in name}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_cmake_lists_every_file_of_the_module(module: str) -> None:
+    folder = REPOSITORY / module
+    text = (folder / "CMakeLists.txt").read_text(encoding="utf-8")
+    text = text.replace("${MODULE_NAME}", module)
+
+    def listed(variable: str) -> set[str]:
+        found = re.search(rf"set\({variable}\n(.*?)\)", text, re.DOTALL)
+        assert found, f"{variable} is not set"
+        return set(found.group(1).split())
+
+    scripts = {path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
+    resources = {
+        path.relative_to(folder).as_posix() for path in (folder / "Resources").rglob("*") if path.is_file()
+    }
+    assert listed("MODULE_PYTHON_SCRIPTS") == scripts
+    assert listed("MODULE_PYTHON_RESOURCES") == resources
+
+
+def test_the_catalogue_fits_its_schema_and_the_bundled_files() -> None:
+    catalogue = json.loads((RESOURCES / "Models.json").read_text(encoding="utf-8"))
+    jsonschema.validate(catalogue, json.loads((RESOURCES / "Models.schema.json").read_text(encoding="utf-8")))
+    models = catalogue["models"]
+    assert len({model["id"] for model in models}) == len(models)
+    assert sum("download" in model for model in models) == 6
+    for model in models:
+        if "bundled" in model:
+            archive = RESOURCES / model["bundled"]["file"]
+            assert sha256(archive) == model["bundled"]["sha256"]
+            assert archive.stat().st_size <= 2_000_000
+
+
+def test_ranges_for_users_and_pins_for_ci_agree() -> None:
+    from packaging.requirements import Requirement
+
+    wanted = (RESOURCES / "requirements.txt").read_text().splitlines()
+    ranges = [Requirement(line) for line in wanted if line[:1] not in "#"]
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    pinned = [line.partition(";")[0].strip().split("==") for line in lines if "==" in line]
+    pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pinned}
+    for requirement in ranges:
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        assert pins[name].split("+")[0] in requirement.specifier, f"{name} {pins[name]}"
+
+
+def test_every_relative_link_of_the_readme_leads_somewhere() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert links
+    assert [link for link in links if not (REPOSITORY / link).is_file()] == []

@@ -1,1 +1,0 @@
-"""Tools for contributors that are no tests."""
