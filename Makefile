@@ -7,7 +7,7 @@ export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing/support:Testing/tools
 # As the workers have it, see child_environment in lnsegfm/base/processes.py.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test slicer-test preview screenshots lint bench phantom-model system clean
+.PHONY: demo test slicer-test preview screenshots lint architecture bench phantom-model system clean
 
 demo: $(READY)
 	$(PYTHON) -m demo
@@ -28,6 +28,11 @@ screenshots: $(READY) system
 lint: $(READY)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PYTHON) -m architecture --check
+
+architecture: $(READY)
+	$(PYTHON) -m architecture
 
 bench: $(READY)
 	$(PYTHON) -m bench

@@ -28,9 +28,9 @@ from lnsegfm.base.background import Pending, Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
 from lnsegfm.base.wording import explain
-from lnsegfm.jobs.adaptation_service import Workbench
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.stored import Stored
+from lnsegfm.session import Session
 from LNSegFMFineTuneLib.panels.cases_section import CasesSection
 from LNSegFMFineTuneLib.panels.jobs_section import RunSection
 from LNSegFMFineTuneLib.panels.plan_section import PlanSection
@@ -63,11 +63,11 @@ class LNSegFMFineTune(ScriptedLoadableModule):
 
 
 class LNSegFMFineTuneLogic(ScriptedLoadableModuleLogic):
-    """The owner of the parameter node; the work is the workbench's."""
+    """The owner of the parameter node; the work is the session's."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self.workbench = Workbench()
+        self.workbench = Session()
 
 
 class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -159,7 +159,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # What the sections ask of the panel
 
     @property
-    def workbench(self) -> Workbench:
+    def workbench(self) -> Session:
         return self.logic.workbench
 
     @property

@@ -14,7 +14,7 @@ from torch import nn
 
 from lnsegfm.engine.dgst.kernels import kernels, shifts_and_scales
 from lnsegfm.engine.dgst.method_table import METHODS
-from lnsegfm.engine.dgst.optimizer import DGST, clipping_factor, top_gradients
+from lnsegfm.engine.dgst.optimizer import DGST, clipping_factor, gradient_norm, top_gradients
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 
 LR = 0.1
@@ -174,7 +174,7 @@ def test_momentum_buffer_moves_at_selected_entries_only(granularity: str) -> Non
     for iteration in range(4):
         set_gradients(network, seed=iteration)
         mask = brute_force(network, 2, granularity)
-        factor = clipping_factor([p.grad for p in network.parameters()], 12.0)
+        factor = clipping_factor(gradient_norm(p.grad for p in network.parameters()), 12.0)
         for name, p in network.named_parameters():
             moved = 0.9 * expected[name] + factor * p.grad + 0.01 * p.detach()
             expected[name] = torch.where(mask[name], moved, expected[name])
@@ -279,7 +279,7 @@ def test_clipping_is_that_of_torch(size: float) -> None:
     network[3].weight.requires_grad_(False)
     set_gradients(network, seed=3, size=size)
     network[3].weight.grad = None
-    factor = clipping_factor([p.grad for p in network.parameters()], 12.0)
+    factor = clipping_factor(gradient_norm(p.grad for p in network.parameters()), 12.0)
     before = [p.grad.clone() for p in network.parameters() if p.grad is not None]
     torch.nn.utils.clip_grad_norm_(network.parameters(), 12.0)
     after = [p.grad for p in network.parameters() if p.grad is not None]
@@ -287,8 +287,8 @@ def test_clipping_is_that_of_torch(size: float) -> None:
         torch.testing.assert_close(a * factor, b)
 
 
-def test_no_gradient_has_no_clipping_factor() -> None:
-    assert clipping_factor([None, None], 12.0) is None
+def test_no_gradient_has_no_norm() -> None:
+    assert gradient_norm([None, None]) is None
 
 
 def test_a_step_uses_the_clipped_gradient_and_leaves_the_gradient_as_it_was() -> None:
@@ -436,10 +436,90 @@ def test_shared_weights_move_once() -> None:
     assert len(shifts_and_scales(network)) == 1
 
 
-@pytest.mark.parametrize("options", [{"gamma": 0}, {"gamma": -1}, {"granularity": "row"}])
-def test_impossible_options_are_refused(options: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"gamma|granularity"):
-        DGST(conv_net(1), LR, **options)
+IMPOSSIBLE = [
+    ("gamma", 0), ("gamma", -1), ("gamma", 1.5), ("gamma", True), ("granularity", "row"), ("lr", -1.0),
+    ("lr", float("nan")), ("lr", float("inf")), ("lr", "fast"), ("momentum", -3.0), ("momentum", 1.0),
+    ("weight_decay", -1e-5), ("clip_norm", -1.0), ("clip_norm", 0.0), ("clip_norm", float("nan")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), IMPOSSIBLE)
+def test_impossible_options_are_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises((ValueError, TypeError), match=name):
+        DGST(conv_net(1), **{"lr": LR, name: value})
+    network = conv_net(1)
+    optimizer = DGST(network, LR, params=[network[0].weight])
+    with pytest.raises((ValueError, TypeError), match=name):
+        optimizer.add_param_group({"params": [network[3].weight], name: value})
+    assert len(optimizer.param_groups) == 1
+
+
+def test_every_hyperparameter_lies_in_the_group_and_is_restored_from_a_state() -> None:
+    options = {"gamma": 3, "granularity": "filter", "momentum": 0.5, "weight_decay": 0.1, "clip_norm": 2.0}
+    saved = DGST(conv_net(2), 0.3, **options).state_dict()
+    assert {name: saved["param_groups"][0][name] for name in ("lr", *options)} == {"lr": 0.3, **options}
+    other = DGST(conv_net(2), 1.0)
+    other.load_state_dict(saved)
+    assert {name: other.param_groups[0][name] for name in ("lr", *options)} == {"lr": 0.3, **options}
+
+
+def test_a_state_of_an_older_version_keeps_the_options_of_the_constructor() -> None:
+    saved = DGST(conv_net(2), 0.3).state_dict()
+    for name in ("gamma", "granularity", "clip_norm"):
+        del saved["param_groups"][0][name]
+    resumed = DGST(conv_net(2), 1.0, gamma=2, granularity="filter", clip_norm=5.0)
+    resumed.load_state_dict(saved)
+    group = resumed.param_groups[0]
+    assert (group["lr"], group["gamma"], group["granularity"], group["clip_norm"]) == (0.3, 2, "filter", 5.0)
+
+
+def test_groups_have_hyperparameters_of_their_own() -> None:
+    network = conv_net(3)
+    set_gradients(network, seed=2, size=0.1)
+    first, rest = list(network[0].parameters()), [p for layer in network[1:] for p in layer.parameters()]
+    optimizer = DGST(network, LR, params=[{"params": first, "lr": 0.0}])
+    optimizer.add_param_group({"params": rest, "gamma": 4, "granularity": "filter", "clip_norm": float("inf")})
+    before, mask = state_of(network), brute_force(network, 4, "filter")
+    optimizer.step()
+    for name, parameter in network.named_parameters():
+        if name.startswith("0."):
+            assert same_bits(parameter.detach(), before[name]).all()
+            continue
+        expected = torch.where(mask[name], before[name] - LR * parameter.grad, before[name])
+        torch.testing.assert_close(parameter.detach(), expected, atol=1e-6, rtol=1e-6, msg=name)
+        assert torch.equal(same_bits(parameter.detach(), before[name]), ~mask[name]), name
+
+
+def test_parameters_that_are_in_no_group_stay() -> None:
+    network = conv_net(2)
+    set_gradients(network, seed=1)
+    before = state_of(network)
+    DGST(network, LR, params=[network[0].weight]).step()
+    moved = {name for name, p in network.named_parameters() if not same_bits(p.detach(), before[name]).all()}
+    assert moved == {"0.weight"}
+
+
+def test_parameters_of_another_module_are_refused() -> None:
+    optimizer = DGST(conv_net(2), LR)
+    with pytest.raises(ValueError, match="does not belong to the module"):
+        optimizer.add_param_group({"params": [nn.Conv2d(1, 1, 3).weight]})
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("method", ["dgst", "drst", "sgst", "full"])
+def test_a_frozen_parameter_with_a_gradient_stays_and_does_not_count_for_clipping(method: str) -> None:
+    network = conv_net(2)
+    optimizer = METHODS[method].prepare(network, spec(method=method, epochs=1, iterations_per_epoch=50))
+    network[0].requires_grad_(False)
+    before = state_of(network)
+    for iteration in range(3):
+        set_gradients(network, seed=iteration, size=1e-3)
+        network[0].weight.grad.fill_(1e6)
+        optimizer.step()
+        assert (network[0].weight.grad == 1e6).all()
+    moved = {name: (p.detach() - before[name]).abs().max() for name, p in network.named_parameters()}
+    assert moved["0.weight"] == moved["0.bias"] == 0
+    assert moved["11.bias"] > 1e-5, "clipped by the gradient of a parameter that does not move"
 
 
 def test_no_mask_as_large_as_a_weight_is_made() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lnsegfm.cases.case_advice import advise
 from lnsegfm.cases.case_info import CaseInfo, LabelVersion
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.jobs.case_selection import HOLDOUT_CHOICES, Selection
+from lnsegfm.jobs.case_selection import Selection
+from lnsegfm.jobs.job_spec import HOLDOUT_CHOICES
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 

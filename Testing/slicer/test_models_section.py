@@ -7,7 +7,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +19,9 @@ import standin
 from lnsegfm.base.background import Pending, Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.home import Home
+from lnsegfm.jobs.job_spec import CaseRef, JobSpec
+from lnsegfm.jobs.job_store import JobStore
+from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.models.catalogue import published_models
 from lnsegfm.models.drive import DriveFile, GdownDrive
 from lnsegfm.models.model_download import ModelDownloads, files_of_model
@@ -615,23 +617,14 @@ class TestInstalled:
         assert host.errors[0].why == "It segments with base." and app.dialogs == []
         assert len(ModelStore(home.models).list()) == 1
 
-    def test_model_of_a_running_job_is_not_removed(
-        self, host: FakeHost, home: Home, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        import slicer
-
-        class Jobs:
-            def users_of(self, *, model: str) -> list[str]:
-                return ["job-7"] if model == "base" else []
-
-        logic = SimpleNamespace(workbench=SimpleNamespace(jobs=Jobs()))
-        monkeypatch.setattr(slicer.modules, "lnsegfmfinetune", object(), raising=False)
-        monkeypatch.setattr(slicer.util, "getModuleLogic", lambda name: logic)
+    def test_model_of_a_running_job_is_not_removed(self, host: FakeHost, home: Home) -> None:
         add_model(home)
+        job = JobStore(home.jobs).create(JobSpec("base", "ab", (CaseRef("case-0001", 1),)))
         app, section = standin.start(), section_of(host, home)
         choose(section, "Base")
-        app.click(section.ui.removeModelButton)
-        assert "job-7" in host.errors[0].why and len(ModelStore(home.models).list()) == 1
+        with JobWriter(job.path):
+            app.click(section.ui.removeModelButton)
+        assert job.id in host.errors[0].why and len(ModelStore(home.models).list()) == 1
 
 
 def info(model_id: str, parent: str = "", metrics: dict[str, Any] | None = None) -> ModelInfo:

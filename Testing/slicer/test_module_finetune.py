@@ -320,8 +320,8 @@ def _ijk_to_ras(volume: Any) -> Any:
 
 def test_slow_disks_do_not_block_the_panel(opened: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     workbench = opened.widget.logic.workbench
-    for name in ("start_job", "read_stored", "read_job"):
-        monkeypatch.setattr(workbench, name, delayed(getattr(workbench, name)))
+    for owner, name in ((workbench, "adapt"), (workbench, "read_stored"), (workbench.jobs, "view")):
+        monkeypatch.setattr(owner, name, delayed(getattr(owner, name)))
     began = time.monotonic()
     opened.click("startButton")
     assert time.monotonic() - began < DELAY_S / 2
@@ -330,9 +330,9 @@ def test_slow_disks_do_not_block_the_panel(opened: Panel, monkeypatch: pytest.Mo
 
 
 def delayed(function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: Any, **options: Any) -> Any:
         time.sleep(DELAY_S)
-        return function(*arguments)
+        return function(*arguments, **options)
 
     return call
 

@@ -22,6 +22,7 @@ from finetune_panel import (  # noqa: F401 - fixtures
 from lnsegfm.base.home import Home
 from lnsegfm.cli import main
 from lnsegfm.jobs.model_names import adapted_name, unique_name
+from lnsegfm.models.model_choice import default_model
 from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
 
 
@@ -51,11 +52,11 @@ def test_the_model_to_begin_with_is_never_a_rejected_one(own_home: Home) -> None
     base = store.list()[0]
     child = add_child(store, base, "Ours")
     store.set_default(child.id)
-    assert store.suggested_id == child.id
+    assert default_model(store) == child
     store.reject(child.id)
-    assert store.suggested_id == base.id and store.rejected() == {child.id}
+    assert default_model(store) == base and store.rejected() == {child.id}
     store.reject(base.id)
-    assert store.suggested_id == ""
+    assert default_model(store) is None
 
 
 def test_the_command_line_marks_and_refuses_rejected_models(

@@ -21,7 +21,7 @@ sys.path[:0] = [str(REPOSITORY / "LNSegFM"), str(REPOSITORY / "LNSegFMFineTune")
 
 from lnsegfm.base.files import read_json, sha256, write_json  # noqa: E402
 from lnsegfm.base.home import Home  # noqa: E402
-from lnsegfm.cli.adaptation_commands import follow  # noqa: E402
+from lnsegfm.cli.following import follow  # noqa: E402
 from lnsegfm.jobs.pretraining import Pretraining, PretrainSettings, claim_folder  # noqa: E402
 from lnsegfm.models.model_store import CARD, ModelInfo, ModelStore  # noqa: E402
 from lnsegfm.phantom import make_case  # noqa: E402

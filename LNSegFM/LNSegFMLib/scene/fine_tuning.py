@@ -1,17 +1,10 @@
-"""What the module LN-Seg-FM Fine-Tuning knows, in a Slicer that has it."""
+"""What the fine-tuning jobs need of the models; the job store tells it, whether or not their module is loaded."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import slicer
-
-_MODULE = "LNSegFMFineTune"
+from lnsegfm.session import Session
 
 
 def jobs_using(model_id: str) -> list[str]:
-    """Return the ids of the unfinished jobs that need a model; none where the module is not there."""
-    if not hasattr(slicer.modules, _MODULE.lower()):
-        return []
-    logic: Any = slicer.util.getModuleLogic(_MODULE)
-    return list(logic.workbench.jobs.users_of(model=model_id))
+    """Return the ids of the unfinished jobs that need a model."""
+    return list(Session().jobs.users_of(model=model_id))

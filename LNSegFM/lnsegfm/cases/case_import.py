@@ -24,20 +24,27 @@ _CHANNEL = re.compile(r"(?P<name>.+)_(?P<channel>\d{4})")
 class ImportReport:
     """What became of the pairs of a folder.
 
+    Names are for the user's eyes; nothing of them is stored.
+
     Args:
-        imported: Ids of the cases that got a new label version.
-        skipped: Name and reason of each pair that was left out; for the user's eyes, nothing of it is stored.
+        stored: Name of each pair that was stored, and the id of the case that got its labels as a new version.
+        skipped: Name and reason of each pair that was left out.
     """
 
-    imported: list[str] = field(default_factory=list)
+    stored: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def imported(self) -> list[str]:
+        """Ids of the cases that got a new label version, in the order of the pairs."""
+        return [case_id for _, case_id in self.stored]
 
 
 def import_folder(
     store: CaseStore,
     folder: Path,
     *,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Callable[[float, str], object] | None = None,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> ImportReport:
     """Import ``imagesTr/NAME_0000.*`` with ``labelsTr/NAME.*``; bad pairs are reported, the others imported.
@@ -60,7 +67,7 @@ def import_folder(
         if progress is not None:
             progress(number / len(raw.pairs), f"{number + 1} of {len(raw.pairs)}")
         try:
-            report.imported.append(_import_pair(store, pair, raw.ignore))
+            report.stored.append((name, _import_pair(store, pair, raw.ignore)))
         except UserError as error:
             report.skipped.append((name, str(error)))
     return report

@@ -150,7 +150,7 @@ class CaseStore:
         self.get(case_id)
         with self._locked(case_id):
             info = replace(self.get(case_id), use=use)
-            _check_measurable(info, info.latest.partial)
+            check_measurable(info, info.latest.partial)
             write_json(info.path / CASE, info.to_json())
         return info
 
@@ -189,11 +189,16 @@ class CaseStore:
         with self._locked(case_id):
             shutil.rmtree(removed)
 
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """Ids of the cases in the trash, in their order."""
+        return tuple(folder.name for _, folder in sorted(_numbered(self._trash, _ID)))
+
     def import_folder(
         self,
         folder: Path,
         *,
-        progress: Callable[[float, str], None] | None = None,
+        progress: Callable[[float, str], object] | None = None,
         is_cancelled: Callable[[], bool] | None = None,
     ) -> ImportReport:
         """Import the pairs of an nnU-Net raw folder, see `lnsegfm.cases.case_import.import_folder`."""
@@ -260,7 +265,7 @@ class CaseStore:
             info = self.get(case_id)
             if once and any(np.array_equal(_read_label(info, version), array) for version in info.versions):
                 return info, False
-            _check_measurable(info, bool((array == IGNORE).any()))
+            check_measurable(info, bool((array == IGNORE).any()))
             # A crash may have left a label that no case.json mentions; its number is not used again.
             taken = [number for number, _ in _numbered(info.path, _LABEL)]
             return self._write_version(info, 1 + max(taken, default=0), array, draft), True
@@ -299,7 +304,16 @@ def _is_scan_of(case: CaseInfo, key: str, grid: Geometry) -> bool:
     return case.origin_key == key and axis_map(case.geometry.direction).apply_geometry(case.geometry).matches(grid)
 
 
-def _check_measurable(info: CaseInfo, partial: bool) -> None:
+def check_measurable(info: CaseInfo, partial: bool) -> None:
+    """Refuse a use for which the labels must tell of the whole CT.
+
+    Args:
+        info: The case, with the use that is wanted.
+        partial: Whether only a part of the CT was reviewed for the labels.
+
+    Raises:
+        UserError: The use is ``holdout`` or ``reference``, and the labels are partial.
+    """
     measured = {"holdout": "hold-out", "reference": "reference"}
     if partial and info.use in measured:
         raise UserError(

@@ -2,78 +2,149 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from lnsegfm.base.home import Home
-from lnsegfm.cases.case_store import CaseStore
-from lnsegfm.inputs.reading import read_ct, read_labels
-from lnsegfm.jobs.job_store import JobStore
-from lnsegfm.jobs.removal import refuse_while_used
+import typer
 
+from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.terminal import (
+    Command,
+    examples,
+    noun,
+    open_session,
+    print_json,
+    print_result,
+    print_table,
+    say,
+    terminal,
+)
 
-def add_to(commands: Any) -> None:
-    """Add the command's parser."""
-    cases = commands.add_parser("cases", help="list, add, import and sort corrected cases")
-    actions = cases.add_subparsers(metavar="ACTION", required=True)
-    actions.add_parser("list", help="stored cases").set_defaults(run=_list)
-    add = actions.add_parser("add", help="store a CT and its corrected labels as a case")
-    add.add_argument("ct", type=Path)
-    add.add_argument("labels", type=Path)
-    add.add_argument("--no-nodes", action="store_true", help="the scan shows no lymph nodes; the labels are empty")
-    add.set_defaults(run=_add)
-    imported = actions.add_parser("import", help="import the pairs of an nnU-Net raw folder (imagesTr, labelsTr)")
-    imported.add_argument("folder", type=Path)
-    imported.set_defaults(run=_import)
-    use = actions.add_parser("use", help="put a case into training, hold it out, or leave it out")
-    use.add_argument("case")
-    use.add_argument("use", choices=("train", "holdout", "excluded"))
-    use.set_defaults(run=_use)
-    for name, action in (("remove", _remove), ("restore", _restore)):
-        parser = actions.add_parser(name)
-        parser.add_argument("case")
-        parser.set_defaults(run=action)
-        if name == "remove":
-            parser.add_argument("--forever", action="store_true", help="delete the CT and its labels from the disk")
+if TYPE_CHECKING:
+    from lnsegfm.cases.case_info import CaseInfo
+
+app = noun(
+    "Corrected cases: list, add, import, use, remove, restore.",
+    "lnsegfm cases import nnUNet_raw/Dataset501_Ours", "lnsegfm cases use case-0003 case-0004 holdout",
+    "lnsegfm cases list",
+)  # fmt: skip
+
+Use = Literal["train", "holdout", "reference", "excluded"]
+CaseIds = Annotated[
+    list[str], typer.Argument(metavar="CASE...", help="Ids of cases, or beginnings that only one case has.")
+]
 
 
-def _store() -> CaseStore:
-    return CaseStore(Home.default().cases)
+@app.command("list", cls=Command, epilog=examples("lnsegfm cases list", "lnsegfm cases list --json"))
+def list_cases() -> None:
+    """List the stored cases.
+
+    JSON: a list of objects with id, use (train, holdout, reference, excluded), version (newest label version),
+    lymph_nodes, partial (whether only a part of the CT was reviewed), created (UTC), draft_model (id or null),
+    draft_dice (Dice of the correction against the model's draft, or null), size (voxels x, y, z) and spacing_mm
+    (x, y, z).
+    """
+    with open_session() as session:
+        rows = [_row(case) for case in session.cases.list()]
+    columns = {
+        "id": "ID", "use": "USE", "version": "VERSION", "lymph_nodes": "LYMPH NODES", "partial": "PARTIAL",
+        "draft_model": "DRAFT BY",
+    }  # fmt: skip
+    print_table(rows, columns, empty="There are no cases. Type: lnsegfm cases add CT LABELS")
 
 
-def _list(options: argparse.Namespace) -> None:
-    del options
-    for case in _store().list():
-        latest = case.versions[-1]
-        print(f"{case.id:12s}  {case.use:9s}  version {latest.number}, {latest.nodes} lymph nodes")
+def _row(case: CaseInfo) -> dict[str, Any]:
+    latest, grid = case.latest, case.geometry
+    return {
+        "id": case.id, "use": case.use, "version": latest.number, "lymph_nodes": latest.nodes,
+        "partial": latest.partial, "created": case.created, "draft_model": case.draft_model or None,
+        "draft_dice": latest.draft_dice, "size": list(grid.size), "spacing_mm": list(grid.spacing),
+    }
 
 
-def _add(options: argparse.Namespace) -> None:
-    case = _store().accept(read_ct(options.ct), read_labels(options.labels), no_nodes=options.no_nodes)
-    print(f"Stored as {case.id}, label version {case.versions[-1].number}")
+@app.command("add", cls=Command, epilog=examples("lnsegfm cases add CT_FOLDER labels.nii.gz"))
+def add(
+    ct: Annotated[Path, typer.Argument(metavar="CT", help="DICOM folder, NIfTI, NRRD or MetaImage file.")],
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Label file; all but 0 is lymph node.")],
+    no_nodes: Annotated[
+        bool, typer.Option("--no-lymph-nodes", "--no-nodes", help="The CT shows no lymph nodes; the labels are empty.")
+    ] = False,
+    note: Annotated[str, typer.Option("--note", help="Your own words, stored with the labels; no names.")] = "",
+) -> None:
+    """Store a CT and its corrected labels as a case.
+
+    The same CT again becomes a new label version of its case.
+    """
+    with open_session() as session:
+        case = session.cases.add(ct, labels, no_nodes=no_nodes, note=note)
+    version = case.latest.number
+    print_result({"case": case.id, "version": version}, f"Stored as {case.id}, label version {version}")
 
 
-def _import(options: argparse.Namespace) -> None:
-    report = _store().import_folder(options.folder)
-    print(f"Imported {len(report.imported)} cases: {', '.join(report.imported)}")
+@app.command("import", cls=Command, epilog=examples("lnsegfm cases import nnUNet_raw/Dataset501_Ours"))
+def import_cases(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="nnU-Net raw folder with imagesTr and labelsTr.")],
+) -> None:
+    """Import the pairs of an nnU-Net raw folder; bad pairs are reported, the others imported.
+
+    JSON: an object with imported (list of name, case) and skipped (list of name, reason).
+    """
+    with open_session() as session, ProgressLines() as lines:
+        report = session.cases.import_folder(folder, progress=lines.report)
+    if terminal.as_json:
+        print_json({
+            "imported": [{"name": name, "case": case} for name, case in report.stored],
+            "skipped": [{"name": name, "reason": reason} for name, reason in report.skipped],
+        })  # fmt: skip
+        return
+    for name, case in report.stored:
+        say(f"{case}  {name}")
     for name, reason in report.skipped:
-        print(f"Left out {name}: {reason}")
+        say(f"Left out {name}: {reason}")
+    say(f"Imported {len(report.stored)} cases, left out {len(report.skipped)}. File names are not stored.")
 
 
-def _remove(options: argparse.Namespace) -> None:
-    jobs = JobStore(Home.default().jobs)
-    refuse_while_used(f"case '{options.case}'", jobs.users_of(case=options.case))
-    _store().remove(options.case, forever=options.forever)
-    if options.forever:
-        jobs.forget_voxels()
-    print(f"Deleted {options.case}" if options.forever else f"Removed {options.case}; 'restore' brings it back")
+@app.command(
+    "use", cls=Command,
+    epilog=examples("lnsegfm cases use case-0003 case-0004 holdout", "lnsegfm cases use case-0009 reference"),
+)
+def use(
+    cases: CaseIds,
+    purpose: Annotated[
+        Use, typer.Argument(
+            metavar="train|holdout|reference|excluded",
+            help="train: learn from it. holdout: measure on it, before and after. reference: a case of the base "
+            "model's own domain, to measure what is forgotten. excluded: leave it out.",
+        ),
+    ],
+) -> None:
+    """Choose what cases are used for."""
+    with open_session() as session:
+        changed = session.cases.set_use(cases, purpose)
+    text = "\n".join(f"{case.id} is now '{case.use}'" for case in changed)
+    print_result({"cases": [case.id for case in changed], "use": purpose}, text)
 
 
-def _restore(options: argparse.Namespace) -> None:
-    print(f"{_store().restore(options.case).id} is back")
+@app.command(
+    "remove", cls=Command, epilog=examples("lnsegfm cases remove case-0003", "lnsegfm cases remove case-0003 --forever")
+)
+def remove(
+    cases: CaseIds,
+    forever: Annotated[
+        bool, typer.Option("--forever", help="Delete the CTs and their labels from the disk; nothing restores them.")
+    ] = False,
+) -> None:
+    """Move cases into the trash, or delete them forever."""
+    with open_session() as session:
+        ids = session.cases.remove(cases, forever=forever)
+    named = ", ".join(ids)
+    text = f"Deleted {named}" if forever else f"Removed {named}; 'lnsegfm cases restore' brings back"
+    print_result({"cases": list(ids), "forever": forever}, text)
 
 
-def _use(options: argparse.Namespace) -> None:
-    case = _store().set_use(options.case, options.use)
-    print(f"{case.id} is now '{case.use}'")
+@app.command("restore", cls=Command, epilog=examples("lnsegfm cases restore case-0003"))
+def restore(cases: CaseIds) -> None:
+    """Bring removed cases back from the trash."""
+    with open_session() as session:
+        ids = [case.id for case in session.cases.restore(cases)]
+    print_result({"cases": ids}, f"Restored {', '.join(ids)}")

@@ -2,114 +2,218 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from lnsegfm.base.errors import UserError
-from lnsegfm.base.home import Home
-from lnsegfm.jobs.job_store import JobStore
-from lnsegfm.jobs.removal import refuse_while_used
-from lnsegfm.models.catalogue import install_bundled, published_models
-from lnsegfm.models.model_store import ModelStore
+import typer
 
+from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.terminal import Command, examples, note, noun, open_session, print_result, print_table, say
+from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_tree import dice_change
+from lnsegfm.session import Session
+from lnsegfm.session.models_part import InstalledModel
 
-def add_to(commands: Any) -> None:
-    """Add the command's parser."""
-    models = commands.add_parser("models", help="list, install, verify, export and remove models")
-    actions = models.add_subparsers(metavar="ACTION", required=True)
-    actions.add_parser("list", help="installed models").set_defaults(run=_list)
-    actions.add_parser("published", help="models one can get").set_defaults(run=_published)
-    install = actions.add_parser("install", help="results folder, zip of it, or checkpoint .pth")
-    install.add_argument("source", type=Path)
-    install.add_argument("--name", default="", help="display name")
-    install.add_argument(
-        "--orientation", default="", metavar="LPS|RAS|...",
-        help="voxel order of the images it was trained on (default: RAS for nnU-Net's readers that reorient, else LPS)",
-    )
-    install.set_defaults(run=_install)
-    for name, action, text in (
-        ("verify", _verify, "compare a model's files with their SHA-256"),
-        ("remove", _remove, "delete a model"),
-        ("export", _export, "write a zip for stock nnU-Net"),
-    ):
-        parser = actions.add_parser(name, help=text)
-        parser.add_argument("model", help="model id")
-        parser.set_defaults(run=action)
-        if name == "export":
-            parser.add_argument("-o", "--output", type=Path, required=True)
+app = noun(
+    "Models: list, published, download, install, default, accept, reject, roll-back, rename, verify, export, remove.",
+    "lnsegfm models list", "lnsegfm models install RESULTS_FOLDER --name 'Our model'",
+    "lnsegfm models accept our-adapted-model",
+)  # fmt: skip
+
+ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="Id of a model, or a beginning that only one has.")]
+Name = Annotated[str, typer.Option("--name", help="Display name. [default: made from the source's name]")]
 
 
-def _store() -> ModelStore:
-    store = ModelStore(Home.default().models)
-    install_bundled(store)
-    return store
+@app.command("list", cls=Command, epilog=examples("lnsegfm models list", "lnsegfm models list --json"))
+def list_models() -> None:
+    """List the installed models, oldest first.
 
-
-def refuse_rejected(store: ModelStore, model_id: str, agreed: bool) -> None:
-    """Refuse to use a model that was rejected, unless the user has agreed.
-
-    Raises:
-        UserError: It was rejected, and he has not.
+    JSON: a list of objects with id, name, kind (foundation, adapted, demonstration), architecture, configuration,
+    folds, parent (id or null), default (true for the one to begin with), rejected, stock (whether stock nnU-Net loads
+    it), created (UTC), sha256, dice_before and dice_after (mean over the hold-out cases, or null).
     """
-    if store.is_rejected(model_id) and not agreed:
-        raise UserError(
-            f"The model '{model_id}' was rejected after its evaluation.", "",
-            "Choose another one, or add --rejected to use it all the same.",
-        )
+    with open_session() as session:
+        default = session.models.default
+        rows = [_row(session, model, default.id if default else "") for model in session.models.list()]
+    shown = [{**row, "state": _state(row), "from": row["parent"] or row["architecture"]} for row in rows]
+    columns = {"id": "ID", "kind": "KIND", "state": "STATE", "from": "PARENT/NETWORK", "name": "NAME"}
+    _print_rows(rows, shown, columns, "No model is installed. Type: lnsegfm models install SOURCE")
 
 
-def _list(options: argparse.Namespace) -> None:
-    del options
-    store = _store()
-    default = store.default_id
-    for model in store.list():
-        mark = " (rejected)" if store.is_rejected(model.id) else " (default)" if model.id == default else ""
-        origin = f"from {model.card.parent}" if model.card.parent else model.card.architecture
-        print(f"{model.id:32s}  {model.card.kind:13s}  {origin:28s}  {model.name}{mark}")
+def _row(session: Session, model: ModelInfo, default: str) -> dict[str, Any]:
+    card, change = model.card, dice_change(model)
+    return {
+        "id": model.id, "name": model.name, "kind": card.kind, "architecture": card.architecture,
+        "configuration": card.configuration, "folds": list(card.folds), "parent": card.parent or None,
+        "default": model.id == default, "rejected": session.models.store.is_rejected(model.id), "stock": card.stock,
+        "created": model.created, "sha256": model.sha256, "dice_before": change[0] if change else None,
+        "dice_after": change[1] if change else None,
+    }  # fmt: skip
 
 
-def _published(options: argparse.Namespace) -> None:
-    del options
-    for entry in published_models():
-        dice = f"Dice {entry['internal_dice']:.4f}" if entry["internal_dice"] is not None else "Dice not published"
-        source = entry.get("download", "bundled")
-        support = "" if entry["supported"] else "  (cannot be installed by this version)"
-        print(f"{entry['name']:28s}  {entry['architecture']:20s}  {dice:18s}  {source}{support}")
+def _state(row: dict[str, Any]) -> str:
+    return "default" if row["default"] else "rejected" if row["rejected"] else ""
 
 
-def _install(options: argparse.Namespace) -> None:
-    from lnsegfm.engine.networks.model_install import install
+def _print_rows(
+    rows: list[dict[str, Any]], shown: list[dict[str, Any]], columns: dict[str, str], empty: str
+) -> None:
+    from lnsegfm.cli.terminal import terminal
 
-    found = install(_store(), options.source, name=options.name, orientation=options.orientation)
+    print_table(rows if terminal.as_json else shown, columns, empty=empty)
+
+
+@app.command("published", cls=Command, epilog=examples("lnsegfm models published"))
+def published() -> None:
+    """List the models that one can get.
+
+    JSON: a list of objects with id, name, kind, architecture, dice (mean on the authors' test cases, or null), page
+    (address, or null for the bundled one) and supported (whether this version can install it).
+    """
+    with open_session() as session:
+        rows = [
+            {"id": each.id, "name": each.name, "kind": each.kind, "architecture": each.architecture,
+             "dice": each.dice, "page": each.page or None, "supported": each.supported}
+            for each in session.models.published()
+        ]  # fmt: skip
+    columns = {"id": "ID", "architecture": "NETWORK", "dice": "DICE", "supported": "SUPPORTED", "page": "PAGE"}
+    print_table(rows, columns, empty="None.")
+
+
+@app.command("download", cls=Command, epilog=examples("lnsegfm models download ln-seg-fm-nnunet"))
+def download(
+    published_id: Annotated[str, typer.Argument(metavar="PUBLISHED", help="Id that 'models published' lists.")],
+    trust_changed: Annotated[
+        bool, typer.Option(
+            "--trust-changed", help="Install it although a file differs from the one downloaded the first time."
+        ),
+    ] = False,
+) -> None:
+    """Download a published model, or what is missing of it, and install it."""
+    with open_session() as session, ProgressLines() as lines:
+        model = session.models.download(published_id, trust_changed=trust_changed, progress=lines.report)
+    _print_installed(model)
+
+
+@app.command(
+    "install", cls=Command,
+    epilog=examples("lnsegfm models install nnUNet_results/Dataset501_Ours/nnUNetTrainer__nnUNetPlans__3d_fullres",
+                    "lnsegfm models install model.zip --name 'Our model' --orientation RAS"),
+)  # fmt: skip
+def install(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="nnU-Net v2 results folder, a zip of it, or a checkpoint .pth.")
+    ],
+    name: Name = "",
+    orientation: Annotated[
+        str, typer.Option(
+            "--orientation", metavar="LPS|RAS|...",
+            help="Voxel order of the images it was trained on. [default: RAS for nnU-Net's readers that reorient, "
+            "else LPS]",
+        ),
+    ] = "",
+) -> None:
+    """Install a model from this disk."""
+    with open_session() as session, ProgressLines() as lines:
+        model = session.models.install(source, name=name, orientation=orientation, progress=lines.report)
+    _print_installed(model)
+
+
+def _print_installed(found: InstalledModel) -> None:
     model = found.model
     if found.note:
-        print(found.note)
+        note(found.note)
+    text = f"Installed '{model.name}' as {model.id} ({model.card.architecture}, SHA-256 {model.sha256})"
     if not found.is_new:
-        print(f"The same model (SHA-256 {model.sha256}) is installed already, as {model.id}: '{model.name}'")
-        return
-    print(f"Installed '{model.name}' as {model.id} ({model.card.architecture}, SHA-256 {model.sha256})")
+        text = f"The same model (SHA-256 {model.sha256}) is installed already, as {model.id}: '{model.name}'"
+    print_result({"model": model.id, "name": model.name, "sha256": model.sha256, "is_new": found.is_new}, text)
 
 
-def _verify(options: argparse.Namespace) -> None:
-    model = _store().verify(options.model)
-    print(f"{model.id}: {len(model.files)} files as installed")
+@app.command("default", cls=Command, epilog=examples("lnsegfm models default", "lnsegfm models default our-model"))
+def default(
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="Id of the model to begin with. [default: tell which one it is]")
+    ] = "",
+) -> None:
+    """Tell or choose the model that is used where none is named."""
+    with open_session() as session:
+        chosen = session.models.set_default(model) if model else session.models.chosen()
+    text = f"The default model is '{chosen.id}'."
+    print_result({"model": chosen.id}, text)
 
 
-def _remove(options: argparse.Namespace) -> None:
-    store = _store()
-    refuse_while_used(f"model '{options.model}'", JobStore(Home.default().jobs).users_of(model=options.model))
-    children = store.descendants(options.model)
-    store.remove(options.model)
-    print(f"Removed {options.model}")
-    if children:
-        print("Models adapted from it stay usable: " + ", ".join(child.id for child in children))
+@app.command("accept", cls=Command, epilog=examples("lnsegfm models accept our-adapted-model"))
+def accept(model: ModelId) -> None:
+    """Accept an adapted model: from now on it is the default."""
+    with open_session() as session:
+        accepted = session.models.accept(model)
+    print_result({"model": accepted.id}, f"Accepted {accepted.id}; it is the default model now.")
 
 
-def _export(options: argparse.Namespace) -> None:
-    store = _store()
-    store.export(options.model, options.output)
-    stock = store.get(options.model).card.stock
-    tool = "nnUNetv2_install_pretrained_model_from_zip" if stock else "lnsegfm models install"
-    note = "" if stock else "; stock nnU-Net cannot load it, because it has adapters"
-    print(f"Wrote {options.output}; install it with {tool}{note}")
+@app.command("reject", cls=Command, epilog=examples("lnsegfm models reject our-adapted-model"))
+def reject(model: ModelId) -> None:
+    """Keep a model aside: it stays installed, but is never the default."""
+    with open_session() as session:
+        rejected, now = session.models.reject(model), session.models.default
+    follows = f"; the default model is '{now.id}'" if now else ""
+    print_result({"model": rejected.id, "default": now.id if now else None}, f"Rejected {rejected.id}{follows}.")
+
+
+@app.command(
+    "roll-back", cls=Command,
+    epilog=examples("lnsegfm models roll-back", "lnsegfm models roll-back our-model-3 --to our-model-1"),
+)
+def roll_back(
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="Id of the model to go back from. [default: the default model]")
+    ] = "",
+    to: Annotated[str, typer.Option("--to", metavar="ANCESTOR", help="An ancestor. [default: its parent]")] = "",
+) -> None:
+    """Make a model that another one was adapted from the default again."""
+    with open_session() as session:
+        now = session.models.roll_back(model, to=to)
+    print_result({"model": now.id}, f"The default model is '{now.id}' again.")
+
+
+@app.command("rename", cls=Command, epilog=examples("lnsegfm models rename our-model 'Our model, 2026'"))
+def rename(model: ModelId, name: Annotated[str, typer.Argument(metavar="NAME", help="New display name.")]) -> None:
+    """Give a model another display name; its id stays."""
+    with open_session() as session:
+        renamed = session.models.rename(model, name)
+    print_result({"model": renamed.id, "name": renamed.name}, f"{renamed.id} is now called '{renamed.name}'.")
+
+
+@app.command("verify", cls=Command, epilog=examples("lnsegfm models verify our-model"))
+def verify(model: ModelId) -> None:
+    """Compare a model's files with the SHA-256 of when it was installed."""
+    with open_session() as session:
+        verified = session.models.verify(model)
+    files = len(verified.files)
+    print_result({"model": verified.id, "files": files}, f"{verified.id}: {files} files as installed")
+
+
+@app.command("export", cls=Command, epilog=examples("lnsegfm models export our-model -o our-model.zip"))
+def export(
+    model: ModelId,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="ZIP", help="The zip to write.")],
+) -> None:
+    """Write a model as a zip for stock nnU-Net."""
+    with open_session() as session:
+        written = session.models.export(model, output)
+    tool = "nnUNetv2_install_pretrained_model_from_zip" if written.stock else "lnsegfm models install"
+    adapters = "" if written.stock else "; stock nnU-Net cannot load it, because it has adapters"
+    print_result(
+        {"model": written.model.id, "path": str(written.path), "stock": written.stock, "install_with": tool},
+        f"Wrote {written.path}; install it with {tool}{adapters}",
+    )
+
+
+@app.command("remove", cls=Command, epilog=examples("lnsegfm models remove our-model"))
+def remove(model: ModelId) -> None:
+    """Delete a model; models that were adapted from it stay usable."""
+    with open_session() as session:
+        whole = session.models.resolve(model)
+        heirs = [heir.id for heir in session.models.remove(whole)]
+    print_result({"model": whole, "adapted_from_it": heirs}, f"Removed {whole}")
+    if heirs:
+        say(f"Models adapted from it stay usable: {', '.join(heirs)}")

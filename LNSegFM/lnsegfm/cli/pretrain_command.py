@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lnsegfm.base.home import Home
-from lnsegfm.cli.adaptation_commands import follow
+from lnsegfm.cli.following import follow
 from lnsegfm.jobs.pretraining import Pretraining, PretrainSettings, claim_folder
 
 

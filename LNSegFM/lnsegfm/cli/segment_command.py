@@ -2,100 +2,210 @@
 
 from __future__ import annotations
 
-import argparse
-import csv
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tqdm import tqdm
+import typer
 
-from lnsegfm.base.background import Progress
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import check_writable
-from lnsegfm.base.home import Home
-from lnsegfm.cli.model_commands import refuse_rejected
-from lnsegfm.images.boxes import BODY, WHOLE
-from lnsegfm.images.image_files import check_image_name
-from lnsegfm.models.catalogue import install_bundled
-from lnsegfm.models.model_store import ModelStore
-from lnsegfm.segmentation.segment_options import QUALITIES, SegmentOptions
+from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.terminal import Command, examples, note, open_session, print_json, say, terminal
+from lnsegfm.cli.text_of_lymph_nodes import as_rows, line_of
+
+if TYPE_CHECKING:
+    from lnsegfm.base.background import Progress
+    from lnsegfm.segmentation.segment_files import BatchOutcome, SegmentedFile
+    from lnsegfm.session import Session
+    from lnsegfm.session.segmenting import SegmentChoices
+
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+_EXAMPLES = examples(
+    "lnsegfm segment CT_FOLDER -o labels.nii.gz --measurements lymph-nodes.csv",
+    "lnsegfm segment ct.nrrd -o labels.nrrd --quality fast --region body --min-short-axis 5",
+    "lnsegfm segment imagesTs -o results      # every CT of a folder; the same command again continues",
+)
+_HELP = """Segment the lymph nodes of a CT, or of every CT in a folder.
+
+    CT is a file (NIfTI, NRRD, MetaImage), a folder of DICOM slices, or a folder of such files and folders. With
+    several CTs, or where OUTPUT has no suffix of an image, OUTPUT is the folder of the results.
+
+    Labels lie on the CT's own grid, 1 is lymph node. NAME.segmentation.json beside them says which model, version and
+    input made them.
+
+    JSON: an object with results (a list of ct, labels, state (segmented, skipped, failed), reason, model,
+    model_sha256, device, seconds, expected_benefit, warnings and lymph_nodes) and failed (how many).
+    """
 
 
-def add_to(commands: Any) -> None:
-    """Add the command's parser."""
-    parser = commands.add_parser("segment", help="segment the lymph nodes of a CT")
-    parser.add_argument("ct", type=Path, help="DICOM folder, NIfTI, NRRD or MetaImage file")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="labels on the CT's own grid")
-    parser.add_argument("-m", "--model", default="", help="model id (default: the newest installed one)")
-    parser.add_argument("--series", default="", help="Series Instance UID, where a folder holds several series")
-    parser.add_argument("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"))
-    parser.add_argument(
-        "--quality", default="standard", choices=QUALITIES, help="standard is nnU-Net's own; see docs/quality.md"
-    )
-    parser.add_argument("--region", default=WHOLE, choices=(WHOLE, BODY), help="body leaves out what is around it")
-    parser.add_argument(
-        "--min-short-axis", type=float, default=0.0, metavar="MM", help="leave out lymph nodes with a smaller one"
-    )
-    parser.add_argument("--probability", type=Path, help="write the foreground probability (0 to 255) as an image")
-    parser.add_argument("--nodes", type=Path, help="write the measurements of the lymph nodes as CSV")
-    parser.add_argument("--rejected", action="store_true", help="use the model although it was rejected")
-    parser.set_defaults(run=run)
+def register(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("segment", cls=Command, help=_HELP, epilog=_EXAMPLES)(segment)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Segment, write the labels, print and store the measurements."""
-    from lnsegfm.engine.inference.operations import Operations
+def segment(
+    ct: Annotated[list[Path], typer.Argument(metavar="CT...", help="File or folder; several may be named.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUTPUT", help="Label file, or folder of results.")],
+    model: Annotated[
+        str, typer.Option(
+            "--model", "-m", metavar="MODEL",
+            help="Id of the model. [default: the default model, see 'models default'; never a demonstration model]",
+        ),
+    ] = "",
+    quality: Annotated[
+        Literal["fast", "standard", "best"],
+        typer.Option(
+            "--quality", help="fast: no mirroring, fewer tiles. standard: nnU-Net's own labels. best: more tiles."
+        ),
+    ] = "standard",
+    region: Annotated[
+        Literal["whole", "body"], typer.Option("--region", help="body leaves out what is around the patient.")
+    ] = "whole",
+    min_short_axis: Annotated[
+        float, typer.Option("--min-short-axis", metavar="MM", help="Leave out lymph nodes with a smaller short axis.")
+    ] = 0.0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
+    probability: Annotated[
+        Path | None,
+        typer.Option("--probability", metavar="FILE", help="Image of the probability, 0 to 255; one CT only."),
+    ] = None,
+    measurements: Annotated[
+        Path | None, typer.Option("--measurements", "--nodes", metavar="CSV", help="Table of the lymph nodes.")
+    ] = None,
+    series: Annotated[
+        str, typer.Option("--series", metavar="UID", help="Series Instance UID, where a folder holds several series.")
+    ] = "",
+    rejected: Annotated[bool, typer.Option("--rejected", help="Use the model although it was rejected.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that were not written by an earlier segmentation.")
+    ] = False,
+) -> None:
+    """Segment, see `_HELP`."""
+    from lnsegfm.session.segmenting import SegmentChoices
 
-    home = Home.default()
-    store = ModelStore(home.models)
-    install_bundled(store)
-    installed = store.list()
-    if not installed:
-        raise UserError("No model is installed.", "", "Type: lnsegfm models install FOLDER_OR_ZIP_OR_PTH")
-    images = {"output": options.output, **({"probability": options.probability} if options.probability else {})}
-    for path in images.values():
-        check_image_name(path)
-    for path in filter(None, (*images.values(), options.nodes)):
-        check_writable(path)
-    usable = [model.id for model in installed if not store.is_rejected(model.id)]
-    model_id = options.model or store.default_id or (usable[-1] if usable else installed[-1].id)
-    refuse_rejected(store, model_id, options.rejected)
-    wanted = SegmentOptions(
-        model=model_id, device=options.device, quality=options.quality,
-        region=options.region, minimum_short_axis_mm=options.min_short_axis,
-    )
-    with tqdm(total=1.0, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:
+    choices = SegmentChoices(model, device, quality, region, min_short_axis, rejected)
+    with open_session() as session, ProgressLines() as lines:
 
-        def report(progress: Progress) -> None:
-            bar.set_description_str(progress.message)
-            bar.update((progress.fraction or 0.0) - bar.n)
+        def show(progress: Progress) -> None:
+            lines.report(progress.fraction, progress.message)
 
-        result = Operations(home).segment(
-            {
-                "image": str(options.ct), "series": options.series, **wanted.to_json(),
-                **{name: str(path) for name, path in images.items()},
-            },
-            report,
-            lambda: False,
+        if len(ct) == 1 and output.name.lower().endswith(IMAGE_SUFFIXES):
+            result = session.segment(
+                ct[0], output, choices, probability=probability, measurements=measurements, series=series,
+                overwrite=overwrite, progress=show,
+            )
+            _tell_one(result)
+            return
+        _refuse_for_several(output, probability=probability, series=series)
+        outcomes = list(_segment_all(session, ct, output, choices, overwrite, show))
+    _tell_all(outcomes, measurements)
+
+
+def _refuse_for_several(output: Path, **of_one: Any) -> None:
+    if output.is_file() or output.suffix:
+        raise UserError(
+            f"{output.name} is no folder.", "The results of several CTs need one, and of one CT a file that ends in "
+            f"{', '.join(IMAGE_SUFFIXES)}.", "Choose another output.",
         )
-    for warning in result["warnings"]:
-        print(f"Warning: {warning}")
-    nodes = result["nodes"]
-    print(f"Model {result['model']} on {result['device']} ({result['device_reason']}), {result['seconds']:.1f} s")
-    print(f"{len(nodes)} lymph nodes -> {options.output}; expected benefit of a correction "
-          f"{result['expected_benefit']:.3f}")
-    for node in nodes:
-        print(f"  {node['number']:3d}  {node['short_axis_mm']:5.1f} x {node['long_axis_mm']:5.1f} mm  "
-              f"{node['volume_mm3'] / 1000:7.2f} ml  {node['mean_hu']:5.0f} HU  {node['confidence']:4.0%}  "
-              f"{node['side']:5s}  {node['size_class']}")
-    if options.nodes:
-        _write_csv(options.nodes, nodes)
+    for name, value in of_one.items():
+        if value:
+            raise UserError(f"--{name} is for one CT only.", "The output is a folder.", "Leave it out.")
 
 
-def _write_csv(path: Path, nodes: list[dict[str, Any]]) -> None:
-    columns = ("number", "short_axis_mm", "long_axis_mm", "volume_mm3", "size_class", "side", "mean_hu", "confidence")
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow((*columns, "r_mm", "a_mm", "s_mm"))
-        for node in nodes:
-            writer.writerow([*(node[column] for column in columns), *node["centroid_ras"]])
+def _segment_all(
+    session: Session, sources: list[Path], output: Path, choices: SegmentChoices, overwrite: bool, show: Any
+) -> Any:
+    for source in sources:
+        if source.is_file():
+            yield from _as_batch(session, source, output, choices, overwrite, show)
+            continue
+        batch = session.segment_folder(source, output, choices, overwrite=overwrite, progress=show)
+        say(f"{len(batch.sources)} scans in {source}, segmented by {batch.model.id}")
+        for number, outcome in enumerate(batch.outcomes, 1):
+            _tell(outcome, f"{number}/{len(batch.sources)}")
+            yield outcome
+
+
+def _as_batch(
+    session: Session, source: Path, output: Path, choices: SegmentChoices, overwrite: bool, show: Any
+) -> Any:
+    from lnsegfm.segmentation.batch_inputs import BatchInput
+    from lnsegfm.segmentation.segment_files import BatchOutcome
+
+    suffix = next((each for each in IMAGE_SUFFIXES if source.name.endswith(each)), source.suffix)
+    stem = source.name.removesuffix(suffix)
+    target = BatchInput(source, Path(f"{stem}.nii.gz" if ".nii" in source.name else f"{stem}.nrrd"))
+    try:
+        result = session.segment(source, output / target.output, choices, overwrite=overwrite, progress=show)
+        outcome = BatchOutcome(target, output / target.output, result)
+    except UserError as error:
+        outcome = BatchOutcome(target, output / target.output, error=error)
+    _tell(outcome, "")
+    yield outcome
+
+
+def _tell(outcome: BatchOutcome, count: str) -> None:
+    if outcome.error is not None:
+        note(f"{count} {outcome.source.path}: {outcome.error}".strip())
+    elif outcome.result is not None:
+        _warn(outcome.result)
+        say(f"{count} {outcome.labels}: {len(outcome.result.lymph_nodes)} lymph nodes".strip())
+    else:
+        say(f"{count} {outcome.labels}: done already".strip())
+
+
+def _warn(result: SegmentedFile) -> None:
+    for warning in result.provenance.warnings:
+        note(f"Warning: {warning}")
+
+
+def _tell_one(result: SegmentedFile) -> None:
+    _warn(result)
+    if terminal.as_json:
+        print_json({"results": [_row(result)], "failed": 0})
+        return
+    provenance = result.provenance
+    say(f"Model {provenance.model} on {provenance.device} ({result.device_reason}), {result.seconds:.1f} s")
+    say(f"{len(result.lymph_nodes)} lymph nodes -> {result.request.labels}; expected benefit of a correction "
+        f"{result.expected_benefit:.3f}")
+    for each in result.lymph_nodes:
+        say(line_of(each))
+
+
+def _tell_all(outcomes: list[BatchOutcome], measurements: Path | None) -> None:
+    from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
+
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if measurements is not None:
+        # Those of scans that were done before are not known here: their table was written then.
+        write_csv(
+            [MeasuredNode(each, case=str(outcome.source.output)) for outcome in outcomes if outcome.result is not None
+             for each in outcome.result.lymph_nodes], measurements,
+        )  # fmt: skip
+    if terminal.as_json:
+        print_json({"results": [_outcome(outcome) for outcome in outcomes], "failed": len(failed)})
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {len(outcomes)} scans were not segmented.",
+            "; ".join(f"{outcome.source.path.name}: {outcome.error.what}" for outcome in failed if outcome.error),
+            "Correct what is said above and give the same command again; what is done is skipped.",
+        )
+
+
+def _outcome(outcome: BatchOutcome) -> dict[str, Any]:
+    if outcome.result is not None:
+        return _row(outcome.result)
+    state = "failed" if outcome.error is not None else "skipped"
+    return {
+        "ct": str(outcome.source.path), "labels": str(outcome.labels), "state": state,
+        "reason": str(outcome.error) if outcome.error is not None else None,
+    }
+
+
+def _row(result: SegmentedFile) -> dict[str, Any]:
+    provenance = result.provenance
+    return {
+        "ct": str(result.request.ct), "labels": str(result.request.labels), "state": "segmented", "reason": None,
+        "model": provenance.model, "model_sha256": provenance.model_sha256, "device": provenance.device,
+        "seconds": result.seconds, "expected_benefit": result.expected_benefit,
+        "warnings": list(provenance.warnings), "lymph_nodes": as_rows(result.lymph_nodes),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -11,23 +12,29 @@ from lnsegfm.base.failures import reason
 from lnsegfm.base.files import write_atomic
 from lnsegfm.images.nifti import check_whole, is_nifti
 
+# ITK's name for the field "descrip" of NIfTI, which has 80 bytes with the one that ends it.
+_NIFTI_TEXT, _NIFTI_TEXT_LENGTH = "ITK_FileNotes", 79
 _SINGLE_FILE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 
 
-def write_image(image: sitk.Image, path: Path, *, compress: bool = True) -> None:
+def write_image(
+    image: sitk.Image, path: Path, *, compress: bool = True, notes: Mapping[str, str] | None = None
+) -> None:
     """Write an image to one file, atomically and without any header entries beyond its grid.
 
     Args:
         image: Image of any kind the format can hold.
         path: File name ending in .nrrd, .nii.gz, .nii or .mha; its folder is made where it is missing.
         compress: Compress without loss, where the format can.
+        notes: Header entries by name. NIfTI has room for one text of 79 characters and takes the values, as far as
+            they go.
 
     Raises:
         UserError: Another suffix, or the file cannot be written.
     """
     path = Path(path)
     check_image_name(path)
-    bare = _without_metadata(image)
+    bare = _with_notes(_without_metadata(image), notes or {}, path)
 
     def write(temporary: Path) -> None:
         sitk.WriteImage(bare, str(temporary), useCompression=compress)
@@ -54,6 +61,19 @@ def check_image_name(path: Path) -> None:
             "Only formats that keep everything in one file are written.",
             f"Choose a name that ends in {', '.join(_SINGLE_FILE_SUFFIXES)}.",
         )
+
+
+def _with_notes(image: sitk.Image, notes: Mapping[str, str], path: Path) -> sitk.Image:
+    if not notes:
+        return image
+    noted = sitk.Image(image)
+    noted.MakeUnique()
+    if is_nifti(path):
+        noted.SetMetaData(_NIFTI_TEXT, " ".join(notes.values())[:_NIFTI_TEXT_LENGTH])
+    else:
+        for name, text in notes.items():
+            noted.SetMetaData(name, text)
+    return noted
 
 
 def _without_metadata(image: sitk.Image) -> sitk.Image:

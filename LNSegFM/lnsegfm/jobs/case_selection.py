@@ -13,8 +13,6 @@ from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.models.model_store import ModelStore
 
-HOLDOUT_CHOICES = ("stored", "random", "none")
-"""As the cases are marked; a quarter of them, at least one, by chance; none, to learn from all of them."""
 _HOLDOUT_SHARE = 4
 
 
@@ -40,7 +38,7 @@ class Selection:
 
         Args:
             cases: The stored cases.
-            holdout: One of `HOLDOUT_CHOICES`.
+            holdout: One of `lnsegfm.jobs.job_spec.HOLDOUT_CHOICES`.
             seed: Of the random choice.
         """
         cases = list(cases)
@@ -66,7 +64,7 @@ def make_spec(home: Home, base_model: str, *, holdout_choice: str = "stored", **
     Args:
         home: Where models and cases are.
         base_model: Id of the model to start from.
-        holdout_choice: One of `HOLDOUT_CHOICES`; the seed of the job decides a random one.
+        holdout_choice: One of `lnsegfm.jobs.job_spec.HOLDOUT_CHOICES`; the seed of the job decides a random one.
         **fields: Further fields of `JobSpec`; they go before what is found here.
 
     Raises:

@@ -34,7 +34,8 @@ def reuse_scores(jobs: JobStore, folder: Path, spec: JobSpec) -> dict[str, Score
     missing, found = set(spec.measured), {}
     for job in jobs.list():
         shared = missing & set(job.spec.measured)
-        if job.path == folder or job.spec.base_sha256 != spec.base_sha256 or not shared:
+        same = (job.spec.base_sha256, job.spec.compare_with) == (spec.base_sha256, spec.compare_with)
+        if job.path == folder or not same or not shared:
             continue
         scores = _scores(job.path / RESULT / "before.json")
         for case in shared:

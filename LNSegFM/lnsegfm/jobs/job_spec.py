@@ -13,6 +13,10 @@ from lnsegfm.jobs.method_names import METHODS
 
 GRANULARITIES = ("kernel", "filter")
 STEP_RULES = ("plain", "momentum")
+BASE_FOLDS = ("first", "all")
+COMPARED_WITH = ("ensemble", "fold")
+HOLDOUT_CHOICES = ("stored", "random", "none")
+"""Hold-out cases as they are marked; a random quarter of the cases, at least one; none, to learn from all of them."""
 _CASE_FIELDS = ("cases", "holdout", "reference")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -54,6 +58,10 @@ class JobSpec:
         clip_norm: Greatest norm of the whole gradient.
         seed: Seed of everything that is random.
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        base_folds: Which folds of a base model of several are adapted: the ``first``, or ``all``, one after the other,
+            each with these iterations; the adapted model then has as many.
+        compare_with: What the scores before are those of, where the base model has several folds and one is adapted:
+            the whole ``ensemble``, which the adapted model would replace, or the one ``fold``.
         name: Display name of the model that is made; empty for one after the base model.
         checkpoint_seconds: Seconds between two checkpoints, at most.
         loader_processes: Processes that prepare patches; 0 for none besides the job's own, -1 to choose by the device.
@@ -82,6 +90,8 @@ class JobSpec:
     clip_norm: float = 12.0
     seed: int = 20250923
     device: str = "auto"
+    base_folds: str = "first"
+    compare_with: str = "ensemble"
     name: str = ""
     checkpoint_seconds: float = 60.0
     loader_processes: int = -1
@@ -95,7 +105,7 @@ class JobSpec:
 
     @property
     def steps(self) -> int:
-        """Number of iterations in all."""
+        """Number of iterations of one training."""
         return self.epochs * self.iterations_per_epoch
 
     @property
@@ -190,7 +200,8 @@ def _check_ranges(spec: JobSpec) -> None:
         raise _refusal("loader_processes", f"must be at least -1, not {spec.loader_processes}")
     if not 0 <= spec.momentum < 1:
         raise _refusal("momentum", f"must be at least 0 and less than 1, not {spec.momentum}")
-    for name, choices in (("method", METHODS), ("granularity", GRANULARITIES), ("step_rule", STEP_RULES)):
+    for name, choices in (("method", METHODS), ("granularity", GRANULARITIES), ("step_rule", STEP_RULES),
+                          ("base_folds", BASE_FOLDS), ("compare_with", COMPARED_WITH)):  # fmt: skip
         if getattr(spec, name) not in choices:
             raise _refusal(name, f"must be one of {', '.join(choices)}, not '{getattr(spec, name)}'")
     if not _DEVICE.fullmatch(spec.device):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -25,6 +26,7 @@ from lnsegfm.base.processes import (
     start_detached,
 )
 from lnsegfm.base.text_tail import tail
+from lnsegfm.jobs import log_switches
 from lnsegfm.jobs.job_progress import ProgressReader
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.job_status import (
@@ -222,7 +224,7 @@ class Job:
         )
         write_json(self.path / STATUS, starting.to_json())
         environment = child_environment(
-            extra={"LNSEGFM_HOME": str(self._home), **self.environment}
+            extra={"LNSEGFM_HOME": str(self._home), **log_switches.for_job(os.environ), **self.environment}
         )
         try:
             pid = start_detached(command, environment, self.path / LOG)

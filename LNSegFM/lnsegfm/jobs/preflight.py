@@ -38,7 +38,7 @@ def check(home: Home, spec: JobSpec, calibration: Calibration | None) -> None:
     Raises:
         UserError: Something does not suffice; the text has the number needed and the number present.
     """
-    needed, free = disk_bytes(home, spec), shutil.disk_usage(_existing(home.root)).free
+    needed, free = disk_bytes(home, spec), shutil.disk_usage(existing(home.root)).free
     _require("disk space", needed, free, "Free some, or move the data folder (LNSEGFM_HOME) to a larger disk.")
     if calibration is None:
         return
@@ -65,7 +65,8 @@ def disk_bytes(home: Home, spec: JobSpec) -> int:
         grid = cases.get(ref.id).geometry
         volume_mm3 = math.prod(grid.size) * math.prod(grid.spacing)
         voxels += volume_mm3 / math.prod(spacing or grid.spacing)
-    weights = model.checkpoint(model.card.folds[0]).stat().st_size
+    folds = model.card.folds if spec.base_folds == "all" else model.card.folds[:1]
+    weights = sum(model.checkpoint(fold).stat().st_size for fold in folds)
     return int(_MODEL_COPIES * weights + _VOXEL_BYTES * voxels) + _RESERVE_BYTES
 
 
@@ -123,5 +124,6 @@ def _window_flags() -> int:
     return 0
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
+    """Return the path, or the nearest folder above it that exists."""
     return next(each for each in (path, *path.parents) if each.exists())

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_advice import Finding
 from lnsegfm.cases.case_info import CaseInfo
-from lnsegfm.jobs.job_spec import JobSpec
-from lnsegfm.jobs.job_status import JobStatus
+from lnsegfm.jobs.job_views import JobSummary, JobView
 from lnsegfm.jobs.timing import Calibrations
 from lnsegfm.models.model_store import ModelInfo
 
-
-@dataclass(frozen=True)
-class JobSummary:
-    """A job in a list: its id, state, method and when it was made (UTC, ISO 8601)."""
-
-    id: str
-    state: str
-    method: str
-    created: str
+__all__ = ["ImportPair", "JobSummary", "JobView", "Stored"]
 
 
 @dataclass(frozen=True)
@@ -52,17 +42,6 @@ class Stored:
     rejected: frozenset[str] = frozenset()
     problem: UserError | None = None
     suggested_model: str = ""
-
-
-@dataclass(frozen=True)
-class JobView:
-    """A job at one moment: what it was asked, its status, all rows of its progress, the end of its log if asked for."""
-
-    id: str
-    spec: JobSpec
-    status: JobStatus
-    rows: Sequence[dict[str, Any]]
-    log: str
 
 
 @dataclass(frozen=True)

@@ -115,15 +115,19 @@ def calibrate(
 
 
 def _wait(process: subprocess.Popen[bytes], is_cancelled: Callable[[], bool]) -> None:
-    while True:
-        try:
-            process.communicate(timeout=_POLL_S)
-            return
-        except subprocess.TimeoutExpired:
-            if is_cancelled():
-                kill_tree(process.pid)
-                process.communicate()
-                raise Cancelled from None
+    try:
+        while True:
+            try:
+                process.communicate(timeout=_POLL_S)
+                return
+            except subprocess.TimeoutExpired:
+                if is_cancelled():
+                    raise Cancelled from None
+    except (Cancelled, KeyboardInterrupt):
+        # It has a group of its own, which Ctrl-C on a terminal does not reach.
+        kill_tree(process.pid)
+        process.communicate()
+        raise
 
 
 def _result(folder: Path) -> Calibration:

@@ -19,25 +19,39 @@ HEADER = (
 
 @dataclass(frozen=True)
 class MeasuredNode:
-    """A lymph node of the table: its measurements, the name of its segment, and whether the user ticked it off."""
+    """A lymph node of the table.
+
+    Args:
+        node: Its measurements.
+        segment: Name of its segment; empty outside of Slicer.
+        reviewed: Whether the user ticked it off.
+        case: What the table calls its scan, where it holds several; empty in the table of one scan.
+    """
 
     node: LymphNode
-    segment: str
-    reviewed: bool
+    segment: str = ""
+    reviewed: bool = False
+    case: str = ""
 
 
 def as_text(rows: Iterable[MeasuredNode], *, separator: str = ",") -> str:
-    """Return the table with its header, a lymph node a line, by number; decimal points whatever the language.
+    """Return the table with its header, a lymph node a line; decimal points whatever the language.
+
+    The lymph nodes of a scan are sorted by number; scans keep their order. A column ``case`` comes first where a row
+    has one.
 
     Args:
         rows: The lymph nodes.
         separator: Between the columns.
     """
+    rows = list(rows)
+    order = {case: place for place, case in enumerate(dict.fromkeys(row.case for row in rows))}
+    several = any(order)
     text = io.StringIO()
     writer = csv.writer(text, delimiter=separator, lineterminator="\n")
-    writer.writerow(HEADER)
-    for row in sorted(rows, key=lambda each: each.node.number):
-        writer.writerow(_cells(row))
+    writer.writerow(("case", *HEADER) if several else HEADER)
+    for row in sorted(rows, key=lambda each: (order[each.case], each.node.number)):
+        writer.writerow([_harmless(row.case), *_cells(row)] if several else _cells(row))
     return text.getvalue()
 
 
@@ -49,11 +63,14 @@ def write_csv(rows: Iterable[MeasuredNode], path: Path) -> None:
 
 def _cells(row: MeasuredNode) -> list[object]:
     node = row.node
-    # A spreadsheet would take such a name for a formula.
-    name = f"'{row.segment}" if row.segment.startswith(("=", "+", "-", "@")) else row.segment
     return [
-        node.number, name, node.side, f"{node.short_axis_mm:.1f}", f"{node.long_axis_mm:.1f}",
+        node.number, _harmless(row.segment), node.side, f"{node.short_axis_mm:.1f}", f"{node.long_axis_mm:.1f}",
         f"{node.volume_mm3:.1f}", "" if node.mean_hu is None else f"{node.mean_hu:.1f}",
         "" if node.confidence is None else f"{node.confidence:.3f}", node.size_class, "yes" if row.reviewed else "no",
         *(f"{value:.1f}" for value in node.centroid_ras),
     ]  # fmt: skip
+
+
+def _harmless(name: str) -> str:
+    # A spreadsheet would take such a name for a formula.
+    return f"'{name}" if name.startswith(("=", "+", "-", "@")) else name

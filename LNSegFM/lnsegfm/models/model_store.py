@@ -282,12 +282,6 @@ class ModelStore:
         """Return the ids of the rejected models."""
         return {model.id for model in self.list() if self.is_rejected(model.id)}
 
-    @property
-    def suggested_id(self) -> str:
-        """Id of the model to begin with: the default, else the oldest that was not rejected; empty without any."""
-        usable = (model.id for model in self.list() if not self.is_rejected(model.id))
-        return self.default_id or next(usable, "")
-
     def ancestors(self, model_id: str) -> Models:
         """Return the installed models that this one was adapted from, its parent first."""
         return ancestors_among(self.list(), model_id)

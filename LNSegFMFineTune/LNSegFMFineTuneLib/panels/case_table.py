@@ -104,7 +104,7 @@ class CaseTable:
 
     def _make_next_thumbnail(self) -> None:
         if self._waiting and not self._host.is_working(_WORK):
-            task = Task(self._host.workbench.thumbnail, self._waiting[0])
+            task = Task(self._host.workbench.cases.thumbnail, self._waiting[0])
             self._host.start_work(_WORK, task, self._on_thumbnail, self._on_no_thumbnail)
 
     def _on_thumbnail(self, path: str) -> None:

@@ -83,7 +83,7 @@ class CasesSection:
 
     def on_use_chosen(self, case_id: str, use: str) -> None:
         """Store what a case is used for."""
-        self._host.act(self._ignore, self._host.workbench.set_use, case_id, use)
+        self._host.act(self._ignore, self._host.workbench.cases.set_use, case_id, use)
 
     def _ignore(self, _result: Any) -> None:
         """Nothing is left to do: everything is read anew after an action."""
@@ -123,11 +123,11 @@ class CasesSection:
             parent = slicer.util.mainWindow()
             folder = qt.QFileDialog.getExistingDirectory(parent, _("Folder with imagesTr and labelsTr"), "")
             if folder:
-                self._import(self._host.workbench.import_folder, folder)
+                self._import(self._host.workbench.cases.import_folder, folder)
             return
         with slicer.util.WaitCursor():  # a segmentation without labelmap gets one here
             pairs = [import_pair(pair) for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())]
-        self._import(self._host.workbench.import_pairs, pairs)
+        self._import(self._host.workbench.cases.import_pairs, pairs)
 
     def _import(self, function: Any, source: Any) -> None:
         self._ui.importLabel.visible = True
@@ -159,11 +159,12 @@ class CasesSection:
         """Move the chosen case into the trash, once the user has agreed."""
         case = self.table.current
         if case is not None and slicer.util.confirmOkCancelDisplay(wording.removal_question(case.id)):
-            self._host.act(self._removed.append, self._host.workbench.remove_case, case.id)
+            self._host.act(self._removed.extend, self._host.workbench.cases.remove, case.id)
 
     def on_undo(self) -> None:
         """Bring back the case that was removed last."""
         self._host.act(self._on_restored, self._host.workbench.cases.restore, self._removed[-1])
 
-    def _on_restored(self, case: Any) -> None:
-        self._removed.remove(case.id)
+    def _on_restored(self, cases: Any) -> None:
+        for case in cases:
+            self._removed.remove(case.id)

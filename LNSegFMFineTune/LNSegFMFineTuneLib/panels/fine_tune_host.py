@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from lnsegfm.base.background import Pending
 from lnsegfm.base.errors import UserError
-from lnsegfm.jobs.adaptation_service import Workbench
 from lnsegfm.jobs.stored import Stored
+from lnsegfm.session import Session
 
 
 class FineTuneHost(Protocol):
@@ -23,8 +23,8 @@ class FineTuneHost(Protocol):
         """The widgets of the panel and of all its sections, by object name."""
 
     @property
-    def workbench(self) -> Workbench:
-        """What does the work."""
+    def workbench(self) -> Session:
+        """The service that does the work."""
 
     @property
     def stored(self) -> Stored:

@@ -13,6 +13,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import explain
 from lnsegfm.jobs.job_status import ACTIVE, RESUMABLE
 from lnsegfm.jobs.stored import JobView, Stored
+from lnsegfm.session.job_handle import JobHandle
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
 from LNSegFMFineTuneLib.panels.widgets import fill_row, fit_height, set_up_table
 from LNSegFMFineTuneLib.scene.curves import LossCurve
@@ -124,7 +125,7 @@ class RunSection:
         if others and self._polls % _POLLS_OF_LIST == 0:
             self._host.refresh()
         if self._job_id and not self._host.is_working(_WORK):
-            task = Task(self._host.workbench.read_job, self._job_id, self._ui.logButton.checked)
+            task = Task(self._host.workbench.jobs.view, self._job_id, with_log=self._ui.logButton.checked)
             self._host.start_work(_WORK, task, self._show, self._on_lost)
 
     def _on_lost(self, error: UserError) -> None:
@@ -181,16 +182,19 @@ class RunSection:
 
     def on_pause(self) -> None:
         """Let the job write a checkpoint and end for now."""
-        self._act(self._host.workbench.pause_job)
+        self._act(self._host.workbench.jobs.pause)
 
     def on_cancel(self) -> None:
         """Let the job end."""
-        self._act(self._host.workbench.cancel_job)
+        self._act(self._host.workbench.jobs.cancel)
 
     def on_resume(self) -> None:
         """Let the job go on from its checkpoint."""
         if self._view is not None and self._host.packages_ready_for(self._view.spec.method):
-            self._act(self._host.workbench.resume_job)
+            self._host.act(self._on_resumed, self._host.workbench.jobs.resume, self._job_id)
+
+    def _on_resumed(self, handle: JobHandle) -> None:
+        self._on_changed(handle.id)
 
     def _act(self, function: Any) -> None:
         self._host.act(self._on_changed, function, self._job_id)
@@ -203,7 +207,7 @@ class RunSection:
     def on_remove(self) -> None:
         """Delete the job, once the user has agreed."""
         if slicer.util.confirmOkCancelDisplay(wording.removal_question(self._job_id)):
-            self._host.act(self._on_removed, self._host.workbench.remove_job, self._job_id)
+            self._host.act(self._on_removed, self._host.workbench.jobs.remove, self._job_id)
 
     def _on_removed(self, _result: Any) -> None:
         self.watch("")

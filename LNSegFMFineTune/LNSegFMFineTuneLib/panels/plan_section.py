@@ -14,6 +14,8 @@ from lnsegfm.jobs.job_spec import PRESETS, preset_settings
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.stored import Stored
 from lnsegfm.jobs.timing import Calibration
+from lnsegfm.session import AdaptOptions
+from lnsegfm.session.job_handle import JobHandle
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
 from LNSegFMFineTuneLib.panels.widgets import connect_edited, fill_combo_box, set_widget_value, widget_value
 from LNSegFMFineTuneLib.scene import parameters
@@ -158,10 +160,8 @@ class PlanSection:
             return
         fields = self.values
         if self._host.packages_ready_for(fields["method"]):
-            base_model = fields.pop("base_model")
-            calibrate = self._host.workbench.calibrate
             self._ui.estimateLabel.text = wording.measuring()
-            self._pending = self._host.act(self._on_calibrated, calibrate, base_model, _without_preset(fields))
+            self._pending = self._host.act(self._on_calibrated, self._host.workbench.calibrate, _options(fields))
             self._host.update_controls()
 
     def _on_calibrated(self, _calibration: Calibration) -> None:
@@ -172,15 +172,19 @@ class PlanSection:
     def on_start(self) -> None:
         """Start a job with what is set, once it is clear that it can work."""
         fields = self.values
-        if not may_use(self._host.workbench.models, fields["base_model"]):
+        if not may_use(self._host.workbench.models.store, fields["base_model"]):
             return
         if self._host.packages_ready_for(fields["method"]):
-            base_model = fields.pop("base_model")
             self._ui.estimateLabel.text = wording.checking()
-            start = self._host.workbench.start_job
-            self._pending = self._host.act(self._host.watch, start, base_model, _without_preset(fields))
+            self._pending = self._host.act(self._on_started, self._host.workbench.adapt, _options(fields))
             self._host.update_controls()
 
+    def _on_started(self, handle: JobHandle) -> None:
+        self._host.watch(handle.id)
 
-def _without_preset(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name != "preset"}
+
+def _options(fields: Mapping[str, Any]) -> AdaptOptions:
+    # Whatever the preset sets has a widget of its own, so that its name says nothing more. Whether a rejected model may
+    # be used was asked before.
+    values = {name: value for name, value in fields.items() if name != "preset"}
+    return AdaptOptions(**values, rejected_too=True)

@@ -176,7 +176,7 @@ class EvidenceSection:
 
     def on_roll_back(self, action: Any) -> None:
         """Make an ancestor the default and use it."""
-        if may_use(self._host.workbench.models, action.data()):
+        if may_use(self._host.workbench.models.store, action.data()):
             self._use(action.data())
 
     def _use(self, model_id: str) -> None:
@@ -187,11 +187,11 @@ class EvidenceSection:
     def on_reject(self) -> None:
         """Keep the adapted model aside."""
         models = self._host.workbench.models
-        if self._changed(models.reject, self._model_id) and models.suggested_id:
+        if self._changed(models.reject, self._model_id) and (default := models.default) is not None:
             # The other module may have been using the rejected one.
-            self._host.use_model(models.suggested_id)
+            self._host.use_model(default.id)
 
-    def _changed(self, function: Callable[[str], None], model_id: str) -> bool:
+    def _changed(self, function: Callable[[str], object], model_id: str) -> bool:
         # Not in a thread: it is one small file, and the module that is shown next should know of it.
         try:
             function(model_id)

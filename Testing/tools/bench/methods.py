@@ -34,26 +34,32 @@ def main() -> None:
 def _measured(method: str, start: dict[str, torch.Tensor], data: torch.Tensor) -> list[str]:
     network = paper_network()
     network.load_state_dict(start)
-    # SGST moves nothing while it looks at the first gradients: one iteration of 50.
+    # SGST moves nothing while it accumulates the first gradients: one iteration of 50.
     spec = JobSpec("base", "", (CaseRef("case", 1),), method=method, epochs=1, iterations_per_epoch=50)
     optimizer = METHODS[method].prepare(network, spec)
     total = sum(parameter.numel() for parameter in paper_network().parameters())
     trainable = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-    states = []
+    # Parts that the method adds are counted against how they begin, which the base model's weights do not tell.
+    states = [_weights(method, network)]
     for _ in range(ITERATIONS + (method == "sgst")):
         optimizer.zero_grad(set_to_none=True)
         loss_of(network, data).backward()
         optimizer.step()
-        merged = METHODS[method].merged(network)
-        states.append({name: value.detach().clone() for name, value in merged.named_parameters()})
+        states.append(_weights(method, network))
     stored = METHODS[method].merged(network).state_dict()
-    whole, last = count_updates(start, stored), count_updates(states[-2], states[-1])
+    last, all_of_them = count_updates(states[-2], states[-1]), count_updates(states[0], states[-1])
+    added = count_updates(start, stored)["added"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.pth"
         write_tensors(stored, path)
         size = path.stat().st_size / 1e6
-    shares = [trainable / total, last["updated"] / total, whole["updated"] / total, whole["added"] / total]
+    shares = [trainable / total, last["updated"] / total, all_of_them["updated"] / total, added / total]
     return [*(f"{share:.3%}" for share in shares), f"{size:.0f}"]
+
+
+def _weights(method: str, network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    merged = METHODS[method].merged(network)
+    return {name: value.detach().clone() for name, value in merged.named_parameters()}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from lnsegfm.base.home import Home
 from lnsegfm.base.processes import child_environment
 from lnsegfm.cases.case_store import CaseStore
-from lnsegfm.cli.adaptation_commands import follow
+from lnsegfm.cli.following import follow
 from lnsegfm.evaluation.metrics import score_case
 from lnsegfm.images.image_files import write_image
 from lnsegfm.jobs.case_selection import make_spec

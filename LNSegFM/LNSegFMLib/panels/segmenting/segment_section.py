@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import duration
+from lnsegfm.models.model_choice import default_model
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING
 from lnsegfm.segmentation.segment_run import SegmentResult
@@ -78,8 +79,9 @@ class SegmentSection(Section):
         """Show the models that are installed now; the chosen one stays chosen while it exists."""
         node, selector = self.host.parameter_node, self.ui.modelSelector
         store = self._bench.models
-        models, chosen = store.list(), (node.GetParameter("Model") if node else "") or store.suggested_id
-        rejected, suggested = store.rejected(), store.suggested_id
+        models, rejected, default = store.list(), store.rejected(), default_model(store)
+        suggested = "" if default is None else default.id
+        chosen = (node.GetParameter("Model") if node else "") or suggested
         self.binding.showing = True
         try:
             selector.clear()

@@ -54,17 +54,37 @@ def kernels(module: nn.Module, granularity: str = "kernel") -> list[Kernel]:
     Raises:
         ValueError: Unknown granularity, or a convolution whose weight is computed from other parameters.
     """
-    if granularity not in GRANULARITIES:
-        raise ValueError(f"granularity is '{granularity}'; known are {', '.join(GRANULARITIES)}")
-    found = {}
+    return [kernel_of(layer, granularity) for layer in convolutions(module).values()]
+
+
+def convolutions(module: nn.Module) -> dict[int, nn.Module]:
+    """Return the (transposed) convolutions of a module, by the ``id`` of their weight; a shared weight counts once.
+
+    Raises:
+        ValueError: A convolution computes its weight from other parameters.
+    """
+    found: dict[int, nn.Module] = {}
     for layer in module.modules():
         if isinstance(layer, CONVOLUTIONS + TRANSPOSED):
             if not layer.weight.is_leaf:
                 raise ValueError(f"{layer} computes its weight from others (weight_norm?); DGST cannot select in it")
-            by_filter = granularity == "filter"
-            groups = layer.groups if by_filter and isinstance(layer, TRANSPOSED) else 0
-            found[id(layer.weight)] = Kernel(layer.weight, groups, 1 if by_filter else 2)
-    return list(found.values())
+            found[id(layer.weight)] = layer
+    return found
+
+
+def kernel_of(layer: nn.Module, granularity: str) -> Kernel:
+    """Return how the weight of one of `convolutions` falls into kernels; see `kernels` for the arguments.
+
+    Raises:
+        ValueError: Unknown granularity.
+    """
+    if granularity not in GRANULARITIES:
+        raise ValueError(f"granularity is '{granularity}'; known are {', '.join(GRANULARITIES)}")
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    by_filter = granularity == "filter"
+    groups = int(layer.groups) if by_filter and isinstance(layer, TRANSPOSED) else 0
+    return Kernel(weight, groups, 1 if by_filter else 2)
 
 
 def shifts_and_scales(module: nn.Module) -> list[nn.Parameter]:

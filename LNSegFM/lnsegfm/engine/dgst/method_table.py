@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from lnsegfm.engine.dgst.kernels import NORMALIZATIONS, shifts_and_scales
-from lnsegfm.engine.dgst.optimizer import DGST, clipping_factor
-from lnsegfm.engine.dgst.sparsification import SGST, random_entries
+from lnsegfm.engine.dgst.optimizer import DGST, clipping_factor, gradient_norm
+from lnsegfm.engine.dgst.sparsification import DRST, SGST
 from lnsegfm.engine.networks.adapters import add_adapters, is_adapter
 from lnsegfm.engine.networks.lora import add_lora, merge_lora
 from lnsegfm.jobs.job_spec import JobSpec
 
 Parameters = Iterable[nn.Parameter]
-# SGST looks at this share of the iterations before it decides: one epoch of the paper's 50.
+# SGST accumulates over this share of the iterations before it decides: one epoch of the paper's 50.
 _ACCUMULATED_SHARE = 50
 
 
@@ -60,14 +60,25 @@ class Method:
 
 
 class ClippedSGD(torch.optim.SGD):
-    """nnU-Net's SGD (Nesterov momentum, weight decay) behind its clipping of the gradient's norm."""
+    """nnU-Net's SGD (Nesterov momentum, weight decay) behind its clipping of the gradient's norm.
+
+    Parameters that are frozen do not move, also when they have a gradient.
+    """
 
     def __init__(self, parameters: list[nn.Parameter], spec: JobSpec) -> None:
         momentum, weight_decay = _inertia(spec)
         super().__init__(
             parameters, spec.learning_rate, momentum=momentum, nesterov=momentum > 0, weight_decay=weight_decay
         )
-        self._clip_norm = spec.clip_norm
+        self.defaults["clip_norm"] = spec.clip_norm
+        for group in self.param_groups:
+            group["clip_norm"] = spec.clip_norm
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state; that of an older version has no norm to clip to."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("clip_norm", self.defaults["clip_norm"])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -76,11 +87,19 @@ class ClippedSGD(torch.optim.SGD):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
-        factor = clipping_factor(gradients, self._clip_norm)
-        if factor is not None:
-            torch._foreach_mul_(gradients, factor)
-        super().step()
+        everything = [parameter for group in self.param_groups for parameter in group["params"]]
+        frozen = [(parameter, parameter.grad) for parameter in everything if not parameter.requires_grad]
+        for parameter, _gradient in frozen:
+            parameter.grad = None
+        norm = gradient_norm(parameter.grad for parameter in everything)
+        if norm is not None:
+            for group in self.param_groups:
+                gradients = [parameter.grad for parameter in group["params"] if parameter.grad is not None]
+                if gradients:
+                    torch._foreach_mul_(gradients, clipping_factor(norm, group["clip_norm"]))
+            super().step()
+        for parameter, gradient in frozen:
+            parameter.grad = gradient
         return loss
 
 
@@ -106,7 +125,7 @@ def _dgst(network: nn.Module, spec: JobSpec) -> torch.optim.Optimizer:
 
 
 def _drst(network: nn.Module, spec: JobSpec) -> torch.optim.Optimizer:
-    return DGST(network, spec.learning_rate, select=random_entries, **_sparse_options(spec))
+    return DRST(network, spec.learning_rate, seed=spec.seed, **_sparse_options(spec))
 
 
 def _sgst(network: nn.Module, spec: JobSpec) -> torch.optim.Optimizer:

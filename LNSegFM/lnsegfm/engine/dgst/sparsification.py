@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lnsegfm.engine.dgst.kernels import Kernel
-from lnsegfm.engine.dgst.optimizer import DGST, top_gradients
+from lnsegfm.engine.dgst.optimizer import DGST, Group, check_count, top_gradients
+
+_SEED_STEP = 1_000_003  # a prime, so that the sequences of neighbouring seeds do not overlap
 
 
-def random_entries(gradients: Tensor, gamma: int) -> Tensor:
-    """Return γ different column indices ``[kernels, γ]`` of each row, drawn from torch's generator (DRST)."""
-    rows, columns = gradients.shape
-    if gamma == 1:
-        return torch.randint(columns, (rows, 1), device=gradients.device)
-    return torch.rand(rows, columns, device=gradients.device).topk(gamma, 1, sorted=False).indices
+class DRST(DGST):
+    """Dynamic Random Sparsification Training: γ random entries of each kernel move, others in each iteration.
+
+    Args:
+        module: As for `DGST`.
+        lr: As for `DGST`.
+        seed: Of the entries. With the number of steps, which the state holds, it decides them all.
+        **options: As for `DGST`.
+    """
+
+    def __init__(self, module: nn.Module, lr: float = 1e-3, *, seed: int = 0, **options: Any) -> None:
+        self._generators: dict[torch.device, torch.Generator] = {}
+        super().__init__(module, lr, seed=seed, drawn=0, **options)
+
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        check_count("seed", group["seed"], 0)
+
+    def _begin(self, group: Group) -> bool:
+        self._generators.clear()
+        group["drawn"] += 1
+        return True
+
+    def _select(self, kernel: Kernel, gradients: Tensor, group: Group) -> Tensor:
+        del kernel
+        rows, columns = gradients.shape
+        device = gradients.device
+        if device not in self._generators:
+            start = (group["seed"] * _SEED_STEP + group["drawn"]) % 2**63
+            self._generators[device] = torch.Generator(device).manual_seed(start)
+        generator = self._generators[device]
+        if group["gamma"] == 1:
+            return torch.randint(columns, (rows, 1), device=device, generator=generator)
+        drawn = torch.rand(rows, columns, device=device, generator=generator)
+        return drawn.topk(group["gamma"], 1, sorted=False).indices
 
 
 class SGST(DGST):
@@ -28,43 +58,37 @@ class SGST(DGST):
     Args:
         module: As for `DGST`.
         lr: As for `DGST`.
-        accumulate: Number of steps whose gradients decide.
+        accumulate: Number of steps whose gradients decide, at least 1.
         **options: As for `DGST`.
     """
 
-    def __init__(self, module: nn.Module, lr: float, *, accumulate: int, **options: Any) -> None:
-        super().__init__(module, lr, **options)
-        if accumulate < 1:
-            raise ValueError(f"accumulate is {accumulate}; it must be at least 1")
-        self._accumulate = accumulate
+    def __init__(self, module: nn.Module, lr: float = 1e-3, *, accumulate: int, **options: Any) -> None:
+        super().__init__(module, lr, accumulate=accumulate, accumulated=0, **options)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Accumulate, or move the entries that were selected."""
-        # Counted in the state of a parameter, because that is what a checkpoint keeps of an optimiser.
-        counter = self.state[self._kernels[0].parameter]
-        if counter.get("accumulated", 0) >= self._accumulate:
-            return super().step(closure)
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for kernel in self._kernels:
-            gradient, state = kernel.parameter.grad, self.state[kernel.parameter]
-            if gradient is not None:
-                state["sum"] = gradient.clone() if "sum" not in state else state["sum"].add_(gradient)
-        counter["accumulated"] = counter.get("accumulated", 0) + 1
-        if counter["accumulated"] == self._accumulate:
-            self._decide()
-        return loss
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        check_count("accumulate", group["accumulate"], 1)
 
-    def _decide(self) -> None:
-        for kernel in self._kernels:
-            state = self.state[kernel.parameter]
-            total = state.pop("sum", torch.zeros_like(kernel.parameter))
-            rows = kernel.rows(total)
-            state["selected"] = top_gradients(rows, min(self.gamma, rows.shape[1]))
+    def _begin(self, group: Group) -> bool:
+        if group["accumulated"] >= group["accumulate"]:
+            return True
+        for parameter in group["params"]:
+            if self._kernel(parameter, group["granularity"]) is not None and parameter.grad is not None:
+                state = self.state[parameter]
+                state["sum"] = state["sum"].add_(parameter.grad) if "sum" in state else parameter.grad.clone()
+        group["accumulated"] += 1
+        if group["accumulated"] == group["accumulate"]:
+            self._decide(group)
+        return False
 
-    def _selection(self, kernel: Kernel, gradients: Tensor) -> Tensor:
-        del gradients
+    def _decide(self, group: Group) -> None:
+        for parameter in group["params"]:
+            kernel = self._kernel(parameter, group["granularity"])
+            if kernel is not None:
+                state = self.state[parameter]
+                rows = kernel.rows(state.pop("sum", torch.zeros_like(parameter)))
+                state["selected"] = top_gradients(rows, min(group["gamma"], rows.shape[1]))
+
+    def _select(self, kernel: Kernel, gradients: Tensor, group: Group) -> Tensor:
+        del gradients, group
         return self.state[kernel.parameter]["selected"]

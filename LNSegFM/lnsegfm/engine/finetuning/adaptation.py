@@ -7,16 +7,19 @@ import importlib.metadata
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from lnsegfm import __version__
 from lnsegfm.base.errors import Cancelled, UserError
-from lnsegfm.base.files import read_json, write_json
+from lnsegfm.base.files import read_json, write_atomic, write_json
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_info import IGNORE
 from lnsegfm.cases.case_store import CaseStore
@@ -24,14 +27,20 @@ from lnsegfm.engine.devices import choose_device
 from lnsegfm.engine.dgst.update_counts import count_updates
 from lnsegfm.engine.finetuning.trainer import Trainer, Weights
 from lnsegfm.engine.finetuning.training_data import TrainingCase, preprocess
-from lnsegfm.engine.finetuning.training_loop import train
+from lnsegfm.engine.finetuning.training_loop import Share, train
 from lnsegfm.engine.inference.predictor import Predictor
-from lnsegfm.engine.networks.checkpoints import load_checkpoint, network_weights, save_checkpoint
+from lnsegfm.engine.networks.checkpoints import (
+    load_checkpoint,
+    network_weights,
+    read_tensors,
+    save_checkpoint,
+    write_tensors,
+)
 from lnsegfm.evaluation.detection import count_nodes
 from lnsegfm.evaluation.metrics import Scores, score_case
 from lnsegfm.images.image_files import write_image
 from lnsegfm.jobs.job_results import RESULT, label_file, reuse_scores
-from lnsegfm.jobs.job_spec import CaseRef
+from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job, JobStore
 from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.jobs.method_names import METHODS
@@ -39,6 +48,7 @@ from lnsegfm.jobs.model_names import adapted_name, unique_name
 from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
 
 CHECKPOINT = "checkpoint.pth"
+_TRAINED = "trained-"
 
 
 def adapt(writer: JobWriter, folder: Path, home: Home) -> None:
@@ -74,17 +84,18 @@ class Adaptation:
             self._writer.status(device=f"{self._device.type}: {reason}", iterations=self._spec.steps)
             self._base = self._verified_base()
             # Read once: a base model that is removed meanwhile must not cost a training that is nearly done.
-            self._content = BaseContent.read(self._base)
+            self._content = BaseContent.read(self._base, adapted_folds(self._base, self._spec))
+            self._writer.status(iterations=self._spec.steps * len(self._content.weights))
             self._predictor = Predictor(self._base, self._device)
-            before = self._score("before", None)
-            trainer = self._prepared()
-            self._stage("Training")
-            train(trainer, self._spec, self._writer, self._folder / CHECKPOINT)
-            weights = finite(trainer.weights())
-            del trainer
-            metrics = self._metrics(before, self._score("after", weights))
-            finished = self._store(weights, metrics, count_updates(self._content.weights, weights))
-        (self._folder / CHECKPOINT).unlink(missing_ok=True)
+            if self._spec.compare_with == "fold":
+                self._predictor.replace_weights(*self._content.weights.values())
+            before = self._score("before", {})
+            trained = self._trained(self._prepared())
+            metrics = self._metrics(before, self._score("after", trained))
+            finished = self._store(trained, metrics, self._counts(trained))
+        for pattern in (f"{_stem(CHECKPOINT)}*", f"{_TRAINED}*"):
+            for path in self._folder.glob(pattern):
+                path.unlink(missing_ok=True)
         self._writer.done(finished.id, finished.card.metrics)
 
     def _verified_base(self) -> ModelInfo:
@@ -112,7 +123,8 @@ class Adaptation:
         ignore = IGNORE if info.is_partial(case.version) else None
         return TrainingCase(case.id, info.image_path, info.label_path(case.version), ignore)
 
-    def _prepared(self) -> Trainer:
+    def _prepared(self) -> Path:
+        """Preprocess the cases, which are the same for every fold; return their folder."""
         spec, base = self._spec, self._base
         self._stage("Preparing cases")
         plans, dataset = self._content.plans, self._dataset()
@@ -125,12 +137,42 @@ class Adaptation:
             PlansManager(copy.deepcopy(plans)), base.card.configuration, dataset, base.card.orientation, data,
             lambda case: self._stage("Preparing cases", case),
         )
+        return data
+
+    def _trained(self, data: Path) -> dict[str, Weights]:
+        """Train each fold that is to be adapted; one that a process before this one finished is read again."""
+        weights: dict[str, Weights] = {}
+        several = len(self._content.weights) > 1
+        for number, fold in enumerate(self._content.weights):
+            kept = self._folder / f"{_TRAINED}{fold}.pth"
+            if kept.is_file():
+                weights[fold] = read_tensors(kept)
+                continue
+            checkpoint = self._folder / (f"{_stem(CHECKPOINT)}-{fold}.pth" if several else CHECKPOINT)
+            self._stage("Training", f"Fold {number + 1} of {len(self._content.weights)}" if several else "")
+            trainer = self._trainer(fold, data, checkpoint)
+            share = Share(number * self._spec.steps, len(self._content.weights) * self._spec.steps)
+            train(trainer, self._spec, self._writer, checkpoint, share)
+            weights[fold] = finite(trainer.weights())
+            del trainer
+            if several:
+                write_atomic(kept, partial(write_tensors, weights[fold]))
+                checkpoint.unlink(missing_ok=True)
+        return weights
+
+    def _trainer(self, fold: str, data: Path, checkpoint: Path) -> Trainer:
         trainer = Trainer.start(
-            plans, base.card.configuration, dataset, self._content.weights, spec, data, self._device
+            self._content.plans, self._base.card.configuration, self._dataset(), self._content.weights[fold],
+            self._spec, data, self._device,
         )
-        if (self._folder / CHECKPOINT).is_file():
-            trainer.restore(self._folder / CHECKPOINT)
+        if checkpoint.is_file():
+            trainer.restore(checkpoint)
         return trainer
+
+    def _counts(self, trained: dict[str, Weights]) -> dict[str, int]:
+        """How much changed, over all folds together."""
+        counts = [count_updates(self._content.weights[fold], weights) for fold, weights in trained.items()]
+        return {name: sum(each[name] for each in counts) for name in counts[0]}
 
     def _dataset(self) -> dict[str, Any]:
         """The base model's description of the labels; with the label for what nobody looked at, where there is one."""
@@ -139,7 +181,7 @@ class Adaptation:
             dataset["labels"]["ignore"] = IGNORE
         return dataset
 
-    def _store(self, weights: Weights, metrics: dict[str, Any], counts: dict[str, int]) -> ModelInfo:
+    def _store(self, trained: dict[str, Weights], metrics: dict[str, Any], counts: dict[str, int]) -> ModelInfo:
         self._stage("Storing the adapted model")
         spec, base, content = self._spec, self._base, self._content
         configuration = base.card.configuration
@@ -148,18 +190,20 @@ class Adaptation:
         name = unique_name(
             spec.name or adapted_name(base, models, METHODS[spec.method].name, len(spec.cases), today), models
         )
+        folds = trained if len(trained) > 1 else dict.fromkeys(("all",), next(iter(trained.values())))
 
         def fill(staging: Path) -> ModelCard:
             write_json(staging / "plans.json", content.plans)
             write_json(staging / "dataset.json", content.dataset)
-            save_checkpoint(
-                staging / "fold_all" / "checkpoint_final.pth", weights, plans=content.plans,
-                configuration=configuration, dataset=content.dataset, fold="all",
-                mirroring_axes=content.mirroring_axes,
-            )
+            for fold, weights in folds.items():
+                save_checkpoint(
+                    staging / f"fold_{fold}" / "checkpoint_final.pth", weights, plans=content.plans,
+                    configuration=configuration, dataset=content.dataset, fold=fold,
+                    mirroring_axes=content.mirroring_axes,
+                )
             return ModelCard(
                 name=name, kind="adapted", architecture=base.card.architecture,
-                configuration=configuration, folds=("all",), orientation=base.card.orientation,
+                configuration=configuration, folds=tuple(folds), orientation=base.card.orientation,
                 parent=base.id, parent_sha256=base.sha256, lineage={**self._lineage(), "parameters": counts},
                 metrics=metrics, stock=METHODS[spec.method].stock,
             )
@@ -171,33 +215,33 @@ class Adaptation:
         return {
             "job": self._folder.name,
             **self._spec.to_json(),
-            # An ensemble is adapted from its first member.
-            "fold": self._base.card.folds[0],
+            "folds": list(self._content.weights),
             "device": self._device.type,
             "packages": {
-                "python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}
+                "lnsegfm": __version__, "python": platform.python_version(),
+                **{name: importlib.metadata.version(name) for name in packages},
             },
         }
 
-    def _score(self, when: str, weights: Weights | None) -> dict[str, Scores]:
+    def _score(self, when: str, trained: dict[str, Weights]) -> dict[str, Scores]:
         """Segment the measured cases, keep labels and scores in ``result/``, and return the scores.
 
         Args:
             when: ``"before"`` or ``"after"``.
-            weights: The trained weights; None for the base model's own.
+            trained: The trained weights by fold; none for the base model's own.
         """
         cases = self._spec.measured
         known = self._folder / RESULT / f"{when}.json"
         if known.is_file():
             return read_json(known)
         scores: dict[str, Scores] = {}
-        if weights is None:
+        if not trained:
             scores = reuse_scores(JobStore(self._home.jobs), self._folder, self._spec)
         missing = [case for case in cases if case.id not in scores]
         if not missing:
             return self._kept(known, scores)
-        if weights is not None:
-            self._predictor.replace_weights(weights)
+        if trained:
+            self._predictor.replace_weights(*trained.values())
         for number, case in enumerate(missing, 1):
             self._stage(f"Scoring hold-out cases {when}", f"{number} of {len(missing)}")
             try:
@@ -229,22 +273,31 @@ class Adaptation:
 
 @dataclass(frozen=True)
 class BaseContent:
-    """What the adaptation needs of the base model's files."""
+    """What the adaptation needs of the base model's files; ``weights`` are those of the folds to adapt, by fold."""
 
     plans: dict[str, Any]
     dataset: dict[str, Any]
-    weights: Weights
+    weights: dict[str, Weights]
     mirroring_axes: tuple[int, ...] | None
 
     @classmethod
-    def read(cls, base: ModelInfo) -> BaseContent:
-        """Read a verified model; of an ensemble its first member."""
-        path = base.checkpoint(base.card.folds[0])
-        checkpoint = load_checkpoint(path)
+    def read(cls, base: ModelInfo, folds: Sequence[str]) -> BaseContent:
+        """Read some folds of a verified model."""
+        checkpoints = {fold: load_checkpoint(base.checkpoint(fold)) for fold in folds}
         return cls(
             read_json(base.path / "plans.json"), read_json(base.path / "dataset.json"),
-            network_weights(checkpoint, path.name), checkpoint.get("inference_allowed_mirroring_axes"),
+            {fold: network_weights(each, base.checkpoint(fold).name) for fold, each in checkpoints.items()},
+            checkpoints[folds[0]].get("inference_allowed_mirroring_axes"),
         )
+
+
+def adapted_folds(base: ModelInfo, spec: JobSpec) -> tuple[str, ...]:
+    """Return the folds of the base model that a job adapts."""
+    return base.card.folds if spec.base_folds == "all" else base.card.folds[:1]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def finite(weights: Weights) -> Weights:

@@ -44,14 +44,14 @@ def measure(spec: JobSpec, base: ModelInfo, folder: Path) -> dict[str, Any]:
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     from lnsegfm.engine.devices import choose_device, gpu_memory
-    from lnsegfm.engine.finetuning.adaptation import BaseContent
+    from lnsegfm.engine.finetuning.adaptation import BaseContent, adapted_folds
     from lnsegfm.engine.finetuning.trainer import Trainer
     from lnsegfm.engine.finetuning.training_data import preprocess
 
     # A job may have fewer iterations than a fast computer is asked for here.
     spec = replace(spec, epochs=1, iterations_per_epoch=_WARM_UP + _MOST)
     device, reason = choose_device(spec.device)
-    content = BaseContent.read(base)
+    content = BaseContent.read(base, adapted_folds(base, spec)[:1])
     settings = PlansManager(copy.deepcopy(content.plans)).get_configuration(base.card.configuration)
     case = _make_case(folder, settings.patch_size, settings.spacing)
     preprocess(
@@ -59,7 +59,8 @@ def measure(spec: JobSpec, base: ModelInfo, folder: Path) -> dict[str, Any]:
         base.card.orientation, folder, lambda _: None,
     )
     trainer = Trainer.start(
-        content.plans, base.card.configuration, content.dataset, content.weights, spec, folder, device
+        content.plans, base.card.configuration, content.dataset, next(iter(content.weights.values())), spec, folder,
+        device,
     )
     durations: list[float] = []
     while len(durations) < _WARM_UP + _MOST:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lnsegfm import NOTICE, __version__
 from lnsegfm.base.background import Progress
 from lnsegfm.base.home import Home
 from lnsegfm.engine.devices import choose_device
@@ -18,12 +20,13 @@ from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.inputs.reading import read_ct
 from lnsegfm.lymph_nodes.instances import measure
 from lnsegfm.lymph_nodes.intensity import describe
-from lnsegfm.models.model_store import ModelStore
+from lnsegfm.models.model_store import ModelInfo, ModelStore
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.uncertainty import expected_benefit
 
 Arguments = dict[str, Any]
 Report = Callable[[Progress], None]
+_PACKAGES = ("torch", "nnunetv2", "numpy", "SimpleITK")
 
 
 class Operations:
@@ -66,7 +69,10 @@ class Operations:
         instances, nodes = measure(found, minimum_short_axis_mm=options.minimum_short_axis_mm)
         results = {"output": instances > 0, "instances": instances, "probability": probability}
         for name in results.keys() & arguments.keys():
-            write_image(results[name], Path(arguments[name]), compress=arguments.get("compress", True))
+            write_image(
+                results[name], Path(arguments[name]), compress=arguments.get("compress", True),
+                notes=_notes(predictor.model),
+            )
         return {
             "model": predictor.model.id,
             "model_sha256": predictor.model.sha256,
@@ -76,13 +82,17 @@ class Operations:
             "expected_benefit": expected_benefit(probability, found),
             "nodes": [node.to_json() for node in describe(nodes, instances, image, probability)],
             "seconds": time.monotonic() - started,
+            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         }
 
     def install(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Install the model at ``source`` under the display name ``name``."""
+        """Install the model at ``source`` as ``name``; ``orientation`` is the voxel order it was trained in."""
         del is_cancelled
         report(Progress(0.0, "Checking the model"))
-        found = install(self._store, Path(arguments["source"]), name=arguments.get("name", ""))
+        found = install(
+            self._store, Path(arguments["source"]), name=arguments.get("name", ""),
+            orientation=arguments.get("orientation", ""),
+        )
         return {"model": found.model.id, "name": found.model.name, "is_new": found.is_new, "note": found.note}
 
     def devices(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
@@ -99,3 +109,13 @@ class Operations:
             self._loaded = None
             loaded = self._loaded = Predictor(self._store.verify(model_id), device)
         return loaded
+
+
+def _notes(model: ModelInfo) -> dict[str, str]:
+    """What stands in the header of every image that is written."""
+    return {
+        "LNSegFM.version": f"LN-Seg-FM {__version__}",
+        "LNSegFM.model_sha256": model.sha256,
+        "LNSegFM.model": model.id,
+        "LNSegFM.notice": NOTICE,
+    }

@@ -71,10 +71,10 @@ class Predictor:
         self._configuration = self._plans.get_configuration(configuration)
         self._labels = self._plans.get_label_manager(self._dataset)
 
-    def replace_weights(self, weights: dict[str, torch.Tensor]) -> None:
-        """Go on with other weights of the same network, to which adapters may have been added."""
-        self._folds = [weights]
-        self._use(weights)
+    def replace_weights(self, *folds: dict[str, torch.Tensor]) -> None:
+        """Use other weights of the same network, of one fold or several; adapters may have been added to it."""
+        self._folds = list(folds)
+        self._use(self._folds[0])
 
     def _use(self, weights: dict[str, torch.Tensor]) -> None:
         fit_adapters(self._network, weights)

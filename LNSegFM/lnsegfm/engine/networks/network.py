@@ -23,7 +23,8 @@ def build_network(
     """Build the plans' network with random weights. The plans are checked first.
 
     Raises:
-        UserError: See `lnsegfm.engine.networks.nnunet_plans.check_plans`; also when the plans' arguments do not fit the network.
+        UserError: See `lnsegfm.engine.networks.nnunet_plans.check_plans`; also when the plans' arguments do not fit the
+            network.
     """
     resolved = check_plans(plans, configuration, dataset)
     # PlansManager hands out, and some versions of it edit, the dictionary it was given.

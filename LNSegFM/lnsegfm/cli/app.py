@@ -1,0 +1,118 @@
+"""The app: all commands, and the way from the words on the command line to an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lnsegfm import NOTICE, __version__
+from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.failures import as_user_error
+from lnsegfm.cli import adapt_command, case_commands, job_commands, measure_command, model_commands, segment_command
+from lnsegfm.cli.argparse_bridge import register_argparse
+from lnsegfm.cli.following import CANCELLED
+from lnsegfm.cli.terminal import Group, examples, fresh_terminal
+
+NAME = "lnsegfm"
+# What a wrong command line is, in typer as in the click below older versions of it.
+_USAGE_ERROR: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
+
+
+class Root(Group):
+    """The command itself; in the order of the work."""
+
+    order = ("models", "cases", "segment", "measure", "adapt", "jobs", "evaluate", "import", "pretrain", "benchmark")
+
+
+app = typer.Typer(
+    name=NAME, cls=Root, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False,
+    help=f"Lymph node segmentation in CT and few-shot adaptation. {NOTICE}",
+    epilog=examples(
+        "lnsegfm models list", "lnsegfm cases import nnUNet_raw/Dataset501_Ours", "lnsegfm adapt --dry-run",
+        "lnsegfm jobs list --json",
+    ),
+)  # fmt: skip
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{NAME} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version
+
+
+# Whatever imports more than the session does so when its command runs; torch is left to other processes.
+segment_command.register(app)
+measure_command.register(app)
+app.add_typer(model_commands.app, name="models")
+app.add_typer(case_commands.app, name="cases")
+adapt_command.register(app)
+app.add_typer(job_commands.app, name="jobs")
+register_argparse(
+    app, "evaluate", "lnsegfm.cli.evaluate_command", "Score predicted labels against the truth: DSC, NSD, lymph nodes."
+)
+register_argparse(
+    app, "import", "lnsegfm.cli.import_command", "Bring a public dataset into nnU-Net's raw layout: segrap2023, "
+    "lnq2023, radcure, folder."
+)
+register_argparse(
+    app, "pretrain", "lnsegfm.cli.pretrain_command", "Train a foundation model; the same command again continues."
+)
+register_argparse(
+    app, "benchmark", "lnsegfm.cli.benchmark_command", "Run the paper's experiment; the same command again continues."
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled.
+
+    Args:
+        arguments: The words after ``lnsegfm``.
+    """
+    command = typer.main.get_command(app)
+    if f"_{NAME.upper()}_COMPLETE" in os.environ:
+        command.main(prog_name=NAME)  # the shell asks for completions
+    with fresh_terminal():
+        try:
+            code = _invoke(command, list(arguments))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read the output has seen enough, as `head` has. Python flushes once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+    return code
+
+
+def _invoke(command: Any, arguments: list[str]) -> int:
+    try:
+        # Not `command.main()`: it makes errors of closed pipes and of Ctrl-C its own.
+        with command.make_context(NAME, arguments) as context:
+            command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except _USAGE_ERROR as error:
+        error.show()
+        return 2
+    except SystemExit as ended:  # from argparse
+        return ended.code if isinstance(ended.code, int) else 1
+    except (Cancelled, KeyboardInterrupt, typer.Abort) as error:
+        print(f"{NAME}: {error if isinstance(error, Cancelled) and str(error) else 'cancelled'}", file=sys.stderr)
+        return CANCELLED
+    except BrokenPipeError:
+        raise
+    except (UserError, OSError, RuntimeError, MemoryError) as error:
+        print(f"{NAME}: {as_user_error(error)}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,50 @@
+"""A job as lists and panels show it: what is read of it at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lnsegfm.jobs.job_spec import JobSpec
+from lnsegfm.jobs.job_status import JobStatus
+
+
+@dataclass(frozen=True)
+class JobSummary:
+    """A job in a list.
+
+    Args:
+        id: Job id.
+        state: One of `lnsegfm.jobs.job_status.STATES`, or a state of a newer version.
+        method: Name of the method, a key of `lnsegfm.jobs.method_names.METHODS`.
+        created: UTC time at which it was made, ISO 8601.
+        stage: What an active job does.
+        iteration: Iterations done.
+        iterations: Iterations in all.
+        base_model: Id of the model it starts from.
+        model_id: Id of the model it made; empty until it is done.
+        name: Display name that was asked for, or empty.
+    """
+
+    id: str
+    state: str
+    method: str
+    created: str
+    stage: str = ""
+    iteration: int = 0
+    iterations: int = 0
+    base_model: str = ""
+    model_id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job at one moment: what it was asked, its status, all rows of its progress, the end of its log if asked for."""
+
+    id: str
+    spec: JobSpec
+    status: JobStatus
+    rows: Sequence[dict[str, Any]]
+    log: str

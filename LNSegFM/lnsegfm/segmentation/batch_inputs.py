@@ -1,0 +1,97 @@
+"""The CTs in a folder: image files, and series of DICOM slices in folders below it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from lnsegfm.base.errors import UserError
+
+_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_CHANNEL = re.compile(r"(?P<name>.+)_(?P<channel>\d{4})")
+
+
+@dataclass(frozen=True)
+class BatchInput:
+    """A CT of a folder.
+
+    Args:
+        path: File, or folder of DICOM slices.
+        output: Where its labels belong, relative to the folder of results.
+        series: Series Instance UID where a DICOM folder holds several series.
+    """
+
+    path: Path
+    output: Path
+    series: str = ""
+
+
+def find_inputs(folder: Path) -> list[BatchInput]:
+    """Return the CTs of a folder and the folders below it, in order of their paths.
+
+    nnU-Net's ``NAME_0000.nii.gz`` gives ``NAME.nii.gz``; its further channels are left out. NIfTI gives NIfTI,
+    everything else NRRD.
+
+    Args:
+        folder: Where to look.
+
+    Raises:
+        UserError: There is none, or two of them would have the same result.
+    """
+    found = [each for directory, _folders, names in _walk(folder) for each in _in_folder(folder, directory, names)]
+    if not found:
+        raise UserError(
+            "There is nothing to segment.",
+            f"{folder} holds neither NIfTI, NRRD or MetaImage files nor a DICOM series, nor does a folder below it.",
+            "Check the path.",
+        )
+    outputs: dict[str, Path] = {}
+    for each in found:
+        key = str(each.output).lower()
+        if key in outputs:
+            raise UserError(
+                "Two scans would have the same result.", f"{outputs[key]} and {each.path} both give {each.output}.",
+                "Rename one of them, or segment them one at a time.",
+            )
+        outputs[key] = each.path
+    return found
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    for directory, folders, names in os.walk(folder):
+        folders.sort()
+        yield Path(directory), folders, sorted(name for name in names if not name.startswith("."))
+
+
+def _in_folder(root: Path, directory: Path, names: list[str]) -> Iterator[BatchInput]:
+    relative = directory.relative_to(root)
+    for name in names:
+        suffix = next((each for each in _SUFFIXES if name.lower().endswith(each)), "")
+        stem = name[: len(name) - len(suffix)]
+        channel = _CHANNEL.fullmatch(stem)
+        if suffix and (channel is None or channel["channel"] == "0000"):
+            stem = channel["name"] if channel else stem
+            yield BatchInput(directory / name, relative / (stem + _written_as(suffix)))
+    if any(_is_dicom(directory / name) for name in names):
+        series = sorted(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(directory)))
+        place = relative if relative.name else Path(directory.resolve().name)
+        for number, uid in enumerate(series, 1):
+            counted = f"-{number}" if len(series) > 1 else ""
+            yield BatchInput(directory, place.with_name(f"{place.name}{counted}.nrrd"), uid if counted else "")
+
+
+def _written_as(suffix: str) -> str:
+    return ".nii.gz" if suffix.startswith(".nii") else ".nrrd"
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False

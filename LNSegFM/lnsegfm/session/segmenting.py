@@ -1,0 +1,133 @@
+"""Segmenting and measuring files, as a part of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lnsegfm.base.background import Progress
+from lnsegfm.images.boxes import WHOLE, Region
+from lnsegfm.segmentation.batch_inputs import BatchInput, find_inputs
+from lnsegfm.segmentation.segment_files import (
+    BatchOutcome,
+    FileRequest,
+    SegmentedFile,
+    check_request,
+    segment_batch,
+    segment_file,
+)
+from lnsegfm.segmentation.segment_options import QualityName, SegmentOptions
+from lnsegfm.session.waiting import IsCancelled
+
+if TYPE_CHECKING:
+    from lnsegfm.lymph_nodes.instances import LymphNode
+    from lnsegfm.models.model_store import ModelInfo
+    from lnsegfm.segmentation.worker_client import WorkerClient
+    from lnsegfm.session.models_part import ModelsPart
+
+Show = Callable[[Progress], None]
+
+
+def show_nothing(progress: Progress) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True)
+class SegmentChoices:
+    """How to segment; without any argument as nnU-Net does, with the default model.
+
+    Args:
+        model: Id of the model, or a beginning that only one has; empty for the default model. A demonstration model is
+            used only when it is named here.
+        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        quality: ``fast``, ``standard`` (nnU-Net's own labels) or ``best``.
+        region: ``whole``, ``body`` or a box ``(i0, i1, j0, j1, k0, k1)`` of voxels.
+        minimum_short_axis_mm: Lymph nodes with a smaller short axis are left out.
+        rejected_too: The user agrees to a model that was rejected.
+    """
+
+    model: str = ""
+    device: str = "auto"
+    quality: QualityName = "standard"
+    region: Region = WHOLE
+    minimum_short_axis_mm: float = 0.0
+    rejected_too: bool = False
+
+
+class Segmenting:
+    """Segments and measures the CTs in files.
+
+    Args:
+        models: Tells which model is used.
+        worker: Returns the process that runs networks.
+    """
+
+    def __init__(self, models: ModelsPart, worker: Callable[[], WorkerClient]) -> None:
+        self._models, self._worker = models, worker
+
+    def file(
+        self, ct: Path, labels: Path, choices: SegmentChoices, *, probability: Path | None, measurements: Path | None,
+        series: str, overwrite: bool, progress: Show, is_cancelled: IsCancelled,
+    ) -> SegmentedFile:
+        """Segment one CT, see `lnsegfm.session.Session.segment`."""
+        request = FileRequest(
+            Path(ct), Path(labels), _options("", choices), probability, measurements, series, overwrite
+        )
+        # Before the model is looked for: the first thing that is wrong is said first.
+        check_request(request)
+        model, warnings = self._models.for_segmentation(choices.model, rejected_too=choices.rejected_too)
+        return segment_file(
+            self._worker(), model, replace(request, options=_options(model.id, choices)), warnings=warnings,
+            report=progress, is_cancelled=is_cancelled,
+        )
+
+    def folder(
+        self, source: Path, results: Path, choices: SegmentChoices, *, overwrite: bool, progress: Show,
+        is_cancelled: IsCancelled,
+    ) -> Batch:
+        """Prepare the segmentation of the CTs of a folder, see `lnsegfm.session.Session.segment_folder`."""
+        sources = find_inputs(Path(source))
+        model, warnings = self._models.for_segmentation(choices.model, rejected_too=choices.rejected_too)
+        outcomes = segment_batch(
+            self._worker(), model, sources, Path(results), _options(model.id, choices), overwrite=overwrite,
+            warnings=warnings, report=progress, is_cancelled=is_cancelled,
+        )
+        return Batch(model, tuple(sources), outcomes)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The CTs of a folder on their way to labels.
+
+    Args:
+        model: The model that segments them.
+        sources: The CTs that were found.
+        outcomes: What becomes of each, as soon as it is known; going through it does the work.
+    """
+
+    model: ModelInfo
+    sources: tuple[BatchInput, ...]
+    outcomes: Iterator[BatchOutcome]
+
+
+def measure_files(ct: Path, labels: Path, series: str = "") -> tuple[LymphNode, ...]:
+    """Measure the lymph nodes of labels, see `lnsegfm.session.Session.measure`."""
+    from lnsegfm.images.geometry import Geometry, labels_on
+    from lnsegfm.images.label_grids import label_on_grid
+    from lnsegfm.inputs.reading import read_ct, read_labels
+    from lnsegfm.lymph_nodes.instances import measure
+    from lnsegfm.lymph_nodes.intensity import describe
+
+    image = read_ct(Path(ct), series=series)
+    on_grid = labels_on(image, label_on_grid(read_labels(Path(labels)), Geometry.of(image)) != 0)
+    instances, lymph_nodes = measure(on_grid)
+    return tuple(describe(lymph_nodes, instances, image))
+
+
+def _options(model_id: str, choices: SegmentChoices) -> SegmentOptions:
+    return SegmentOptions(
+        model_id, choices.device, choices.quality, choices.region, choices.minimum_short_axis_mm
+    )
+
