@@ -256,7 +256,9 @@ def test_the_default_model_segments_and_never_a_rejected_one(store: ModelStore) 
     store.set_default(third.id)
     store.reject(third.id)
     assert model_for_segmentation(store)[0].id != third.id
-    model, warnings = model_for_segmentation(store, third.id)
+    with pytest.raises(UserError, match="was rejected"):
+        model_for_segmentation(store, third.id)
+    model, warnings = model_for_segmentation(store, third.id, rejected_too=True)
     assert model == third and "rejected" in warnings[0]
 
 
