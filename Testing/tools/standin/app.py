@@ -96,9 +96,10 @@ class App:
         return slicer.util.getModuleWidget(name)
 
     def unload_module(self, name: str) -> None:
-        """End a module as the application does when it quits: cleanup() is called."""
+        """End a module as the application does when it quits: cleanup() is called, and the module is gone."""
         self.application.moduleManager().moduleAboutToBeUnloaded.emit(name)
         self.process_events()
+        self.application._modules._forget(name)
 
     def run_self_test(self, name: str) -> None:
         """Run the module's Test class, as Slicer does with --testing."""

@@ -67,6 +67,10 @@ class Modules:
         self._by_name[name] = module
         setattr(self, name.lower(), module)
 
+    def _forget(self, name: str) -> None:
+        self._by_name.pop(name, None)
+        vars(self).pop(name.lower(), None)
+
 
 class ModuleManager(QtCore.QObject):
     """slicer.app.moduleManager()."""
