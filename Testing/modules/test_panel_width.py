@@ -48,8 +48,8 @@ def test_the_window_keeps_its_width_during_a_job(
     panel.open()
     polls: list[Any] = []
     workbench = panel.widget.logic.workbench
-    read_job = workbench.read_job
-    monkeypatch.setattr(workbench, "read_job", lambda *args: (polls.append(args), read_job(*args))[1])
+    read_job = workbench.jobs.view
+    monkeypatch.setattr(workbench.jobs, "view", lambda *args, **more: (polls.append(args), read_job(*args, **more))[1])
     open_sections(panel.app)
     window = panel.app.window.width
     dock = set_width(panel.app, width)
