@@ -586,7 +586,7 @@ class TestInstalled:
         finish(section)
         with zipfile.ZipFile(tmp_path / "out.zip") as archive:
             assert "Dataset001_LN/nnUNetTrainer__nnUNetPlans__3d_fullres/plans.json" in archive.namelist()
-        assert section.ui.modelsWorkLabel.text == "The model is exported."
+        assert section.ui.modelsWorkLabel.text == "The model was exported."
 
     def test_export_says_that_adapters_need_this_extension(self, host: FakeHost, home: Home, tmp_path: Path) -> None:
         add_model(home, stock=False)

@@ -60,10 +60,10 @@ def test_the_table_tells_the_cases_and_sorts_them(opened: Panel, cases: CaseStor
     assert names == ["case-0001", "case-0002", "case-0003"]
     assert table.item(0, 1).text() == f"v1\n{cases.get('case-0001').latest.nodes} nodes"
     assert "2 training, 1 hold-out" in opened.ui.adviceLabel.text
-    opened.app.choose(table.cellWidget(1, 2), "left out")
+    opened.app.choose(table.cellWidget(1, 2), "not used")
     opened.until(lambda: "1 training, 1 hold-out" in opened.ui.adviceLabel.text, "the new use")
     assert cases.get("case-0002").use == "excluded"
-    opened.app.choose(opened.ui.casesTable.cellWidget(2, 2), "left out")
+    opened.app.choose(opened.ui.casesTable.cellWidget(2, 2), "not used")
     opened.until(lambda: "no before and after figures" in opened.ui.adviceLabel.text, "the advice on hold-out")
 
 
@@ -76,7 +76,7 @@ def test_the_job_gets_the_chosen_parameters(opened: Panel) -> None:
     opened.app.type_text(opened.ui.gammaSpinBox, "3")
     opened.app.type_text(opened.ui.nameLineEdit, "Our hospital")
     opened.app.choose(opened.ui.deviceComboBox, "CPU")
-    assert opened.ui.presetComboBox.currentText == "Own settings"
+    assert opened.ui.presetComboBox.currentText == "Custom"
     opened.click("startButton")
     opened.until_state("done")
     spec = json.loads((opened.job.path / "job.json").read_text())["spec"]

@@ -91,7 +91,7 @@ def test_closing_the_scene_ends_the_queue_and_leaves_no_progress(
     app.wait_until(lambda: "left" in ui.statusLabel.text, 60, "the progress of A")
     app.close_scene()
     assert queue_states(widget) == {}
-    assert ui.statusLabel.text == "The scene was closed, and what was being segmented is stopped."
+    assert ui.statusLabel.text == "The scene was closed, and the segmentation was stopped."
     assert ui.cancelButton.isHidden() and ui.progressBar.isHidden()
     app.close_scene()
     assert ui.statusLabel.text == ""
