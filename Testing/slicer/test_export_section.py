@@ -278,7 +278,7 @@ class TestMeasurements:
         finish(section)
         lines = slicer.app.clipboard().text().splitlines()
         assert lines[0].split("\t") == list(HEADER) and len(lines) == 3
-        assert section.ui.exportResultLabel.text == "2 lymph nodes are in the clipboard."
+        assert section.ui.exportResultLabel.text == "2 lymph nodes copied to the clipboard."
 
     def test_names_that_a_spreadsheet_would_compute_are_quoted(self) -> None:
         (node,) = measure(sitk.GetImageFromArray(np.ones((2, 2, 2), np.uint8)))[1]

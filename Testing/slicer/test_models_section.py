@@ -503,7 +503,7 @@ class TestImport:
         section = section_of(host, home, install=lambda source: Task(lambda: answer))
         self.drop(section, tmp_path / "again.zip")
         finish(section)
-        assert section.ui.modelsWorkLabel.text == f"The same model is installed already, as 'ours' ({installed})."
+        assert section.ui.modelsWorkLabel.text == f"The same model is already installed as 'ours' ({installed})."
         assert host.used == [installed]
 
     def test_why_a_models_own_description_was_not_used_is_said(
@@ -571,7 +571,7 @@ class TestInstalled:
         choose(section, "Base")
         app.click(section.ui.verifyModelButton)
         finish(section)
-        assert section.ui.modelsWorkLabel.text == "All 3 files are as they were installed."
+        assert section.ui.modelsWorkLabel.text == "All 3 files are unchanged since installation."
         (home.models / model_id / "plans.json").write_text("{}")
         app.click(section.ui.verifyModelButton)
         finish(section)

@@ -97,7 +97,7 @@ def test_worklist_is_ranked_by_doubt_and_opens_its_first_scan(day: Day) -> None:
     doubts = [float(row[3].rstrip(" %")) for row in rows]
     assert doubts == sorted(doubts, reverse=True) and doubts[0] > 0
     assert day["worklist"]["open"] == rows[0][1]
-    assert "doubts most" in day["worklist"]["why"]
+    assert "estimated Dice error" in day["worklist"]["why"]
 
 
 def test_keys_go_through_the_nodes_and_undo_brings_a_deleted_one_back(day: Day) -> None:
@@ -178,7 +178,7 @@ def test_paused_job_goes_on_where_it_was(day: Day) -> None:
 def test_evidence_compares_before_and_after_and_dares_no_verdict_on_one_case(day: Day) -> None:
     seen = day["evidence"]
     assert [row[0] for row in seen["table"]] == ["case-0003", "Mean"]
-    assert seen["verdict"].startswith("Too few hold-out cases for a verdict")
+    assert seen["verdict"].startswith("Too few hold-out cases for a conclusion")
     assert seen["legend"].startswith("case-0003") and seen["decision"] == "No decision yet."
     report = (day.files / "report.html").read_text(encoding="utf-8")
     assert "data:image/png;base64," in report and str(Path.home()) not in report
