@@ -86,7 +86,7 @@ class ModelGetter:
         if fetched.changed:
             question = _(
                 "{files} of '{name}' is not the file that was downloaded the first time; its publisher gives no "
-                "SHA-256 to compare with. Install it all the same?"
+                "SHA-256 to compare with. Install it anyway?"
             )
             if not slicer.util.confirmOkCancelDisplay(question.format(files=", ".join(fetched.changed), name=name)):
                 self._bar.say(_("Not installed."))
