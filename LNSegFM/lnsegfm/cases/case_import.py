@@ -125,7 +125,7 @@ class RawFolder:
 def _import_pair(store: CaseStore, pair: RawPair, ignore: int | None) -> str:
     info, is_new = store.accept_once(read_ct(pair.image), read_labels(pair.label), ignore=ignore)
     if not is_new:
-        raise UserError(f"It is already stored as {info.id}.")
+        raise UserError(f"It is stored already, as {info.id}.")
     return info.id
 
 
