@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh Debian or Ubuntu with Python 3.10-3.12: `make demo` and `make test`.
+# Two commands do everything on a fresh Debian or Ubuntu with Python 3.10-3.13: `make demo` and `make test`.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -7,7 +7,7 @@ export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing/support:Testing/tools
 # As the workers have it, see child_environment in lnsegfm/base/processes.py.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test slicer-test preview screenshots lint architecture bench phantom-model system clean
+.PHONY: demo test slicer-test preview screenshots lint architecture reference bench phantom-model system clean
 
 demo: $(READY)
 	$(PYTHON) -m demo
@@ -15,7 +15,7 @@ demo: $(READY)
 test: $(READY) system
 	$(PYTHON) -m pytest
 
-# make slicer-test SLICER=/path/to/Slicer: see docs/real-slicer.md. It needs no virtual environment, only Python 3.10.
+# make slicer-test SLICER=/path/to/Slicer: see docs/how-to/real-slicer.md. It needs no virtual environment, only Python 3.10.
 slicer-test:
 	@PYTHONPATH=Testing/tools python3 -m real_slicer '$(SLICER)' $(ARGS)
 
@@ -30,9 +30,15 @@ lint: $(READY)
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m architecture --check
+	$(PYTHON) -m command_reference --check
+	$(PYTHON) -m api_reference --check
 
 architecture: $(READY)
 	$(PYTHON) -m architecture
+
+reference: $(READY)
+	$(PYTHON) -m command_reference
+	$(PYTHON) -m api_reference
 
 bench: $(READY)
 	$(PYTHON) -m bench

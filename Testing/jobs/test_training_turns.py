@@ -181,7 +181,7 @@ def test_the_panel_queues_a_second_training_without_a_question(opened: Panel) ->
     (opened.home.root / "calibrations.json").unlink(missing_ok=True)
     opened.click("startButton")
     opened.until(lambda: opened.listed_state == "queued", "the second job in the queue")
-    assert opened.ui.stateLabel.text.startswith(f"Queued: waits for {first}, then starts by itself")
+    assert opened.ui.stateLabel.text.startswith(f"Queued: starts by itself after {first}")
     assert opened.ui.pauseButton.enabled and opened.ui.cancelButton.enabled and not opened.ui.resumeButton.enabled
     assert opened.app.dialogs == []
     opened.app.select_row(opened.ui.jobsTable, 1)

@@ -53,7 +53,7 @@ def test_what_was_not_checked_is_ignored(app: Any, widget: Any, direction: Any, 
     np.testing.assert_array_equal(labels, expected)
     case = widget.logic.bench.cases.list()[0]
     assert case.latest.partial
-    assert "nothing will be learned" in widget.ui.caseLabel.text
+    assert "are ignored in training" in widget.ui.caseLabel.text
     assert widget.ui.checkedRoiSelector.currentNode() is None  # the next one may be checked elsewhere
 
 

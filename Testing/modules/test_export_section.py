@@ -123,7 +123,7 @@ class TestLabelmap:
         written = sitk.ReadImage(str(path))
         assert Geometry.of(written).matches(Geometry.of(image(direction)))
         np.testing.assert_array_equal(sitk.GetArrayFromImage(written), expected())
-        assert section.ui.exportResultLabel.text == f"labels{ending} is written." and host.errors == []
+        assert section.ui.exportResultLabel.text == f"labels{ending} was saved." and host.errors == []
 
     def test_one_label_for_all(self, host: FakeHost, tmp_path: Path) -> None:
         add_pair(host)
@@ -241,7 +241,7 @@ class TestMeasurements:
         volume = np.count_nonzero(expected() == 1) * 0.8 * 1.1 * 2.5
         assert float(rows[0]["volume_mm3"]) == pytest.approx(volume, abs=0.1)
         assert float(rows[0]["mean_hu"]) == 60.0 and rows[0]["reviewed"] == "no"
-        assert section.ui.exportResultLabel.text == "nodes.csv is written."
+        assert section.ui.exportResultLabel.text == "nodes.csv was saved."
 
     def test_what_was_reviewed_and_the_models_confidence_are_kept(self, host: FakeHost, tmp_path: Path) -> None:
         from dataclasses import replace
@@ -278,7 +278,7 @@ class TestMeasurements:
         finish(section)
         lines = slicer.app.clipboard().text().splitlines()
         assert lines[0].split("\t") == list(HEADER) and len(lines) == 3
-        assert section.ui.exportResultLabel.text == "2 lymph nodes are in the clipboard."
+        assert section.ui.exportResultLabel.text == "2 lymph nodes copied to the clipboard."
 
     def test_names_that_a_spreadsheet_would_compute_are_quoted(self) -> None:
         (node,) = measure(sitk.GetImageFromArray(np.ones((2, 2, 2), np.uint8)))[1]
@@ -386,7 +386,7 @@ class TestDicom:
         added = segmentation.GetSegmentation().AddEmptySegment("", "mine")
         section = section_of(host)
         export_to(section, tmp_path, section.ui.exportSegButton)
-        assert host.errors == [] and section.ui.exportResultLabel.text == "DICOM SEG is written; files: 1."
+        assert host.errors == [] and section.ui.exportResultLabel.text == "DICOM SEG was saved; files: 1."
         (exported,) = plugin.exported
         assert exported.tags["PatientID"] == "4711" and exported.tags["StudyDate"] == "20260101"
         for segment_id in (*segmentation.GetSegmentation().GetSegmentIDs(), added):
@@ -444,7 +444,7 @@ class TestDicom:
 def test_nothing_can_be_exported_before_something_is_chosen(host: FakeHost) -> None:
     section = section_of(host)
     assert not section.ui.exportLabelmapButton.enabled
-    assert section.ui.exportSourceLabel.text == "Choose a segmentation and its CT first."
+    assert section.ui.exportSourceLabel.text == "Select a segmentation and its CT first."
     add_pair(host)
     host.update()
     assert section.ui.exportLabelmapButton.enabled

@@ -83,8 +83,8 @@ def test_the_table_tells_how_much_of_a_draft_was_corrected_and_what_nobody_looke
     assert f"Draft by {ModelStore(home.models).list()[0].name}." in panel.ui.caseDetailsLabel.text
     assert "against the draft: 0.00." in panel.ui.caseDetailsLabel.text
     panel.app.select_row(table, 1)
-    assert "Only a part" in panel.ui.caseDetailsLabel.text and "Draft" not in panel.ui.caseDetailsLabel.text
-    assert "Only a part of case-0002" in panel.ui.adviceLabel.text
+    assert "Only part" in panel.ui.caseDetailsLabel.text and "Draft" not in panel.ui.caseDetailsLabel.text
+    assert "Only part of case-0002" in panel.ui.adviceLabel.text
     assert "possibly scans of one patient" in panel.ui.adviceLabel.text
 
 
@@ -101,7 +101,7 @@ def test_segmentations_of_the_scene_become_cases_once(panel: Panel, home: Home) 
     panel.until(lambda: panel.ui.casesTable.rowCount == 1, "the first import")
     panel.pick("importButton", "all 2 segmentations")
     panel.until(lambda: panel.ui.casesTable.rowCount == 2, "the second import")
-    assert "Left out Contours 6: It is stored already, as case-0001." in panel.ui.importLabel.text
+    assert "Skipped Contours 6: It is stored already, as case-0001." in panel.ui.importLabel.text
     stored = sitk.ReadImage(str(CaseStore(home.cases).get("case-0001").label_path()))
     assert np.array_equal(sitk.GetArrayFromImage(stored), sitk.GetArrayFromImage(small(6).labels))
 
@@ -190,7 +190,7 @@ def test_a_measurement_tells_what_each_preset_will_take(opened: Panel) -> None:
     opened.until(lambda: estimate in opened.ui.estimateLabel.text, "the estimate")
     box = opened.ui.presetComboBox
     texts = [box.itemText(index) for index in range(3)]
-    assert texts == ["Quick (about 1 min)", "Standard (about 8 min 20 s)", "Paper (about 1 h 44 min)"]
+    assert texts == ["Short (about 1 min)", "Standard (about 8 min 20 s)", "Paper (about 1 h 44 min)"]
     opened.app.click(opened.ui.advancedCollapsibleButton)
     opened.app.choose(opened.ui.methodComboBox, "Full")
     assert "not known yet" in opened.ui.estimateLabel.text
@@ -309,7 +309,7 @@ def test_pictures_that_cannot_be_made_are_missed_without_a_dialog(opened: Panel)
 def test_forgetting_is_shown_where_it_was_measured(opened: Panel) -> None:
     opened.metrics = {**BETTER, "reference": {"cases": {"case-0009": scores(0.9, 0.8)}}}
     opened.start()
-    assert "own domain (1): mean DSC" in opened.ui.forgettingLabel.text
+    assert "original domain (1): mean DSC" in opened.ui.forgettingLabel.text
     assert "0.900 → 0.800" in opened.ui.forgettingLabel.text
 
 
@@ -333,7 +333,7 @@ def test_one_click_goes_back_to_an_ancestor(adapted: ModelInfo, opened: Panel, s
     opened.start()
     opened.click("useModelButton")
     opened.until(lambda: opened.ui.rollBackButton.enabled, "the ancestors")
-    opened.pick("rollBackButton", "what it was adapted from")
+    opened.pick("rollBackButton", "the model it was adapted from")
     assert segmenting == [adapted.id, adapted.card.parent]
     assert ModelStore(opened.home.models).default_id == adapted.card.parent
 
@@ -342,7 +342,7 @@ def test_a_model_that_was_removed_cannot_be_accepted(adapted: ModelInfo, opened:
     opened.start()
     ModelStore(opened.home.models).remove(adapted.id)
     opened.widget.refresh()
-    opened.until(lambda: "not installed any more" in opened.ui.decisionLabel.text, "the refresh")
+    opened.until(lambda: "no longer installed" in opened.ui.decisionLabel.text, "the refresh")
     assert not opened.ui.useModelButton.enabled and not opened.ui.rejectButton.enabled
 
 

@@ -503,7 +503,7 @@ class TestImport:
         section = section_of(host, home, install=lambda source: Task(lambda: answer))
         self.drop(section, tmp_path / "again.zip")
         finish(section)
-        assert section.ui.modelsWorkLabel.text == f"The same model is installed already, as 'ours' ({installed})."
+        assert section.ui.modelsWorkLabel.text == f"The same model is already installed as 'ours' ({installed})."
         assert host.used == [installed]
 
     def test_why_a_models_own_description_was_not_used_is_said(
@@ -571,7 +571,7 @@ class TestInstalled:
         choose(section, "Base")
         app.click(section.ui.verifyModelButton)
         finish(section)
-        assert section.ui.modelsWorkLabel.text == "All 3 files are as they were installed."
+        assert section.ui.modelsWorkLabel.text == "All 3 files are unchanged since installation."
         (home.models / model_id / "plans.json").write_text("{}")
         app.click(section.ui.verifyModelButton)
         finish(section)
@@ -586,7 +586,7 @@ class TestInstalled:
         finish(section)
         with zipfile.ZipFile(tmp_path / "out.zip") as archive:
             assert "Dataset001_LN/nnUNetTrainer__nnUNetPlans__3d_fullres/plans.json" in archive.namelist()
-        assert section.ui.modelsWorkLabel.text == "The model is exported."
+        assert section.ui.modelsWorkLabel.text == "The model was exported."
 
     def test_export_says_that_adapters_need_this_extension(self, host: FakeHost, home: Home, tmp_path: Path) -> None:
         add_model(home, stock=False)

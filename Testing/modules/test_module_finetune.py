@@ -58,13 +58,13 @@ def test_the_table_tells_the_cases_and_sorts_them(opened: Panel, cases: CaseStor
     table = opened.ui.casesTable
     names = [table.item(row, 0).text().splitlines()[0] for row in range(3)]
     assert names == ["case-0001", "case-0002", "case-0003"]
-    assert table.item(0, 1).text() == f"v1\n{cases.get('case-0001').latest.nodes} nodes"
+    assert table.item(0, 1).text() == f"v1\n{cases.get('case-0001').latest.nodes} LN"
     assert "2 training, 1 hold-out" in opened.ui.adviceLabel.text
-    opened.app.choose(table.cellWidget(1, 2), "left out")
+    opened.app.choose(table.cellWidget(1, 2), "not used")
     opened.until(lambda: "1 training, 1 hold-out" in opened.ui.adviceLabel.text, "the new use")
     assert cases.get("case-0002").use == "excluded"
-    opened.app.choose(opened.ui.casesTable.cellWidget(2, 2), "left out")
-    opened.until(lambda: "no before and after figures" in opened.ui.adviceLabel.text, "the advice on hold-out")
+    opened.app.choose(opened.ui.casesTable.cellWidget(2, 2), "not used")
+    opened.until(lambda: "there are no scores before and after" in opened.ui.adviceLabel.text, "the advice on hold-out")
 
 
 def test_the_job_gets_the_chosen_parameters(opened: Panel) -> None:
@@ -76,7 +76,7 @@ def test_the_job_gets_the_chosen_parameters(opened: Panel) -> None:
     opened.app.type_text(opened.ui.gammaSpinBox, "3")
     opened.app.type_text(opened.ui.nameLineEdit, "Our hospital")
     opened.app.choose(opened.ui.deviceComboBox, "CPU")
-    assert opened.ui.presetComboBox.currentText == "Own settings"
+    assert opened.ui.presetComboBox.currentText == "Custom"
     opened.click("startButton")
     opened.until_state("done")
     spec = json.loads((opened.job.path / "job.json").read_text())["spec"]
@@ -208,7 +208,7 @@ def test_the_figures_of_a_finished_job_and_its_model(
     rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
     figures = ["0.200\n→ 0.600", "0.100\n→ 0.300", "1\n→ 3"]
     assert rows == [["case-0003", *figures], ["Mean", *figures]]
-    assert opened.ui.verdictLabel.text.startswith("Too few hold-out cases for a verdict: mean DSC 0.200 → 0.600")
+    assert opened.ui.verdictLabel.text.startswith("Too few hold-out cases for a conclusion: mean DSC 0.200 → 0.600")
     assert opened.ui.forgettingLabel.isHidden()
     opened.click("useModelButton")
     assert used == [adapted.id, "LNSegFM"]
@@ -226,7 +226,7 @@ def many(*pairs: tuple[float, float], **also: Any) -> dict[str, Any]:
         (many(*[(0.6, 0.4)] * 6), "Worse on the hold-out cases"),
         (many(*[(0.4, 0.6)] * 6), "Better on the hold-out cases"),
         (many(*[(0.6, 0.601)] * 6), "Not clearly better or worse"),
-        (many(*[(0.4, 0.6)] * 5), "Only 6 or more can show"),
+        (many(*[(0.4, 0.6)] * 5), "At least 6 are needed to show"),
     ],
 )
 def test_the_verdict_is_honest(opened: Panel, metrics: Any, text: str) -> None:
@@ -282,7 +282,7 @@ def test_an_import_tells_what_was_left_out(panel: Panel, tmp_path: Path) -> None
     panel.pick("importButton", "From a folder")
     panel.until(lambda: panel.ui.casesTable.rowCount == 1, "the import")
     assert panel.ui.importLabel.text.splitlines()[0] == "Cases imported: 1"
-    assert "Left out b:" in panel.ui.importLabel.text
+    assert "Skipped b:" in panel.ui.importLabel.text
 
 
 def test_a_stored_case_is_shown_where_it_lies(panel: Panel, home: Home) -> None:

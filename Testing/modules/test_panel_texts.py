@@ -106,7 +106,7 @@ def test_columns_come_back_when_there_is_room(app: Any, widget: Any) -> None:
     app.wait_until(lambda: not widget.is_working("measure"), 60, "the measurements")
     table = widget.ui.nodeTable
     titles = [table.horizontalHeaderItem(column).text() for column in range(table.columnCount)]
-    for width, left_out in ((600, []), (320, ["HU", "Conf"]), (600, [])):
+    for width, left_out in ((600, []), (320, ["HU", "Confidence (%)"]), (600, [])):
         app.window.set_panel_width(width)
         app.process_events(0.2)
         assert [title for column, title in enumerate(titles) if table.isColumnHidden(column)] == left_out

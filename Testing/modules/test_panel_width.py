@@ -85,7 +85,7 @@ def test_what_the_tables_leave_out_stands_below_them(opened: Panel, adapted: Any
         assert part in ui.jobDetailsLabel.text
     assert ui.scoreDetailsLabel.text == (
         "case-0003: DSC 0.200 → 0.600; NSD at 1 mm 0.100 → 0.300; "
-        "lymph nodes: found 1 → 3, missed 2 → 0, false 4 → 1."
+        "lymph nodes: found 1 → 3, missed 2 → 0, false positives 4 → 1."
     )
     opened.app.select_row(ui.resultTable, 1)
     assert ui.scoreDetailsLabel.text.startswith("Mean: DSC 0.200 → 0.600")

@@ -39,7 +39,7 @@ def test_waiting_volume_that_is_removed_leaves_the_queue_and_that_is_said(
     slicer.mrmlScene.RemoveNode(slow_three[1])
     app.process_events()
     assert list(queue_states(widget)) == ["A", "C"]
-    assert "Removed from the scene, and so from the queue: B." in widget.ui.queueLabel.text
+    assert "Removed from the scene and from the queue: B." in widget.ui.queueLabel.text
     finish_queue(app, widget)
     assert [node.GetName() for node in segmentations()] == ["A lymph nodes", "C lymph nodes"]
 
@@ -91,7 +91,7 @@ def test_closing_the_scene_ends_the_queue_and_leaves_no_progress(
     app.wait_until(lambda: "left" in ui.statusLabel.text, 60, "the progress of A")
     app.close_scene()
     assert queue_states(widget) == {}
-    assert ui.statusLabel.text == "The scene was closed, and what was being segmented is stopped."
+    assert ui.statusLabel.text == "The scene was closed, and the segmentation was stopped."
     assert ui.cancelButton.isHidden() and ui.progressBar.isHidden()
     app.close_scene()
     assert ui.statusLabel.text == ""
@@ -134,7 +134,7 @@ def test_queue_goes_on_after_a_reload_and_that_is_said(
     fresh = _panel()
     use_fake_worker(fresh, tmp_path)
     assert fresh is not widget
-    assert "The module was reloaded. Segmented from the beginning: A, B, C." in fresh.ui.queueLabel.text
+    assert "The module was reloaded. Restarted from the beginning: A, B, C." in fresh.ui.queueLabel.text
     assert not fresh.ui.queueCollapsibleButton.collapsed
     app.process_events()
     finish_queue(app, fresh)

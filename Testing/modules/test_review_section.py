@@ -220,7 +220,7 @@ def test_segment_in_one_piece_is_not_split(app: Any, widget: Any, reviewed: Any)
     app.select_row(widget.ui.nodeTable, 0)
     app.click(widget.ui.splitButton)
     measured(app, widget)
-    assert widget.ui.summaryLabel.text.endswith("The segment is in one piece.")
+    assert widget.ui.summaryLabel.text.endswith("The segment has only one connected part.")
     assert segment_names(reviewed[1]) == ["Lymph node 1", "Lymph node 2"]
 
 

@@ -268,7 +268,7 @@ def test_table_shows_rounded_numbers_and_the_size_class() -> None:
     ]
     records = [NodeRecord(node, f"segment {node.number}", reviewed=node.number == 1) for node in nodes]
     assert summary(records) == (
-        "2 lymph nodes, 2.6 cm³ in all. Short axis of 10 mm or more: 1; of 15 mm or more: 1. Reviewed: 1."
+        "2 lymph nodes, 2.6 cm³ in total. Short axis of 10 mm or more: 1; of 15 mm or more: 1. Reviewed: 1."
     )
     assert summary([]) == "No lymph nodes."
 

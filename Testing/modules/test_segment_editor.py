@@ -129,7 +129,7 @@ def test_without_one_chosen_lymph_node_nothing_can_be_painted(
         table.selectionModel().select(table.model().index(row, 0), flags.Select | flags.Rows)
     app.process_events()
     assert editor.currentSegmentID() == "" and editor.activeEffect() is None
-    assert "Choose one lymph node" in widget.ui.editStateLabel.text
+    assert "Select one lymph node" in widget.ui.editStateLabel.text
     editor.setActiveEffectByName("Paint")  # as its keys do, which do not ask
     assert editor.activeEffect() is None
 
@@ -315,7 +315,7 @@ def test_keys_that_change_things_are_off_with_an_effect_active(app: Any, widget:
     take(app, editor, "Paint")
     press(app, widget.ui.nodeTable, KEY.Key_D)
     assert numbers(widget) == ["1", "2"]
-    assert "Key d is off while Paint is active" in widget.ui.summaryLabel.text
+    assert "Key d is disabled while Paint is active" in widget.ui.summaryLabel.text
     press(app, widget.ui.nodeTable, KEY.Key_Space)
     assert "Reviewed: 0" in widget.ui.summaryLabel.text
     press(app, widget.ui.nodeTable, KEY.Key_N)

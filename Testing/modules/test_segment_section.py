@@ -83,7 +83,7 @@ def test_more_volumes_can_be_added_while_one_is_segmented(
     app.choose(widget.ui.modelSelector, "fine")
     app.click(widget.ui.segmentButton)
     assert queue_states(widget)["B"] == "waiting"
-    assert widget.segment.runner.use_of("slow") == "It segments A."  # and must not be removed meanwhile
+    assert widget.segment.runner.use_of("slow") == "It is being used to segment A."  # and must not be removed meanwhile
     finish_queue(app, widget)
     models = [node.GetAttribute("LNSegFM.DraftModel") for node in segmentations()]
     assert models == ["slow", "fine"]  # each as it was chosen when it was added

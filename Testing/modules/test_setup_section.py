@@ -156,7 +156,7 @@ class TestStatus:
 
         add_model(home)
         section = host.add(SetupSection)
-        assert section.ui.setupStatusLabel.text.startswith("Everything is there: torch 2.")
+        assert section.ui.setupStatusLabel.text.startswith("Everything is installed: torch 2.")
         assert section.ui.setupCollapsibleButton.collapsed
         assert section.ui.setupInstallButton.isHidden()
 

@@ -97,7 +97,7 @@ def test_worklist_is_ranked_by_doubt_and_opens_its_first_scan(day: Day) -> None:
     doubts = [float(row[3].rstrip(" %")) for row in rows]
     assert doubts == sorted(doubts, reverse=True) and doubts[0] > 0
     assert day["worklist"]["open"] == rows[0][1]
-    assert "doubts most" in day["worklist"]["why"]
+    assert "estimated Dice error" in day["worklist"]["why"]
 
 
 def test_keys_go_through_the_nodes_and_undo_brings_a_deleted_one_back(day: Day) -> None:
@@ -123,7 +123,7 @@ def test_probability_lies_over_the_scan(day: Day) -> None:
 def test_accepted_scan_goes_to_the_end_of_the_worklist_and_the_next_one_opens(day: Day) -> None:
     first, second, third = (row[1] for row in day["worklist"]["rows"])
     after = day["next-opened"]
-    assert "Outside of the ROI nothing will be learned from it." in after["case"]
+    assert "Voxels outside the ROI are ignored in training." in after["case"]
     assert after["open"] == second
     assert after["worklist"] == [
         [second, "to correct"], [third, "to correct"], [first, "\N{CHECK MARK} case-0001"],
@@ -143,7 +143,7 @@ def test_stored_cases_are_one_in_part_and_two_whole(day: Day) -> None:
 
 def test_exports_hold_the_same_nodes_as_the_table(day: Day) -> None:
     assert day["export"]["files"] == ["lymph-nodes.csv", "lymph-nodes.nii.gz"]
-    assert day["export"]["said"] == "lymph-nodes.csv is written."
+    assert day["export"]["said"] == "lymph-nodes.csv was saved."
     labels = sitk.ReadImage(str(day.files / "lymph-nodes.nii.gz"))
     with open(day.files / "lymph-nodes.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -178,8 +178,8 @@ def test_paused_job_goes_on_where_it_was(day: Day) -> None:
 def test_evidence_compares_before_and_after_and_dares_no_verdict_on_one_case(day: Day) -> None:
     seen = day["evidence"]
     assert [row[0] for row in seen["table"]] == ["case-0003", "Mean"]
-    assert seen["verdict"].startswith("Too few hold-out cases for a verdict")
-    assert seen["legend"].startswith("case-0003") and seen["decision"] == "Not decided yet."
+    assert seen["verdict"].startswith("Too few hold-out cases for a conclusion")
+    assert seen["legend"].startswith("case-0003") and seen["decision"] == "No decision yet."
     report = (day.files / "report.html").read_text(encoding="utf-8")
     assert "data:image/png;base64," in report and str(Path.home()) not in report
 

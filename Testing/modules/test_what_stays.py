@@ -84,7 +84,7 @@ def test_export_result_goes_with_the_scene_and_with_another_choice(
     export()
     app.choose(ui.volumeSelector, "B")
     assert (ui.exportResultLabel.text, ui.exportResultLabel.isHidden()) == ("", True)
-    assert ui.exportSourceLabel.text == "Choose a segmentation and its CT first."
+    assert ui.exportSourceLabel.text == "Select a segmentation and its CT first."
     app.choose(ui.volumeSelector, "A")
     export()
     app.close_scene()
@@ -95,11 +95,11 @@ def test_export_result_goes_with_the_scene_and_with_another_choice(
 def test_note_of_an_edit_goes_with_another_choice(app: Any, widget: Any, two: Any) -> None:
     app.select_row(widget.ui.nodeTable, 0)
     app.click(widget.ui.splitButton)
-    app.wait_until(lambda: "in one piece" in widget.ui.summaryLabel.text, 60, "the split")
+    app.wait_until(lambda: "one connected part" in widget.ui.summaryLabel.text, 60, "the split")
     app.choose(widget.ui.volumeSelector, "B")
     assert widget.ui.summaryLabel.text == ""
     app.choose(widget.ui.volumeSelector, "A")
-    assert "in one piece" not in widget.ui.summaryLabel.text
+    assert "one connected part" not in widget.ui.summaryLabel.text
 
 
 @pytest.mark.parametrize("gone", ["volume", "segmentation"])
@@ -115,7 +115,7 @@ def test_everything_said_of_a_removed_node_goes(app: Any, widget: Any, two: Any,
     if gone == "volume":
         assert ui.volumeSelector.currentNode() is two[1]
     assert ui.nodeTable.rowCount == 0 and ui.summaryLabel.text == ""
-    assert ui.exportSourceLabel.text == "Choose a segmentation and its CT first."
+    assert ui.exportSourceLabel.text == "Select a segmentation and its CT first."
 
 
 # --- The probability

@@ -30,8 +30,8 @@ def rows(widget: Any) -> list[tuple[str, ...]]:
 
 def test_most_doubted_volume_comes_first_and_the_reason_is_said(app: Any, widget: Any, three: Any) -> None:
     assert rows(widget) == [("B", "30.0 %", "to correct"), ("C", "20.0 %", "to correct"), ("A", "5.0 %", "to correct")]
-    assert "in doubt" in widget.ui.worklistTable.item(0, 1).toolTip()
-    assert "doubts most" in widget.ui.worklistLabel.text
+    assert "Uncertainty" in widget.ui.worklistTable.item(0, 1).toolTip()
+    assert "estimated Dice error" in widget.ui.worklistLabel.text
 
 
 def test_click_opens_the_volume_with_its_segmentation_alone(app: Any, widget: Any, three: Any) -> None:

@@ -98,10 +98,3 @@ def test_ranges_for_users_and_pins_for_ci_agree() -> None:
     for requirement in ranges:
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
         assert pins[name].split("+")[0] in requirement.specifier, f"{name} {pins[name]}"
-
-
-def test_every_relative_link_of_the_readme_leads_somewhere() -> None:
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
-    assert links
-    assert [link for link in links if not (REPOSITORY / link).is_file()] == []

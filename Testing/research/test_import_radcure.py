@@ -208,5 +208,5 @@ def test_a_missing_package_is_told_before_the_work(
     patient(tmp_path / "source", "a", 5)
     monkeypatch.setitem(sys.modules, name, None)
     assert run("radcure", tmp_path / "source", tmp_path / "raw") == 1
-    assert "lnsegfm[research]" in capsys.readouterr().err
+    assert "pip install -e '.[research]'" in capsys.readouterr().err
     assert not (tmp_path / "raw").exists()

@@ -112,8 +112,8 @@ def test_the_reasons_are_said_in_words() -> None:
         ])
     }  # fmt: skip
     assert reasons == {
-        "a": "12.3% in doubt; unsure of 1 of 3 lymph nodes.",
-        "b": "4.0% in doubt; no lymph nodes found.",
+        "a": "Uncertainty 12.3%; low confidence in 1 of 3 lymph nodes.",
+        "b": "Uncertainty 4.0%; no lymph nodes found.",
         "c": "Not segmented yet.",
         "d": "Corrected already.",
     }

@@ -1,6 +1,6 @@
 """The stand-in follows PythonQt where it differs from PySide6, or refuses what would go wrong in Slicer.
 
-Every expectation here was read off PythonQt with Qt 5.15 (see docs/standin.md).
+Every expectation here was read off PythonQt with Qt 5.15 (see docs/explanation/standin.md).
 """
 
 from __future__ import annotations

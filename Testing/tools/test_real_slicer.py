@@ -431,7 +431,7 @@ def test_make_and_the_workflow_call_the_tool(tmp_path: Path) -> None:
 
 
 def test_the_documentation_names_every_part_and_option() -> None:
-    text = (REPOSITORY / "docs" / "real-slicer.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "how-to" / "real-slicer.md").read_text(encoding="utf-8")
     options = set(re.findall(r'"(--[a-z-]+)"', (TOOL / "__main__.py").read_text(encoding="utf-8")))
     assert options == set(re.findall(r"^\| `(--[a-z-]+)", text, re.MULTILINE))
     assert {part.name for part in PARTS} <= set(re.findall(r"^\| `([a-z-]+)`", text, re.MULTILINE))

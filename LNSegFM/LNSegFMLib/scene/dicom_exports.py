@@ -71,7 +71,7 @@ def export_dicom(kind: DicomFormat, segmentation_node: Any, volume_node: Any, fo
     if not is_available(kind):
         raise UserError(
             _("{format} cannot be written by this Slicer.").format(format=kind.name),
-            _("That is done by the extension {extension}, which is not installed.").format(extension=kind.extension),
+            _("This requires the extension {extension}, which is not installed.").format(extension=kind.extension),
             _("Install it (View > Extensions Manager), restart Slicer and try again; or export a labelmap."),
         )
     _check_source(kind, volume_node)

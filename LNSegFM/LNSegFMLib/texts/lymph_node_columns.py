@@ -37,17 +37,17 @@ def columns() -> list[Column]:
     return [
         Column(
             "number", _("No."),
-            _("Number of the lymph node, in the colour of its segment; it stays while the segment is there."),
+            _("Number of the lymph node, in the colour of its segment; it does not change while the segment exists."),
             lambda node: str(node.number), lambda node: node.number,
         ),
         Column(
-            "side", _("L/R"), _("The patient's own left or right of the midline; empty near it."),
+            "side", _("L/R"), _("Left or right of the patient's midline; empty close to it."),
             lambda node: sides[node.side], lambda node: node.side,
         ),
         Column(
-            "diameters", _("S × L mm"),
-            _("Short × long axis in mm, a dash until it is measured. Long axis: the longest in any axial slice; short "
-              "axis: the longest perpendicular to it in the same slice."),
+            "diameters", _("SAD × LAD (mm)"),
+            _("Short-axis and long-axis diameter, a dash until measured. Long axis: the longest in any axial slice; "
+              "short axis: the longest perpendicular to it in the same slice."),
             lambda node: _measured(node, f"{node.short_axis_mm:.1f} × {node.long_axis_mm:.1f}"),
             lambda node: node.short_axis_mm,
         ),
@@ -56,18 +56,18 @@ def columns() -> list[Column]:
             lambda node: _measured(node, f"{node.volume_mm3 / 1000:.2f}"), lambda node: node.volume_mm3,
         ),
         Column(
-            "hu", _("HU"), _("Mean of the CT over the lymph node."),
+            "hu", _("HU"), _("Mean CT attenuation of the lymph node."),
             lambda node: "" if node.mean_hu is None else f"{node.mean_hu:.0f}",
             lambda node: float("-inf") if node.mean_hu is None else node.mean_hu,
         ),
         Column(
             "recist", _("Size"),
-            _("Size class of RECIST 1.1 by the short axis: target from 15 mm, non-target from 10 mm, else normal."),
+            _("RECIST 1.1 size class by the short axis: target from 15 mm, non-target from 10 mm, otherwise normal."),
             lambda node: classes.get(node.size_class, ""), lambda node: node.short_axis_mm,
         ),
         Column(
-            "confidence", _("Conf"),
-            _("Confidence: mean probability of lymph node that the model gave to its voxels, in percent."),
+            "confidence", _("Confidence (%)"),
+            _("Mean lymph node probability that the model gave to its voxels, in percent."),
             lambda node: "" if node.confidence is None else f"{100 * node.confidence:.0f}",
             lambda node: -1.0 if node.confidence is None else node.confidence,
         ),
@@ -94,7 +94,7 @@ def summary(records: Sequence[NodeRecord]) -> str:
         return _("No lymph nodes.")
     axes = [round(record.node.short_axis_mm, 3) for record in records]
     return _(
-        "{count}, {volume} cm³ in all. Short axis of 10 mm or more: {enlarged}; of 15 mm or more: {target}. "
+        "{count}, {volume} cm³ in total. Short axis of 10 mm or more: {enlarged}; of 15 mm or more: {target}. "
         "Reviewed: {reviewed}."
     ).format(
         count=count_of_nodes(len(records)),

@@ -57,7 +57,7 @@ def listed_name(model: ModelInfo, default: str, rejected: Collection[str]) -> st
 
 def rejected_question(name: str) -> str:
     """Ask before a model is used that the user has rejected."""
-    return _("'{name}' was rejected after its evaluation. Use it all the same?").format(name=name)
+    return _("'{name}' was rejected after its evaluation. Use it anyway?").format(name=name)
 
 
 def installed_words(model: ModelInfo, is_rejected: bool = False) -> tuple[str, str]:
@@ -75,7 +75,7 @@ def installed_words(model: ModelInfo, is_rejected: bool = False) -> tuple[str, s
             before=f"{change[0]:.3f}", after=f"{change[1]:.3f}"
         ))  # fmt: skip
     if not card.stock:
-        parts.append(_("with adapters that stock nnU-Net does not know"))
+        parts.append(_("with adapters that stock nnU-Net cannot load"))
     if is_rejected:
         parts.append(_("rejected"))
     text = ", ".join(parts) + f". Id {model.id}, SHA-256 {_short(model.sha256)}..."

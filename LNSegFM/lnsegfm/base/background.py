@@ -1,4 +1,4 @@
-"""Work that goes on while the user interface stays alive: start it, then ask it from a timer."""
+"""Work in the background of a responsive user interface: start it, then ask it from a timer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Progress:
 
 
 def let_threads_run(*, briefly: bool = False) -> None:
-    """Give the interpreter to the other threads for a moment; for a timer of the user interface while work goes on.
+    """Give the interpreter to the other threads for a moment; for a timer of the user interface while work is running.
 
     Slicer's event loop keeps Python's lock: other threads run only while Python code on the main thread waits.
 
@@ -41,7 +41,7 @@ def let_threads_run(*, briefly: bool = False) -> None:
 
 
 class Pending:
-    """The outcome of work that may still be going on. All members may be used from any thread."""
+    """The outcome of work that may still be running. All members may be used from any thread."""
 
     outside = False
     """Whether the work is another process's at the moment, and needs no more of this one than to be listened to."""
@@ -67,7 +67,7 @@ class Pending:
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether `cancel` was called; the work may still be going on."""
+        """Whether `cancel` was called; the work may still be running."""
         return self._cancel_wanted.is_set()
 
     @property
@@ -150,7 +150,7 @@ class Task(Pending):
             self._end(function(*args, **kwargs))
         except Cancelled:
             self._end(cancelled=True)
-        except (Exception, SystemExit) as error:  # the boundary of the thread: nobody else would ever hear of it
+        except (Exception, SystemExit) as error:  # the boundary of the thread: it would be lost otherwise
             if not isinstance(error, UserError):
                 traceback.print_exc()
             self._end(error=as_user_error(error))

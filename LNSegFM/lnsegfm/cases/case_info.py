@@ -16,7 +16,7 @@ IMAGE = "image.nrrd"
 USES = ("train", "holdout", "reference", "excluded")
 """Learned from; measured on; measured on as the base model's own domain, for what it forgets; not used."""
 IGNORE = 2
-"""Value of the voxels of a stored label that nobody looked at."""
+"""Value of the voxels of a stored label that were not reviewed."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class LabelVersion:
         foreground_voxels: Number of lymph node voxels.
         note: The user's own words.
         no_nodes: Whether the user stated that the CT shows no lymph nodes.
-        partial: Whether only a part of the CT was looked at; the rest has the value `IGNORE`.
-        draft_dice: Dice of the correction against the model's draft where somebody looked, 0 to 1; None where the
+        partial: Whether only part of the CT was reviewed; the rest has the value `IGNORE`.
+        draft_dice: Dice of the correction against the model's draft in the reviewed part, 0 to 1; None where the
             draft is not known.
     """
 
@@ -93,7 +93,7 @@ class CaseInfo:
         return self.path / label_name(self._version(version).number)
 
     def is_partial(self, version: int | None = None) -> bool:
-        """Tell whether only a part of the CT was looked at for a label version; raises as `label_path`."""
+        """Tell whether only part of the CT was reviewed for a label version; raises as `label_path`."""
         return self._version(version).partial
 
     def _version(self, number: int | None) -> LabelVersion:

@@ -47,7 +47,7 @@ class _Draft:
 class CaseStore:
     """Cases below one folder; several processes may use it at once.
 
-    Labels are stored as 0 (background), 1 (lymph node) and `lnsegfm.cases.case_info.IGNORE` (not looked at); any
+    Labels are stored as 0 (background), 1 (lymph node) and `lnsegfm.cases.case_info.IGNORE` (not reviewed); any
     other label that comes in counts as lymph node.
     Nothing is stored of where a CT or label came from: no header entries, no file names.
 
@@ -108,7 +108,7 @@ class CaseStore:
             draft_model_sha256: SHA-256 of that model.
             no_nodes: The user states that the CT shows no lymph nodes; the label must be empty then, and only then.
             note: The user's own words; stored as they are, so no patient names here.
-            ignore: Value of ``label`` where nobody looked; such a case can be learned from, but not measured on.
+            ignore: Value of ``label`` where the CT was not reviewed; such a case can be used for training only.
             draft_label: The labels as the model drew them, on a grid as that of ``label``; only their Dice is kept.
 
         Raises:
@@ -318,7 +318,7 @@ def check_measurable(info: CaseInfo, partial: bool) -> None:
     if partial and info.use in measured:
         raise UserError(
             f"The case '{info.id}' cannot be a {measured[info.use]} case.",
-            "Only a part of its CT was looked at, so nobody knows what a model should find in the rest.",
+            "Only part of its CT was reviewed, so it is not known what a model should find in the rest.",
             "Use it for training, or correct the whole CT.",
         )
 

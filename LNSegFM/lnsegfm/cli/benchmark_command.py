@@ -22,7 +22,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "benchmark", help="the paper's experiment; the same command again continues what was interrupted"
     )
-    parser.add_argument("config", type=Path, help="configuration (TOML), see docs/benchmark.md")
+    parser.add_argument("config", type=Path, help="configuration (TOML), see docs/how-to/benchmark-the-paper.md")
     parser.add_argument("--out", type=Path, required=True, help="folder of the experiment and its report")
     parser.add_argument("--report-only", action="store_true", help="write the report of what is done, and end")
     parser.set_defaults(run=_benchmark)

@@ -21,7 +21,7 @@ def label_on_grid(label: sitk.Image, grid: Geometry, *, ignore: int | None = Non
     Args:
         label: 3D image of whole numbers; whatever is not 0 is foreground.
         grid: Grid of the CT.
-        ignore: Value that is not foreground, but says that nobody looked there.
+        ignore: Value that is not foreground, but marks what was not reviewed.
 
     Returns:
         uint8 array of 0 and 1, shape (z, y, x) of ``grid``.
@@ -54,7 +54,7 @@ def seen_on_grid(label: sitk.Image, grid: Geometry, ignore: int) -> np.ndarray:
     """Return where a partial label tells of the CT: its voxels of another value than ``ignore``.
 
     Returns:
-        bool array, shape (z, y, x) of ``grid``; what lies outside the label's own grid was not looked at.
+        bool array, shape (z, y, x) of ``grid``; what lies outside the label's own grid was not reviewed.
     """
     own = Geometry.of(label)
     seen = (sitk.GetArrayViewFromImage(label) != ignore).astype(np.uint8)

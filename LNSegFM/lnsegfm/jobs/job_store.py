@@ -107,7 +107,7 @@ class Job:
 
     @property
     def can_resume(self) -> bool:
-        """Whether `resume` makes sense: it is not done, and nobody works on it."""
+        """Whether `resume` makes sense: it is not done, and no process works on it."""
         return self.status().state in RESUMABLE
 
     def start(self, command: Sequence[str] | None = None) -> None:
@@ -127,7 +127,7 @@ class Job:
             raise self._refusal("is being started already") from error
 
     def cancel(self) -> None:
-        """Ask a running job to stop; it is ``cancelled`` when it has. Nothing happens when nobody works on it."""
+        """Ask a running job to stop; it is ``cancelled`` when it has. Nothing happens when no process works on it."""
         if self.status().active:
             (self.path / CANCEL).touch()
 
@@ -279,7 +279,7 @@ class JobStore:
         ]
 
     def forget_voxels(self) -> None:
-        """Delete the preprocessed CTs that jobs left when they were killed; a resumed job makes them anew."""
+        """Delete the preprocessed CTs that jobs left when they were killed; a resumed job makes them again."""
         for job in self.list():
             if not job.status().active:
                 shutil.rmtree(job.path / WORK, ignore_errors=True)

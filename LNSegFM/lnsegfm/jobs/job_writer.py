@@ -29,7 +29,7 @@ class JobWriter:
     """Holds a job while it is worked on; use it as a context manager around all the work.
 
     Leaving the block with an exception records it: `Cancelled` as cancelled or paused, any other `Exception` as failed
-    with its reason, what comes from outside (`KeyboardInterrupt`, `SystemExit`) as interrupted. The exception goes on.
+    with its reason, what comes from outside (`KeyboardInterrupt`, `SystemExit`) as interrupted. It propagates.
     Leaving it without having called `done` or `failed` is recorded as a failure too.
 
     Args:
@@ -180,7 +180,7 @@ class JobWriter:
                 try:
                     self._write()
                 except OSError as error:
-                    # A missed heartbeat harms nothing; the work itself will say when it cannot go on.
+                    # A missed heartbeat harms nothing; the work itself will say when it cannot continue.
                     if not complained:
                         print(f"No heartbeat could be written: {error}", file=sys.stderr, flush=True)
                     complained = True

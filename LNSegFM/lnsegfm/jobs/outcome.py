@@ -23,7 +23,7 @@ class Measured:
     Args:
         dsc: Dice, 0 to 1.
         nsd: Normalised surface Dice at 1 mm, 0 to 1; None where it was not computed.
-        nodes: True lymph nodes; in place of a mean this and the following hold sums. None where nobody counted.
+        nodes: True lymph nodes; in place of a mean this and the following hold sums. None where it was not counted.
         found: How many of them were found.
         false: Regions found where there is no node.
     """

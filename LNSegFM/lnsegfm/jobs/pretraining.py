@@ -38,7 +38,7 @@ class PretrainSettings:
         iterations_per_epoch: Iterations of an epoch.
         spacing: Voxel size in mm along (z, y, x); None for nnU-Net's choice, the median of the cases.
         base_features: Channels of the first stage; each following stage has twice as many, 320 at most.
-        holdout: Number of cases, the last by name, that are only looked at for the pseudo-Dice.
+        holdout: Number of cases, the last by name, that are used for the pseudo-Dice only.
         seed: Seed of everything that is random.
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ignored with several GPUs.
         gpus: Number of GPUs of this computer that share each batch.
@@ -140,7 +140,7 @@ def read_settings(folder: Path) -> PretrainSettings:
         return PretrainSettings(**{**values, **lists})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(
-            "The pre-training cannot go on.", f"{SETTINGS}: {error}.", "Give 'lnsegfm pretrain' another folder."
+            "The pre-training cannot continue.", f"{SETTINGS}: {error}.", "Give 'lnsegfm pretrain' another folder."
         ) from error
 
 

@@ -56,7 +56,7 @@ class Calibrations:
         self._measured = self._read()
 
     def find(self, *, base_sha256: str, device: str, method: str, batch_size: int) -> Calibration | None:
-        """Return what an iteration costs; None when nobody measured one of this model, device, method and batch size.
+        """Return what an iteration costs; None when it was not measured for this model, device, method and batch size.
 
         DGST's γ and all else that only changes numbers costs nothing.
         """

@@ -34,7 +34,7 @@ class LymphNode:
         size_class: RECIST 1.1 by the short axis: "target" from 15 mm, "non-target" from 10 mm, else "normal".
         long_axis_ras: End points of the long axis, mm.
         short_axis_ras: End points of the short axis, mm.
-        mean_hu: Mean of the CT over its voxels; None where no CT was looked at, see `describe` in node_intensity.
+        mean_hu: Mean of the CT over its voxels; None without a CT, see `lnsegfm.lymph_nodes.intensity.describe`.
         confidence: Mean foreground probability over its voxels, 0 to 1; None where no probability is known.
         side: "left" or "right" of the body's midline, the patient's own sides; "" near it or where it is not known.
     """

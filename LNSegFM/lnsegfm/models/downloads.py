@@ -119,7 +119,7 @@ class _Transfer:
             self._check(answer)
             resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
             if resumed and _tag_of(answer.headers) not in ("", known["tag"]):
-                # A server that does not know If-Range goes on with whatever file it has now.
+                # A server that does not know If-Range continues with whatever file it has now.
                 self.forget()
                 return False
             start = start if resumed else 0

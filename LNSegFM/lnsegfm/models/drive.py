@@ -35,7 +35,7 @@ class Drive(Protocol):
         """Return the files below a folder."""
 
     def fetch(self, file: DriveFile, target: Path, moved: Moved, is_cancelled: Callable[[], bool]) -> None:
-        """Bring a file over; one that was begun before goes on where it stopped, as far as Drive allows it."""
+        """Bring a file over; one that was begun before continues where it stopped, as far as Drive allows it."""
 
 
 class GdownDrive:

@@ -33,7 +33,7 @@ def refuse_rejected(store: ModelStore, model_id: str, agreed: bool) -> None:
     if store.is_rejected(model_id) and not agreed:
         raise UserError(
             f"The model '{model_id}' was rejected after its evaluation.", "",
-            "Choose another model, or say that it may be used all the same (--rejected).",
+            "Choose another model, or allow its use with --rejected.",
         )
 
 

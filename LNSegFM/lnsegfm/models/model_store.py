@@ -313,7 +313,7 @@ class ModelStore:
         write_atomic(target, write)
 
     def ensure_bundled(self, archive: Path, digest: str, model_id: str) -> None:
-        """Install the model that comes with the extension, once; needs no torch, for its SHA-256 vouches for it.
+        """Install the model that comes with the extension, once; needs no torch, since its SHA-256 is known.
 
         Args:
             archive: Zip with the content of a model folder of this store.

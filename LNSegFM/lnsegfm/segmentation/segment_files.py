@@ -263,7 +263,7 @@ def _answer(
                 pending.cancel()
             time.sleep(_POLL_S)
     except BaseException:
-        # Ctrl-C, or an error of the caller's: the worker must not go on for nobody.
+        # Ctrl-C, or an error of the caller's: the worker must not continue with what is no longer wanted.
         pending.cancel()
         raise
     value = pending.result()

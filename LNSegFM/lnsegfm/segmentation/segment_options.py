@@ -21,7 +21,7 @@ class SegmentOptions:
         model: Id of the model.
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
         quality: ``standard`` gives nnU-Net's own labels; ``fast`` and ``best`` trade agreement with them for time,
-            see `lnsegfm.engine.inference.quality` and docs/quality.md.
+            see `lnsegfm.engine.inference.quality` and docs/explanation/quality.md.
         region: What is segmented: ``whole``, ``body`` (the box around the patient) or a `Box` on the CT's grid.
             Outside of it there are no labels. A crop moves the tiles, so that labels may change a little inside.
         minimum_short_axis_mm: Lymph nodes with a smaller short axis are left out.

@@ -53,7 +53,7 @@ class SegmentResult:
 
 
 class SegmentRun(Task):
-    """A segmentation that is going on; its value is what ``finish`` makes of the `SegmentResult`.
+    """A running segmentation; its value is what ``finish`` makes of the `SegmentResult`.
 
     The image goes to the worker as a file in a private temporary folder, which is gone when the run has ended.
 
@@ -89,7 +89,7 @@ class SegmentRun(Task):
         image = self._read_image()
         check_ct(image)
         self._stop_if_cancelled()
-        # Not in the system's folder for such files: a crash would leave the patient's CT where nobody looks for it.
+        # Not in the system's folder for such files: a crash would leave the patient's CT where it is not expected.
         room = Home.default().exchange
         room.mkdir(parents=True, exist_ok=True)
         sweep_abandoned(room)

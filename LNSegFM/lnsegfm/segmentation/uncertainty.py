@@ -11,7 +11,7 @@ voxels does, and it is on the scale of the score that a correction is to raise. 
 keeps a scan without any from coming first for a few voxels of faint probability; with a little more it does come
 early, and rightly so: either the model missed everything, or a glance is enough to say that there is nothing. Networks
 are surer than they should be, so the number is good for an order, not for the Dice itself, and what a network overlooks
-with confidence no such measure can see. How well it ranks is in docs/worklist.md.
+with confidence no such measure can see. How well it ranks is in docs/explanation/worklist.md.
 """
 
 from __future__ import annotations

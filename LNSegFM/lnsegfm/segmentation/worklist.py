@@ -64,8 +64,8 @@ def _reason(candidate: Candidate) -> str:
     if candidate.expected_benefit is None:
         return "Not segmented yet."
     # No Dice: networks are surer than they should be, most of all on scans unlike those they learned from.
-    doubt = f"{candidate.expected_benefit:.1%} in doubt"
+    doubt = f"Uncertainty {candidate.expected_benefit:.1%}"
     if not candidate.nodes:
         return f"{doubt}; no lymph nodes found."
     doubtful = sum(node.confidence is not None and node.confidence < _DOUBTFUL for node in candidate.nodes)
-    return f"{doubt}; unsure of {doubtful} of {len(candidate.nodes)} lymph nodes."
+    return f"{doubt}; low confidence in {doubtful} of {len(candidate.nodes)} lymph nodes."

@@ -25,7 +25,7 @@ class SelfCheck:
     Args:
         works: Whether a segmentation can be computed.
         words: What computes it, or why it cannot, in a sentence or two.
-        broken: Whether packages are there that do not work, so that to install them anew may help.
+        broken: Whether packages are there that do not work, so that reinstalling them may help.
     """
 
     works: bool

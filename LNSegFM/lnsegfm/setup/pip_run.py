@@ -89,7 +89,7 @@ def installed_versions() -> dict[str, str]:
 def changed_in_use(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """Return the packages that have changed though this process has imported them.
 
-    It goes on with what they were until it is started again.
+    It keeps using the old versions until it is restarted.
 
     Args:
         before: Versions by name, see `installed_versions`.

@@ -1,4 +1,4 @@
-"""A report of problems that a user can send to strangers: versions and causes, nobody's names."""
+"""A report of problems that a user can send to strangers: versions and causes, no names."""
 
 from __future__ import annotations
 

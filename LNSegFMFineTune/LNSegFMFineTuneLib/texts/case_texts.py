@@ -16,16 +16,17 @@ from lnsegfm.jobs.case_selection import Selection
 def titles() -> list[tuple[str, str]]:
     """The titles of the case table's columns, with their tooltips."""
     return [
-        (_("Case"), _("A slice with the labels, our own number of the case, and the day it was first accepted.")),
-        (_("Labels"), _("The newest label version, and its number of lymph nodes.")),
-        (_("Use"), _("Training: learned from. Hold-out: measured on. Reference: the base model's own domain.")),
+        (_("Case"), _("A slice with the labels, the id of the case, and the date it was first accepted.")),
+        (_("Labels"), _("Latest label version, and its number of lymph nodes.")),
+        (_("Use"), _("Training: used for fine-tuning. Hold-out: scored before and after. Reference: from the original "
+                     "domain of the base model.")),
     ]
 
 
 def cells(case: CaseInfo) -> tuple[str, ...]:
     """The cells of a row of the case table, all but the last."""
     version = case.latest
-    found = {0: _("no nodes"), 1: _("1 node")}.get(version.nodes, _("{count} nodes").format(count=version.nodes))
+    found = {0: _("no LN"), 1: _("1 LN")}.get(version.nodes, _("{count} LN").format(count=version.nodes))
     labels = _("v{number}, partial") if version.partial else "v{number}"
     return f"{case.id}\n{case.created[:10]}", f"{labels.format(number=version.number)}\n{found}"
 
@@ -45,7 +46,7 @@ def details(case: CaseInfo, names: Mapping[str, str]) -> str:
         ),
     ]
     if version.partial:
-        parts.append(_("Only a part of the CT was reviewed."))
+        parts.append(_("Only part of the CT was reviewed."))
     if case.draft_model:
         parts.append(_("Draft by {model}.").format(model=names.get(case.draft_model, case.draft_model)))
     if version.draft_dice is not None:
@@ -59,7 +60,7 @@ def details(case: CaseInfo, names: Mapping[str, str]) -> str:
 def uses() -> Mapping[str, str]:
     """What a case can be used for."""
     return {
-        "train": _("training"), "holdout": _("hold-out"), "reference": _("reference"), "excluded": _("left out")
+        "train": _("training"), "holdout": _("hold-out"), "reference": _("reference"), "excluded": _("not used")
     }
 
 
@@ -84,15 +85,15 @@ def _sentence(finding: Finding) -> str:
             "corrected case; or import a folder."
         ),
         "no training": _("No case is used for training. Choose 'training' for at least one."),
-        "few": _("Fewer than {count} training cases: the model may learn little more than these scans."),
-        "no holdout": _("Without a hold-out case there will be no before and after figures."),
+        "few": _("Fewer than {count} training cases: the model may learn little beyond these scans."),
+        "no holdout": _("Without a hold-out case there are no scores before and after."),
         "same grid": _("{cases} have the same voxel grid: possibly scans of one patient."),
         "same grid apart": _(
-            "{cases} have the same voxel grid: possibly scans of one patient, yet some are learned from and others "
-            "measured on. The figures would look better than they are."
+            "{cases} have the same voxel grid: possibly scans of one patient, but some are used for training and "
+            "others for scoring. The scores would be too optimistic."
         ),
-        "empty": _("No lymph nodes are labelled in {cases}. Leave such cases out unless that is true of the patient."),
-        "partial": _("Only a part of {cases} was looked at; the rest is not learned from."),
+        "empty": _("No lymph nodes are labelled in {cases}. Do not use such cases unless the patient has none."),
+        "partial": _("Only part of {cases} was reviewed; the rest is ignored in training."),
     }
     return sentences[finding.kind].format(cases=cases, count=FEW_CASES)
 
@@ -105,12 +106,12 @@ def importing(message: str) -> str:
 def import_text(imported: int, skipped: Sequence[tuple[str, str]]) -> str:
     """Say what came of an import."""
     lines = [_("Cases imported: {count}").format(count=imported)]
-    lines += [_("Left out {name}: {reason}").format(name=name, reason=reason) for name, reason in skipped]
+    lines += [_("Skipped {name}: {reason}").format(name=name, reason=reason) for name, reason in skipped]
     return "\n".join(lines)
 
 
 def removal_question(case_id: str) -> str:
     """Ask before a case goes."""
     return _(
-        "Remove {case}? Its CT and corrections stay until Slicer is closed; Undo brings them back until then."
+        "Remove {case}? Its CT and corrections are kept until Slicer is closed; until then, Undo restores them."
     ).format(case=case_id)

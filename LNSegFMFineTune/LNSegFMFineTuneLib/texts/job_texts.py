@@ -17,9 +17,9 @@ from lnsegfm.jobs.stored import JobSummary, JobView
 def titles() -> list[tuple[str, str]]:
     """The titles of the job table's columns, with their tooltips."""
     return [
-        (_("Job"), _("Our own number of the job.")),
+        (_("Job"), _("Id of the job.")),
         (_("Method"), _("The fine-tuning method.")),
-        (_("State"), _("How it stands.")),
+        (_("State"), _("Current state.")),
     ]
 
 
@@ -76,7 +76,7 @@ def text(status: JobStatus) -> str:
     sentences = {
         "created": _("Not started yet."),
         "starting": _("Starting."),
-        "queued": _("Queued: waits for {job}, then starts by itself, also when Slicer is closed.").format(
+        "queued": _("Queued: starts by itself after {job}, even when Slicer is closed.").format(
             job=status.waits_for
         ),
         "done": _("Done. The adapted model is '{model}'.").format(model=status.model_id),
@@ -108,5 +108,5 @@ def figures(status: JobStatus) -> str:
 def removal_question(job_id: str) -> str:
     """Ask before a job's folder is deleted."""
     return _(
-        "Delete {job} with its checkpoint, log and pictures? This cannot be undone. The model that it made stays."
+        "Delete {job} with its checkpoint, log and images? This cannot be undone. The adapted model is kept."
     ).format(job=job_id)

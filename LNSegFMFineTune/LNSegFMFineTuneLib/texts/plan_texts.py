@@ -27,7 +27,7 @@ def start_tooltip() -> str:
     """What the start button does."""
     return _(
         "Start a fine-tuning job in the background. It continues when Slicer is closed. While another training runs on "
-        "this computer, it is queued and starts by itself afterwards."
+        "this computer, the job is queued and starts by itself afterwards."
     )
 
 
@@ -73,12 +73,12 @@ def stop_measuring() -> str:
 
 def checking() -> str:
     """What is said between the click on the start button and the job."""
-    return _("Checking that the job can work on this computer ...")
+    return _("Checking that this computer can run the job ...")
 
 
 def presets() -> Mapping[str, str]:
     """The names of the presets."""
-    return {"short": _("Quick"), "standard": _("Standard"), "paper": _("Paper"), "own": _("Own settings")}
+    return {"short": _("Short"), "standard": _("Standard"), "paper": _("Paper"), "own": _("Custom")}
 
 
 def choices() -> Mapping[str, Mapping[Any, str]]:
@@ -90,7 +90,7 @@ def choices() -> Mapping[str, Mapping[Any, str]]:
         "step_rule": {"momentum": _("Momentum (paper)"), "plain": _("Plain gradient step")},
         "device": {"auto": _("Automatic"), "cuda": _("CUDA GPU"), "mps": _("Apple GPU"), "cpu": _("CPU")},
         "holdout_choice": {
-            "stored": _("As marked in the table"), "random": _("A quarter by chance"), "none": _("None"),
+            "stored": _("As marked in the table"), "random": _("Random 25 %"), "none": _("None"),
         },
     }
 
@@ -98,7 +98,7 @@ def choices() -> Mapping[str, Mapping[Any, str]]:
 def install_question(missing: Sequence[str]) -> str:
     """Ask before anything is installed."""
     return _(
-        "Fine-tuning needs Python packages that this Slicer does not have yet: {names}. Install them now? "
+        "Fine-tuning requires Python packages that are not installed: {names}. Install them now? "
         "This can take several minutes."
     ).format(names=", ".join(missing))
 
@@ -106,5 +106,5 @@ def install_question(missing: Sequence[str]) -> str:
 def scores_question() -> str:
     """Ask for the package without which one of the figures is missing."""
     return _(
-        "The package surface-distance is not installed; without it the result has no NSD at 1 mm. Install it now?"
+        "The package surface-distance is not installed; without it, NSD at 1 mm is not computed. Install it now?"
     )

@@ -33,7 +33,7 @@ def report_html(view: JobView, models: Mapping[str, ModelInfo], pictures: Mappin
     parts = [
         f"<h1>{escape(_('Fine-tuning of a lymph node segmentation model'))}</h1>",
         f"<p><b>{escape(_('For research only. This is not a medical device.'))}</b></p>",
-        f"<h2>{escape(_('Verdict'))}</h2>", f"<p>{escape(wording.verdict(evidence))}</p>",
+        f"<h2>{escape(_('Conclusion'))}</h2>", f"<p>{escape(wording.verdict(evidence))}</p>",
     ]
     if evidence.rows:
         parts += [f"<h2>{escape(_('Hold-out cases'))}</h2>", _scores(evidence.rows, evidence.mean)]
@@ -43,7 +43,7 @@ def report_html(view: JobView, models: Mapping[str, ModelInfo], pictures: Mappin
             _scores(evidence.forgetting, None),
         ]
     if pictures:
-        parts += [f"<h2>{escape(_('Pictures'))}</h2>", f"<p>{wording.legend()}</p>"]
+        parts += [f"<h2>{escape(_('Images'))}</h2>", f"<p>{wording.legend()}</p>"]
         parts += [_picture(case, png) for case, png in pictures.items()]
     parts += [f"<h2>{escape(_('How the model was made'))}</h2>", _settings(view, models)]
     body = "\n".join(parts)

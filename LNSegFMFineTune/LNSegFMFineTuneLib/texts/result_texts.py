@@ -15,7 +15,8 @@ def titles() -> list[tuple[str, str]]:
         (_("Case"), _("The hold-out case.")),
         (_("DSC"), _("Dice, before and after; 1 is perfect.")),
         (_("NSD"), _("Normalised surface Dice at 1 mm, before and after; 1 is perfect.")),
-        (_("Found"), _("Lymph nodes found, before and after; the line below also has the missed and the false ones.")),
+        (_("Found"), _("Lymph nodes found, before and after; the line below also gives those missed, and false "
+                       "positives.")),
     ]
 
 
@@ -66,7 +67,7 @@ def _nodes(before: Measured, after: Measured) -> str:
     lines = (
         (_("found"), before.found, after.found),
         (_("missed"), before.missed, after.missed),
-        (_("false"), before.false, after.false),
+        (_("false positives"), before.false, after.false),
     )
     return ", ".join(f"{word} {old} → {new}" for word, old, new in lines)
 
@@ -76,18 +77,18 @@ def verdict(evidence: Evidence) -> str:
     mean = evidence.mean
     if mean is None:
         return _(
-            "There were no hold-out cases, so nobody knows whether the model got better. "
-            "Look closely at its first results."
+            "There were no hold-out cases, so it is not known whether the model has improved. "
+            "Review its first results carefully."
         )
-    figures = _("mean DSC {before:.3f} → {after:.3f}; it rose in {risen} and fell in {fallen} of {count} cases").format(
+    figures = _("mean DSC {before:.3f} → {after:.3f}; higher in {risen} and lower in {fallen} of {count} cases").format(
         before=mean.before.dsc, after=mean.after.dsc, risen=evidence.risen, fallen=evidence.fallen,
         count=len(evidence.rows),
     )
     tested = _("exact sign test, p = {p:.3f}").format(p=evidence.p)
     if evidence.verdict == "too few":
         return _(
-            "Too few hold-out cases for a verdict: {figures}. Only {fewest} or more can show an improvement at the "
-            "{level:.0%} level."
+            "Too few hold-out cases for a conclusion: {figures}. At least {fewest} are needed to show an "
+            "improvement at the {level:.0%} level."
         ).format(figures=figures, fewest=FEWEST_CASES, level=LEVEL)
     words = {
         "better": _("Better on the hold-out cases"),
@@ -103,14 +104,14 @@ def forgetting(evidence: Evidence) -> str:
     if mean is None:
         return ""
     return _(
-        "Reference cases of the base model's own domain ({count}): mean DSC {before:.3f} → {after:.3f}. "
-        "A fall is what the model forgot."
+        "Reference cases from the original domain ({count}): mean DSC {before:.3f} → {after:.3f}. "
+        "A decrease means that the original domain was forgotten."
     ).format(count=len(evidence.forgetting), before=mean.before.dsc, after=mean.after.dsc)
 
 
 def no_result() -> str:
     """What stands in place of the figures while there are none."""
-    return _("The figures come when the job is done.")
+    return _("The scores appear when the job is done.")
 
 
 def legend() -> str:
@@ -124,19 +125,19 @@ def legend() -> str:
 def decision(is_installed: bool, is_default: bool, is_rejected: bool) -> str:
     """Say what was decided on a model."""
     if not is_installed:
-        return _("The adapted model is not installed any more.")
+        return _("The adapted model is no longer installed.")
     if is_rejected:
-        return _("Rejected: it stays installed, but is not the default. Accept takes that back.")
+        return _("Rejected: it stays installed, but is not the default. Accept reverses this.")
     if is_default:
         return _("Accepted: it is the default of the LN-Seg-FM module.")
-    return _("Not decided yet.")
+    return _("No decision yet.")
 
 
 def ancestor(name: str, generation: int) -> str:
     """Name an ancestor in the menu of what one can go back to; 1 is the parent."""
-    return _("{name} (what it was adapted from)").format(name=name) if generation == 1 else name
+    return _("{name} (the model it was adapted from)").format(name=name) if generation == 1 else name
 
 
 def no_ancestor() -> str:
     """Why there is nothing to go back to."""
-    return _("The model's ancestors are not installed any more.")
+    return _("The models it was adapted from are no longer installed.")

@@ -1,4 +1,4 @@
-"""How well the expected benefit ranks: ``python -m bench.expected_benefit``; its table is in docs/worklist.md."""
+"""How well the expected benefit ranks: ``python -m bench.expected_benefit``, for docs/explanation/worklist.md."""
 
 from __future__ import annotations
 

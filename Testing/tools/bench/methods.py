@@ -20,7 +20,7 @@ ITERATIONS = 3
 
 
 def main() -> None:
-    """Print the table of docs/methods.md, measured on the paper's network of 31 million parameters."""
+    """Print the table of docs/explanation/methods.md, measured on the paper's network of 31 million parameters."""
     print("| method | trainable | moved in one iteration | moved in three | added | model, MB | stock nnU-Net |")
     print("|---|---|---|---|---|---|---|")
     torch.manual_seed(0)

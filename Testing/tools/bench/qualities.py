@@ -1,4 +1,4 @@
-"""What the qualities and the body crop cost and change: ``python -m bench.qualities``, for docs/quality.md."""
+"""What the qualities and the body crop cost: ``python -m bench.qualities``, for docs/explanation/quality.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step rules at small budgets: ``python -m bench.step_size``; its table is in docs/step-size.md.
+"""Step rules at small budgets: ``python -m bench.step_size``; its table is in docs/explanation/step-size.md.
 
 Adapts the bundled phantom model to three scans of the other hospital and scores it on four others, for each method,
 step rule and budget, with the same seed.

@@ -108,4 +108,4 @@ class Adapting:
         user, ui = self._user, self._ui
         user.until(lambda: ui.rollBackButton.enabled and "default" in ui.decisionLabel.text, "the decision")
         self._book.note("accepted", decision=ui.decisionLabel.text)
-        user.choose_in_menu(ui.rollBackButton, "what it was adapted from")
+        user.choose_in_menu(ui.rollBackButton, "the model it was adapted from")

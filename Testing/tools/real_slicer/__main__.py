@@ -1,4 +1,4 @@
-"""``python -m real_slicer SLICER``: see docs/real-slicer.md."""
+"""``python -m real_slicer SLICER``: see docs/how-to/real-slicer.md."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Real: MRML, the module logics and slicer.util (the wheel slicer-core), Qt (PySid
 to see Qt, CTK and qMRML widgets, slicer.app, the scripted module classes, the main window. Stricter than Slicer where
 PythonQt only prints: unknown signals, unknown attributes, exceptions in callbacks, .ui files with unknown names.
 
-docs/standin.md says what it has been compared with, and what it cannot show.
+docs/explanation/standin.md says what it has been compared with, and what it cannot show.
 """
 
 from __future__ import annotations

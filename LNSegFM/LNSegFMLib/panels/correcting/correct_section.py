@@ -126,7 +126,7 @@ class CorrectSection(Section):
             volume=volume_name, case=case.id, version=case.latest.number
         )
         if case.latest.partial:
-            text += " " + _("Outside of the ROI nothing will be learned from it.")
+            text += " " + _("Voxels outside the ROI are ignored in training.")
         if segmentation_node is not None and segmentation_node.GetScene() is not None:
             set_accepted(segmentation_node, case.id)
             # The next volume has other checked parts.

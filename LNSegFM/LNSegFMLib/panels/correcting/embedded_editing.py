@@ -259,12 +259,12 @@ class Editing(VTKObservationMixin):
     def _state(self) -> str:
         segmentation_node = self._pair()[1]
         if segmentation_node is None:
-            return _("Choose a volume with its segmentation to edit it.")
+            return _("Select a volume and its segmentation to edit.")
         if self._emptied:
             return _('{name} is empty now. <a href="{link}">Undo</a> (Ctrl+Z)').format(
                 name=escape(self._emptied), link=_UNDO_LINK
             )
         segment = segmentation_node.GetSegmentation().GetSegment(self._segment_id) if self._segment_id else None
         if segment is None:
-            return _("Choose one lymph node, in its table or below, to edit it.")
-        return _("You edit: {name}").format(name=escape(segment.GetName()))
+            return _("Select one lymph node, in the table or below, to edit it.")
+        return _("Editing: {name}").format(name=escape(segment.GetName()))

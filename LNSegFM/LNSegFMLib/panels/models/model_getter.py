@@ -61,7 +61,7 @@ class ModelGetter:
     def import_paths(self, paths: list[str]) -> None:
         """Install models from files and folders, one after the other."""
         if self._bar.busy:
-            self._bar.say(_("Wait until what is going on has ended, then try again."))
+            self._bar.say(_("Wait for the current task to finish, then try again."))
         elif paths:
             self._install_next([(path, "", "") for path in paths])
 
@@ -86,7 +86,7 @@ class ModelGetter:
         if fetched.changed:
             question = _(
                 "{files} of '{name}' is not the file that was downloaded the first time; its publisher gives no "
-                "SHA-256 to compare with. Install it all the same?"
+                "SHA-256 to compare with. Install it anyway?"
             )
             if not slicer.util.confirmOkCancelDisplay(question.format(files=", ".join(fetched.changed), name=name)):
                 self._bar.say(_("Not installed."))
@@ -98,7 +98,7 @@ class ModelGetter:
 
     def _install_next(self, sources: list[tuple[str, str, str]]) -> None:
         if not self._host.packages_ready():
-            self._bar.say(_("Not installed, for Python packages are missing; see Setup."))
+            self._bar.say(_("Not installed: Python packages are missing; see Setup."))
             return
         self._waiting = sources
         with errors_shown(self._host):
@@ -118,7 +118,7 @@ class ModelGetter:
         self._host.models_changed()
         said = _("The model is installed.")
         if not is_new:
-            said = _("The same model is installed already, as '{name}' ({id}).").format(
+            said = _("The same model is already installed as '{name}' ({id}).").format(
                 name=value["name"], id=value["model"]
             )
         self._bar.say(" ".join(part for part in (said, value.get("note", "")) if part))

@@ -91,7 +91,7 @@ class ModelTreeView:
         score = "" if change is None else f"{change[0]:.2f} → {change[1]:.2f}"
         texts = (name, score, model.created[:10])
         item = self._row(parent, f"installed:{model.id}", texts, Chosen(installed=model))
-        item.setToolTip(1, _("Mean DSC of the hold-out cases before → after the adaptation."))
+        item.setToolTip(1, _("Mean DSC of the hold-out cases before → after fine-tuning."))
         for child in branch.children:
             self._add(item, child, default, rejected)
 

@@ -150,7 +150,7 @@ class ModelsSection(Section):
         model = self._installed()
         if model is not None and may_use(self._store(), model.id):
             self.host.use_model(model.id)
-            self._bar.say(_("{name} is chosen.").format(name=model.name))
+            self._bar.say(_("{name} is now used for segmentation.").format(name=model.name))
 
     def on_rename(self) -> None:
         """Ask for another display name."""
@@ -172,14 +172,14 @@ class ModelsSection(Section):
             self._bar.say(_("Verifying {name}...").format(name=model.name))
 
     def _on_verified(self, model: ModelInfo) -> None:
-        self._bar.say(_("All {count} files are as they were installed.").format(count=len(model.files)))
+        self._bar.say(_("All {count} files are unchanged since installation.").format(count=len(model.files)))
 
     def on_export(self) -> None:
         """Write the model as a zip."""
         model = self._installed()
         if model is None:
             return
-        question = _("'{name}' has adapters, which stock nnU-Net does not know: only LN-Seg-FM loads it. Export it?")
+        question = _("'{name}' has adapters, which stock nnU-Net cannot load; only LN-Seg-FM can. Export it?")
         if not model.card.stock and not slicer.util.confirmOkCancelDisplay(question.format(name=model.name)):
             return
         title, suggestion = _("Export the model as a zip"), f"{slug(model.name)}.zip"
@@ -190,7 +190,7 @@ class ModelsSection(Section):
             self._bar.say(_("Exporting {name}...").format(name=model.name))
 
     def _on_exported(self, _nothing: None) -> None:
-        self._bar.say(_("The model is exported."))
+        self._bar.say(_("The model was exported."))
 
     def on_remove(self) -> None:
         """Delete the model, after a question that names what descends from it."""
@@ -200,21 +200,21 @@ class ModelsSection(Section):
         reason = self._in_use(model.id)
         jobs = jobs_using(model.id)
         if jobs:
-            reason = _("{jobs} of the module LN-Seg-FM Fine-Tuning needs it.").format(jobs=", ".join(jobs))
+            reason = _("It is needed by {jobs} of LN-Seg-FM Fine-Tuning.").format(jobs=", ".join(jobs))
         if reason:
-            todo = _("Wait until that has ended, or cancel it.")
+            todo = _("Wait until it has finished, or cancel it.")
             self.host.show_error(UserError(_("'{name}' is in use.").format(name=model.name), reason, todo))
             return
         heirs = ", ".join(each.name for each in self._store().descendants(model.id))
         question = _("Delete '{name}' from this computer? This cannot be undone.").format(name=model.name)
         if heirs:
             question += "\n\n" + _(
-                "These models were adapted from it and stay, but can no longer be traced or rolled back to it: {names}."
+                "These models were adapted from it. They are kept, but can no longer be rolled back to it: {names}."
             ).format(names=heirs)
         if slicer.util.confirmOkCancelDisplay(question):
             with errors_shown(self.host):
                 self._store().remove(model.id)
-                self._bar.say(_("{name} is removed.").format(name=model.name))
+                self._bar.say(_("{name} was removed.").format(name=model.name))
             self.host.models_changed()
 
     # --- Helpers

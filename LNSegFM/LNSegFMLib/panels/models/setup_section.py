@@ -83,12 +83,12 @@ class SetupSection(Section):
         if self._missing:
             ui.setupStatusLabel.text = _("Missing: {names}.").format(names=", ".join(self._missing))
         elif foreign:
-            ui.setupStatusLabel.text = _("A model is there.")
+            ui.setupStatusLabel.text = _("A model is installed.")
         else:
             versions = ", ".join(f"{name} {_version(name)}" for name in ("torch", "nnunetv2"))
-            ui.setupStatusLabel.text = _("Everything is there: {versions}.").format(versions=versions)
+            ui.setupStatusLabel.text = _("Everything is installed: {versions}.").format(versions=versions)
         if foreign:
-            ui.setupStatusLabel.text += " " + _("The computation runs in a Python of your choice (LNSEGFM_PYTHON).")
+            ui.setupStatusLabel.text += " " + _("The computation runs in the Python named by LNSEGFM_PYTHON.")
         if packages and needs_extension_for_gpu():
             ui.setupStatusLabel.text += " " + _("For an NVIDIA GPU, install the extension PyTorch first.")
         ui.setupInstallButton.text = _("Install") if packages or not self._missing else _("Get a model")
@@ -103,7 +103,7 @@ class SetupSection(Section):
     def on_install(self) -> None:
         """Install the packages, or get a model when they are there."""
         if missing_packages():
-            question = _("Install the Python packages {names}? They take about 3 GB. Slicer stays usable meanwhile.")
+            question = _("Install the Python packages {names}? They take about 3 GB. You can keep working in Slicer.")
             if slicer.util.confirmOkCancelDisplay(question.format(names=", ".join(missing_packages()))):
                 self._start()
         else:
@@ -118,7 +118,7 @@ class SetupSection(Section):
 
     def on_repair(self) -> None:
         """Install PyTorch anew."""
-        question = _("PyTorch is installed but does not work. Install it anew? That fetches about 3 GB.")
+        question = _("PyTorch is installed but does not work. Reinstall it? This downloads about 3 GB.")
         if slicer.util.confirmOkCancelDisplay(question):
             self._start(repair=True)
 
@@ -197,7 +197,7 @@ class SetupSection(Section):
         self._report_wanted = False
         found = self._check.words if self._check is not None else ""
         slicer.app.clipboard().setText(system_report(found, tail(_log(), _REPORTED_LINES)))
-        self._bar.say(_("The report is in the clipboard; read it before you send it."))
+        self._bar.say(_("The report was copied to the clipboard; read it before you send it."))
 
 
 def _log() -> Path:

@@ -67,7 +67,7 @@ class ExportSection(Section):
                 segmentation=segmentation_node.GetName(), volume=volume_node.GetName()
             )
             if ready
-            else _("Choose a segmentation and its CT first.")
+            else _("Select a segmentation and its CT first.")
         )
         for button, _slot in self._buttons:
             button.enabled = ready and not self._bar.busy
@@ -106,9 +106,9 @@ class ExportSection(Section):
                 self._start("export", task, self._on_labelmap_written)
 
     def _on_labelmap_written(self, shared: int) -> None:
-        text = _("{file} is written.").format(file=self._target.name)
+        text = _("{file} was saved.").format(file=self._target.name)
         if shared:
-            text += " " + _("{count} voxels lie in several segments and have the number of the first one.").format(
+            text += " " + _("{count} voxels belong to several segments and got the number of the first one.").format(
                 count=shared
             )
         self._say(text)
@@ -130,13 +130,13 @@ class ExportSection(Section):
         if self._still_there():
             with errors_shown(self.host):
                 write_csv(table_rows(self._pair[0], measured), self._target)
-                self._say(_("{file} is written.").format(file=self._target.name))
+                self._say(_("{file} was saved.").format(file=self._target.name))
 
     def _on_measured_for_copy(self, measured: Measured) -> None:
         if self._still_there():
             rows = table_rows(self._pair[0], measured)
             slicer.app.clipboard().setText(as_text(rows, separator="\t"))
-            self._say(_("{count} lymph nodes are in the clipboard.").format(count=len(rows)))
+            self._say(_("{count} lymph nodes copied to the clipboard.").format(count=len(rows)))
 
     # --- DICOM
 
@@ -157,7 +157,7 @@ class ExportSection(Section):
         if folder:
             with errors_shown(self.host), slicer.util.WaitCursor():
                 files = export_dicom(kind, segmentation_node, volume_node, Path(folder))
-                text = _("{format} is written; files: {count}.").format(format=kind.name, count=len(files))
+                text = _("{format} was saved; files: {count}.").format(format=kind.name, count=len(files))
                 if kind.with_volume:
                     text += " " + _("They include a copy of the CT.")
                 self._say(text)
@@ -187,7 +187,7 @@ class ExportSection(Section):
     def _still_there(self) -> bool:
         if all(node is not None and node.GetScene() is not None for node in self._pair):
             return True
-        self._say(_("Not exported, for the segmentation or its CT was removed meanwhile."))
+        self._say(_("Not exported: the segmentation or its CT was removed in the meantime."))
         return False
 
     def _start(self, name: str, pending: Pending, on_value: Callable[[Any], None]) -> None:

@@ -115,7 +115,7 @@ class NodeEdits:
                 if len(islands) > 1 and not gone:
                     self._apply_split(node, segment_id, islands)
                 else:
-                    self._say(_("The segment is in one piece."))
+                    self._say(_("The segment has only one connected part."))
 
             self._host.start_work(SPLIT, self._bench.split(node, segment_id), apply)
 

@@ -142,7 +142,7 @@ class ReviewSection(Section, VTKObservationMixin):
         else:
             text = summary(records_of(node))
             if self._edited:
-                text += " " + _("Edited since the measurement.")
+                text += " " + _("Edited since it was measured.")
         self.ui.summaryLabel.text = f"{text} {self._note}".strip()
 
     def _update_buttons(self) -> None:
@@ -246,7 +246,8 @@ class ReviewSection(Section, VTKObservationMixin):
         """Say that a key which changes something is off: with a brush in hand it may be pressed for something else."""
         effect = self._editing.effect
         if effect:
-            self._say(_("Key {key} is off while {effect} is active; Esc ends it.").format(key=key, effect=effect))
+            text = _("Key {key} is disabled while {effect} is active; press Esc to end it.")
+            self._say(text.format(key=key, effect=effect))
         return bool(effect)
 
     def on_delete(self) -> None:

@@ -99,7 +99,7 @@ class QueueRunner:
                     volume=entry.name
                 )
         if waiting:
-            self.note = _("Removed from the scene, and so from the queue: {volumes}.").format(
+            self.note = _("Removed from the scene and from the queue: {volumes}.").format(
                 volumes=", ".join(waiting)
             )
 
@@ -116,7 +116,7 @@ class QueueRunner:
                 self.queue.take_over(entry)
         pending = [entry.name for entry in self.queue.entries if entry.state == WAITING]
         if pending:
-            self.note = _("The module was reloaded. Segmented from the beginning: {volumes}.").format(
+            self.note = _("The module was reloaded. Restarted from the beginning: {volumes}.").format(
                 volumes=", ".join(pending)
             )
         self._on_change()
@@ -127,7 +127,7 @@ class QueueRunner:
             entry.name for entry in self.queue.entries
             if self.queue.is_pending(entry.key) and entry.job[0].model == model_id
         ]
-        return _("It segments {names}.").format(names=", ".join(needing)) if needing else ""
+        return _("It is being used to segment {names}.").format(names=", ".join(needing)) if needing else ""
 
     def _start(self, entry: Entry) -> None:
         volume_node = slicer.mrmlScene.GetNodeByID(entry.key)

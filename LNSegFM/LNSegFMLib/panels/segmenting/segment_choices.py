@@ -16,26 +16,26 @@ def add_choices(ui: Any) -> None:
     """Fill the combo boxes of SegmentSection.ui; the values are those of the parameter node."""
     _fill(
         ui.qualitySelector,
-        ("fast", _("Fast"), _("One pass instead of eight mirrored ones, wider tiles: for a first look.")),
-        ("standard", _("Standard"), _("As nnU-Net by itself: mirrored passes, tiles that overlap by half.")),
+        ("fast", _("Fast"), _("One pass instead of eight mirrored ones, and larger steps: for a first look.")),
+        ("standard", _("Standard"), _("Same as nnU-Net: mirrored passes, tiles that overlap by half.")),
         ("best", _("Best"), _("Mirrored passes and tiles that overlap by two thirds: slowest.")),
     )
     _fill(
         ui.regionSelector,
-        (WHOLE, _("The whole CT"), _("Everything is segmented.")),
-        (BODY, _("The body"), _("The box around the patient; the air and the table around it are left out.")),
+        (WHOLE, _("The whole CT"), _("The whole volume is segmented.")),
+        (BODY, _("The body"), _("The bounding box of the patient, without surrounding air and couch.")),
         (ROI, _("A ROI"), _("The box of voxels around a ROI.")),
     )
     _fill(
         ui.segmentsSelector,
-        ("node", _("One per lymph node"), _("Each can be reviewed, deleted and corrected by itself.")),
-        ("all", _("One for all lymph nodes"), _("As training data and some other software want it.")),
+        ("node", _("One per lymph node"), _("Each can be reviewed, deleted and corrected separately.")),
+        ("all", _("One for all lymph nodes"), _("As required for training data and by some other software.")),
     )
     _fill(
         ui.deviceSelector,
-        ("auto", _("Automatic"), _("The GPU where there is one; the status line tells what was taken and why.")),
-        ("cuda", _("NVIDIA GPU (CUDA)"), _("Fails where there is none; nothing is taken silently instead.")),
-        ("mps", _("Apple GPU (MPS)"), _("Fails where there is none; nothing is taken silently instead.")),
+        ("auto", _("Automatic"), _("The GPU if there is one; the status line says which device was used and why.")),
+        ("cuda", _("NVIDIA GPU (CUDA)"), _("Fails if there is none; no other device is used instead.")),
+        ("mps", _("Apple GPU (MPS)"), _("Fails if there is none; no other device is used instead.")),
         ("cpu", _("CPU"), _("Slower, but works everywhere.")),
     )
 

@@ -164,8 +164,8 @@ class SegmentSection(Section):
         ui.segmentButton.enabled = bool(model and volume and not pending)
         ui.segmentButton.toolTip = (
             _("Install a model first.") if not model
-            else _("Load a CT and choose it first.") if not volume
-            else _("This CT is in the queue already.") if pending
+            else _("Load and select a CT first.") if not volume
+            else _("This CT is already in the queue.") if pending
             else _("Find the lymph nodes of the CT.")
         )
         chosen = self._table.chosen
@@ -255,7 +255,7 @@ class SegmentSection(Section):
         stopped = self._queue.count(RUNNING, WAITING)
         self.runner.forget()
         self._volume_node = None
-        self._say(_("The scene was closed, and what was being segmented is stopped.") if stopped else "")
+        self._say(_("The scene was closed, and the segmentation was stopped.") if stopped else "")
 
     # --- Across a reload of the module
 

@@ -35,8 +35,8 @@ class WorklistSection(Section):
         ui.worklistTable.connect("cellClicked(int,int)", self.on_clicked)
         ui.openNextButton.connect("clicked(bool)", self.open_next)
         ui.worklistLabel.text = _(
-            "Correct from the top: first come the volumes whose segmentation the model itself doubts most, by the Dice "
-            "that it expects to lose. A handful of these should teach it more than a handful of others."
+            "Correct from the top: volumes are sorted by the uncertainty of the model, its estimated Dice error. The "
+            "model is expected to learn most from these."
         )
 
     def update(self) -> None:

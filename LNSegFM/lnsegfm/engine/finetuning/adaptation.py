@@ -175,7 +175,7 @@ class Adaptation:
         return {name: sum(each[name] for each in counts) for name in counts[0]}
 
     def _dataset(self) -> dict[str, Any]:
-        """The base model's description of the labels; with the label for what nobody looked at, where there is one."""
+        """The base model's description of the labels; with the label for what was not reviewed, where there is one."""
         dataset = copy.deepcopy(self._content.dataset)
         if any(self._cases.get(case.id).is_partial(case.version) for case in self._spec.cases):
             dataset["labels"]["ignore"] = IGNORE

@@ -1,4 +1,4 @@
-"""Batches by their number: the same for a seed, whoever makes them and wherever a job goes on after a stop."""
+"""Batches by their number: the same for a seed, whoever makes them and wherever a job continues after a stop."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def measure(spec: JobSpec, base: ModelInfo, folder: Path) -> dict[str, Any]:
     """Do some iterations of a job on a made-up CT and return the fields of a `Calibration`.
 
     Args:
-        spec: The job; its cases are not looked at.
+        spec: The job; its cases are not used.
         base: The model to start from; it stays as it is.
         folder: Where the made-up case is prepared.
 

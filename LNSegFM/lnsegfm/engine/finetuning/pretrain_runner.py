@@ -66,7 +66,7 @@ def prepare(folder: Path, writer: JobWriter) -> None:
         for number, case in enumerate(cases, 1):
             report("Planning", number, case.identifier)
             prints.append(Fingerprint.of(*_read(case)))
-        # nnU-Net's exports need a name of this form; what the folder is called is nobody's business.
+        # nnU-Net's exports need a name of this form; the name of the user's folder is not stored.
         write_json(folder / PLANS, make_plans(prints, settings, "Dataset900_LymphNodes"))
     data, done = folder / CASES, iter(range(1, len(cases) + 1))
     data.mkdir(exist_ok=True)

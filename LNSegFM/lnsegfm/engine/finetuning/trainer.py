@@ -205,7 +205,7 @@ class Trainer(nnUNetTrainer):
         return {name: copies[value.data_ptr()] for name, value in state.items()}
 
     def save(self, path: Path) -> None:
-        """Write everything that is needed to go on from here, atomically."""
+        """Write everything that is needed to continue from here, atomically."""
         content = {
             "weights": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -217,7 +217,7 @@ class Trainer(nnUNetTrainer):
         write_atomic(path, lambda temporary: write_tensors(content, temporary))
 
     def restore(self, path: Path) -> None:
-        """Go on from a file written by `save`; it is read without pickle's full powers.
+        """Continue from a file written by `save`; it is read without pickle's full powers.
 
         Raises:
             UserError: The file is damaged.
@@ -227,7 +227,7 @@ class Trainer(nnUNetTrainer):
         except UserError as error:
             raise UserError(
                 "The job's checkpoint cannot be read.", f"{error.what} {error.why}",
-                f"Delete {path.name} in the job's folder to begin the training anew, then resume the job.",
+                f"Delete {path.name} in the job's folder to start the training again, then resume the job.",
             ) from error
         self.network.load_state_dict(content["weights"])
         self.optimizer.load_state_dict(content["optimizer"])

@@ -34,7 +34,7 @@ class TrainingCase:
         identifier: Our case id.
         image: CT file.
         label: Label file, 0 background, 1 lymph node.
-        ignore: Value in the label file for what nobody looked at; it becomes `IGNORE`.
+        ignore: Value in the label file for what was not reviewed; it becomes `IGNORE`.
     """
 
     identifier: str

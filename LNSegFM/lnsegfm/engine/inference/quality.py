@@ -1,4 +1,4 @@
-"""What may be traded for speed when a CT is segmented; what each choice costs and changes is in docs/quality.md."""
+"""What may be traded for speed in a segmentation; docs/explanation/quality.md has the cost of each choice."""
 
 from __future__ import annotations
 

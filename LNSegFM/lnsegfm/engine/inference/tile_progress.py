@@ -31,7 +31,7 @@ class Workload:
 
 
 class TileProgress:
-    """Tells how much is done and asks whether to go on.
+    """Tells how much is done and asks whether to continue.
 
     The time left is that of the passes that are left. The first ones, in which libraries choose their algorithms, are
     forgotten as soon as there are others to go by; so is the time between folds, in which weights are loaded.
@@ -70,14 +70,14 @@ class TileProgress:
         return self._first_s if self._expected_s is None else self._expected_s
 
     def begin(self) -> int:
-        """Start, or go on with the next fold; return what `restart` needs to begin this fold anew."""
+        """Start, or continue with the next fold; return what `restart` needs to begin this fold again."""
         self.check()
         self._since = self._clock()
         self._tell()
         return self._done
 
     def restart(self, mark: int) -> None:
-        """Go back to a mark of `begin`: the passes since then were in vain, and the next ones take another time."""
+        """Go back to a mark of `begin`: the passes since then do not count, and the next ones take another time."""
         self._done, self._first_s, self._later = mark, None, (0, 0.0)
         self._expected_s = None
         self._since = self._clock()

@@ -121,7 +121,8 @@ def read_config(path: Path) -> Config:
         return _config(content, path.absolute().parent)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(
-            f"{path.name} cannot be used.", f"{error}.", "Correct it; docs/benchmark.md describes the entries."
+            f"{path.name} cannot be used.", f"{error}.",
+            "Correct it; docs/how-to/benchmark-the-paper.md has the entries.",
         ) from error
 
 

@@ -133,7 +133,7 @@ def _figure(path: Path, caption: str, draw: Callable[[ModuleType], None]) -> str
 
         draw(figures)
     except ImportError:
-        why = "matplotlib is not installed. Install lnsegfm[research] and make the report again."
+        why = "matplotlib is not installed. Type pip install matplotlib, and make the report again."
     except UserError as error:
         # Not its reason: that may name a path, and the page is passed on to others.
         why = f"{error.what} {error.todo}"

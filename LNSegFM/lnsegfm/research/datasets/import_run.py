@@ -23,7 +23,7 @@ Report = Callable[[Candidate, Entry, str], None]
 
 
 def run_import(candidates: Sequence[Candidate], target: RawDataset, *, prefix: str, report: Report) -> Manifest:
-    """Import all candidates, or go on with an import that was killed.
+    """Import all candidates, or continue an import that was killed.
 
     Ids number the positions in the source, so that they do not depend on what was left out before. A case that was
     recorded before is not converted again, when its source files still have the recorded hashes.

@@ -1,4 +1,4 @@
-"""Writing a dataset in nnU-Net's raw layout, case by case, so that a killed import goes on where it was.
+"""Writing a dataset in nnU-Net's raw layout, case by case, so that a killed import continues where it was.
 
 While it is being written the dataset folder holds ``.import/``: the settings, and one record per finished position.
 ``manifest.json`` is written last and makes the dataset complete. Format:
@@ -39,7 +39,7 @@ class RawDataset:
     Args:
         folder: Where it goes, ``.../DatasetNNN_NAME``.
         dataset: Name of the public dataset.
-        settings: The import's choices; an import goes on only with the very same.
+        settings: The import's choices; an import continues only with the same ones.
     """
 
     def __init__(self, folder: Path, dataset: str, settings: dict[str, Any]) -> None:

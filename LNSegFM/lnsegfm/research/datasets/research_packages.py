@@ -22,5 +22,5 @@ def research_package(name: str) -> ModuleType:
     except ImportError as error:
         raise UserError(
             f"The Python package {name.partition('.')[0]} is not installed.", f"{error}.",
-            'Type: pip install "lnsegfm[research]"',
+            "Type, in the folder of this project: pip install -e '.[research]'",
         ) from error
