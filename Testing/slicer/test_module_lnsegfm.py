@@ -302,6 +302,17 @@ def test_panel_fits_a_narrow_column(app: Any, widget: Any) -> None:
     assert widget.parent.minimumSizeHint.width() <= 350
 
 
+def test_a_long_name_does_not_widen_the_panel(app: Any, widget: Any) -> None:
+    import qt
+
+    add_ct("2: Thorax 1.5 B30f, reconstructed once more for the tumour board of Thursday")
+    segment(app, widget)
+    app.window.set_panel_width(320)
+    app.process_events(0.2)
+    assert app.window.findChild(qt.QDockWidget, "PanelDockWidget").width == 320
+    app.window.set_panel_width(420)
+
+
 def test_read_back_image_is_the_volume(app: Any, widget: Any, tmp_path: Path) -> None:
     from LNSegFMLib.scene.volumes import image_reader
 
