@@ -17,7 +17,7 @@ test: $(READY) system
 
 # make slicer-test SLICER=/path/to/Slicer: see docs/how-to/real-slicer.md. It needs no virtual environment, only Python 3.10.
 slicer-test:
-	@PYTHONPATH=Testing/tools python3 -m real_slicer '$(SLICER)' $(ARGS)
+	@PYTHONPATH=Testing/support:Testing/tools python3 -m real_slicer '$(SLICER)' $(ARGS)
 
 preview: $(READY) system
 	$(PYTHON) -m preview

@@ -91,7 +91,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
         for event in (scene.EndCloseEvent, scene.EndImportEvent, scene.EndBatchProcessEvent):
-            self.addObserver(scene, event, self.onSceneEnd)
+            # After the node selectors, which would choose their first node over the saved choice.
+            self.addObserver(scene, event, self.onSceneEnd, priority=-1.0)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
         self.start_work("bundled", self.logic.bench.install_bundled(), self.onBundledInstalled)

@@ -36,6 +36,7 @@ from LNSegFMFineTuneLib.panels.jobs_section import RunSection
 from LNSegFMFineTuneLib.panels.plan_section import PlanSection
 from LNSegFMFineTuneLib.panels.results_section import EvidenceSection
 from LNSegFMFineTuneLib.scene import parameters
+from LNSegFMFineTuneLib.self_tests.fine_tuning_self_test import LNSegFMFineTuneTest  # noqa: F401 - for Slicer
 from LNSegFMFineTuneLib.texts import plan_texts as plan_wording
 from LNSegFMLib.panels.common.panel_work import PanelWork
 from LNSegFMLib.setup.packages import foreign_python, install_packages, missing_packages

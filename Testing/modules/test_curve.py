@@ -87,6 +87,26 @@ def test_a_resumed_job_that_repeats_its_first_epoch_takes_its_line_back(
     assert lines(opened) == []
 
 
+def shown_iterations(opened: Panel) -> tuple[float, float]:  # noqa: F811
+    axis = opened.app.application.layoutManager().plotWidget(0).plotView().chart().GetAxis(1)
+    return axis.GetMinimum(), axis.GetMaximum()
+
+
+def test_the_axes_grow_with_the_curve(opened: Panel) -> None:  # noqa: F811
+    opened.start(hold=5)
+    opened.click("curveButton")
+    opened.hold(30)
+    opened.until(lambda: opened.points() == 30, "the points")
+    assert shown_iterations(opened)[1] >= 30
+    # A part that the user has zoomed into stays.
+    opened.node("vtkMRMLPlotChartNode", "chart").SetXAxisRange(10, 20)
+    axis = opened.app.application.layoutManager().plotWidget(0).plotView().chart().GetAxis(1)
+    axis.SetRange(10, 20)
+    opened.hold(40)
+    opened.until(lambda: opened.points() == 40, "the points")
+    assert shown_iterations(opened) == (10, 20)
+
+
 def test_after_the_scene_is_closed_the_curve_comes_back_to_its_view(opened: Panel) -> None:  # noqa: F811
     opened.start(hold=5)
     opened.click("curveButton")

@@ -302,6 +302,20 @@ def test_panel_fits_a_narrow_column(app: Any, widget: Any) -> None:
     assert widget.parent.minimumSizeHint.width() <= 350
 
 
+def test_a_long_name_does_not_widen_the_panel(app: Any, widget: Any) -> None:
+    import qt
+
+    volume = add_ct()
+    segment(app, widget)
+    dock = app.window.findChild(qt.QDockWidget, "PanelDockWidget")
+    before = dock.minimumSizeHint.width()
+    assert before <= 330  # 320 in a real Slicer, whose fonts are narrower
+    for node in (volume, *segmentations()):
+        node.SetName("2: Thorax 1.5 B30f, reconstructed once more for the tumour board of Thursday")
+    app.process_events(0.2)
+    assert dock.minimumSizeHint.width() == before
+
+
 def test_read_back_image_is_the_volume(app: Any, widget: Any, tmp_path: Path) -> None:
     from LNSegFMLib.scene.volumes import image_reader
 

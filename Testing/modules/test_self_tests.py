@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from finetune_panel import MODULE as FINE_TUNE
+
 
 def slate(**calls: Any) -> Any:
     from LNSegFMLib.self_tests.self_test_slate import clean_slate
@@ -20,6 +22,15 @@ def add_volume(name: str) -> Any:
     import slicer
 
     return slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+
+
+def test_both_module_files_have_the_class_that_slicer_looks_for(app: Any, widget: Any) -> None:
+    import sys
+
+    app.load_module(FINE_TUNE)
+    for name in ("LNSegFM", "LNSegFMFineTune"):
+        assert hasattr(sys.modules[name], f"{name}Test"), name
+    app.unload_module("LNSegFMFineTune")
 
 
 def test_a_self_test_does_not_remove_what_the_user_has_in_the_scene(app: Any) -> None:

@@ -91,7 +91,9 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         self.delayDisplay("Exporting")
         check_exports(self, widget.logic.bench, segmentation_node, volume_node)
         check_review(self, widget, segmentation_node, volume_node)
+        width.check(self)
         check_editor(self, widget, segmentation_node, volume_node)
+        width = WidthWatch(widget)  # Slicer's Segment Editor has widened the panel by what it needs itself
         self.delayDisplay("Accepting the case")
         widget.ui.acceptButton.click()
         self.wait(lambda: widget.logic.bench.cases.list(), "the case")

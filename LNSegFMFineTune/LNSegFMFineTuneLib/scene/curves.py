@@ -16,6 +16,9 @@ JOB_ATTRIBUTE = "LNSegFMFineTune.Job"
 ROLE_ATTRIBUTE = "LNSegFMFineTune.Role"
 
 
+_Ranges = tuple[tuple[float, float], tuple[float, float]]
+
+
 class LossCurve:
     """The curve of one job; its MRML nodes are made on demand, hidden, and not saved with the scene.
 
@@ -27,6 +30,7 @@ class LossCurve:
         self.job_id = job_id
         self._shown: tuple[Any, ...] = ()
         self._was_plotted = False
+        self._fitted: _Ranges | None = None  # of the axes, when they were last fitted
 
     def update(self, rows: Sequence[dict[str, Any]]) -> None:
         """Make the tables hold these rows, and nothing else.
@@ -47,6 +51,7 @@ class LossCurve:
         self._shown = state
         if self._was_plotted and not self.is_plotted:  # its MRML nodes went with the scene
             self._plot_again()
+        self._fit_axes(chart)
 
     @property
     def was_plotted(self) -> bool:
@@ -65,6 +70,18 @@ class LossCurve:
         logic = slicer.app.applicationLogic()
         logic.GetSelectionNode().SetActivePlotChartID(self.chart.GetID())
         logic.PropagatePlotChartSelection()
+
+    def _fit_axes(self, chart: Any) -> None:
+        """Let the axes grow with the curve: a plot view fits them by itself only when a line is added."""
+        manager, fitted = slicer.app.layoutManager(), self._fitted
+        if manager is None or (fitted is not None and not _covers(_ranges_of(chart), fitted)):
+            return  # somebody has zoomed in
+        for index in range(manager.plotViewCount):
+            widget = manager.plotWidget(index)
+            node = widget.mrmlPlotViewNode()
+            if node is not None and node.GetPlotChartNodeID() == chart.GetID():
+                widget.plotView().fitToContent()
+                self._fitted = _ranges_of(chart)
 
     @property
     def exists(self) -> bool:
@@ -127,6 +144,14 @@ class LossCurve:
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         return slicer.mrmlScene.AddNode(node)
+
+
+def _ranges_of(chart: Any) -> _Ranges:
+    return chart.GetXAxisRange(), chart.GetYAxisRange()
+
+
+def _covers(ranges: _Ranges, others: _Ranges) -> bool:
+    return all(low <= other[0] and other[1] <= high for (low, high), other in zip(ranges, others))
 
 
 def _fill(table: Any, title: str, rows: Sequence[dict[str, Any]], role: str) -> None:

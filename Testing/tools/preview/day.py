@@ -47,7 +47,7 @@ def spend_day(user: Any, book: Book, widgets: tuple[Any, ...], settings: Setting
     scores = {base: segmenting.drafts[held_out.name], adapted: held_out.score(segmenting.segmentation)}
     user.app.select_module("LNSegFMFineTune")
     adapting.roll_back()
-    segmenting.look_at_models("rolled-back", ", adapted")
+    segmenting.look_at_models("rolled-back", ", DGST")
     return Day(scores, segmenting.geometry_kept, adapted)
 
 

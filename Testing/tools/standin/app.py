@@ -120,9 +120,9 @@ class App:
         if not scene_io.save_scene(path):
             raise RuntimeError(f"The scene could not be saved to {path}")
 
-    def load_scene(self, path: str | Path) -> None:
-        """Replace the scene by a saved one; RuntimeError when Slicer's reader fails."""
-        if not scene_io.load_scene(path):
+    def load_scene(self, path: str | Path, *, clear: bool = False) -> None:
+        """Add a saved scene, or replace the scene by it; RuntimeError when Slicer's reader fails."""
+        if not scene_io.load_scene(path, clear=clear):
             raise RuntimeError(f"The scene could not be loaded from {path}")
         self.process_events()
 

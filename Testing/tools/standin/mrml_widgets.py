@@ -82,8 +82,7 @@ class qMRMLNodeComboBox(qMRMLWidget):
         self._current: Any = None
         self._observed: list[tuple[Any, int]] = []
         self._box = QtWidgets.QComboBox()
-        self._box.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self._box.setMinimumContentsLength(8)
+        # As in Slicer the box is as wide as the longest name of a node, unless its sizeAdjustPolicy is another.
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
@@ -145,6 +144,11 @@ class qMRMLNodeComboBox(qMRMLWidget):
     showChildNodeTypes = _option("showChildNodeTypes", bool)
     selectNodeUponCreation = _option("selectNodeUponCreation", bool)
     baseName = _option("baseName", str)
+    sizeAdjustPolicy = Property(
+        int,
+        lambda self: self._box.sizeAdjustPolicy().value,
+        lambda self, policy: self._box.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy(policy)),
+    )
     currentNodeID = Property(str, lambda self: self._current.GetID() if self._current else "", setCurrentNodeID)
 
     def _scene_changed(self) -> None:

@@ -34,23 +34,30 @@ class qMRMLPlotView(RenderedView):
         """Use another scene."""
         self._scene = scene
 
-    def mrmlPlotViewNode(self) -> Any:
-        """Return the plot view node."""
-        return self._node
-
     def setMRMLPlotViewNode(self, node: Any) -> None:
-        """Draw the chart of another plot view node."""
+        """Draw the chart of another plot view node; Python is not told which one it is, see `PlotWidget`."""
         self._node = node
         self.scheduleRender()
 
+    def chart(self) -> Any:
+        """Return the vtkChartXY as the view has it now."""
+        self._renderer_of_chart().follow()
+        return self._renderer_of_chart().chart
+
     def fitToContent(self) -> None:
-        """Show the whole chart; it always is."""
+        """Show the whole chart. Of itself the view does so when a line is added, not when a table gets more rows."""
+        self._renderer_of_chart().fit()
         self.scheduleRender()
 
     def draw(self) -> None:
         """Render now."""
-        self.renderer_pipeline().chart_node = self._node.GetPlotChartNode() if self._node is not None else None
+        self._renderer_of_chart()
         super().draw()
+
+    def _renderer_of_chart(self) -> Any:
+        renderer = self.renderer_pipeline()
+        renderer.chart_node = self._node.GetPlotChartNode() if self._node is not None else None
+        return renderer
 
 
 class PlotWidget(qMRMLWidget):
@@ -61,6 +68,7 @@ class PlotWidget(qMRMLWidget):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._view = qMRMLPlotView()
+        self._node: Any = None
         stack_under_bar(self, "Plot", self._view, "#888888")
 
     @classmethod
@@ -80,10 +88,11 @@ class PlotWidget(qMRMLWidget):
 
     def mrmlPlotViewNode(self) -> Any:
         """Return the plot view node."""
-        return self._view.mrmlPlotViewNode()
+        return self._node
 
     def setMRMLPlotViewNode(self, node: Any) -> None:
         """Draw the chart of another plot view node."""
+        self._node = node
         self._view.setMRMLPlotViewNode(node)
 
 

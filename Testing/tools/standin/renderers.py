@@ -160,13 +160,37 @@ class PlotRenderer(_OffscreenWindow):
         self.renderer.AddActor(actor)
         self.renderer.SetBackground(1, 1, 1)
         self._scene.SetRenderer(self.renderer)
+        self.chart = vtk.vtkChartXY()
+        self._fitted_to: tuple[Any, ...] = ()
 
     def render(self, width: int, height: int) -> QtGui.QImage:
         """Return the picture in this size (pixels)."""
+        self.follow()
         self._scene.ClearItems()
         if self.chart_node is not None:
-            self._scene.AddItem(self._chart(self.chart_node))
+            self._scene.AddItem(self.chart)
         return self.picture(width, height)
+
+    def follow(self) -> None:
+        """Make the chart that the node says, with the axes as they were as long as it has the same lines."""
+        before, node = [self.chart.GetAxis(axis) for axis in (0, 1)], self.chart_node
+        self.chart = vtk.vtkChartXY() if node is None else self._chart(node)
+        lines = () if node is None else (node, *_series_ids(node))
+        if lines == self._fitted_to:
+            for axis, old in enumerate(before):
+                self.chart.GetAxis(axis).SetBehavior(vtk.vtkAxis.FIXED)
+                self.chart.GetAxis(axis).SetRange(old.GetMinimum(), old.GetMaximum())
+        else:
+            self._fitted_to = lines
+            _fit_to_points(self.chart)
+
+    def fit(self) -> None:
+        """Let the axes hold all points, and tell the node so."""
+        self._fitted_to = ()
+        self.follow()
+        if self.chart_node is not None:
+            self.chart_node.SetXAxisRange(*_range_of(self.chart, 1))
+            self.chart_node.SetYAxisRange(*_range_of(self.chart, 0))
 
     def _chart(self, chart_node: Any) -> Any:
         chart = vtk.vtkChartXY()
@@ -197,3 +221,26 @@ class PlotRenderer(_OffscreenWindow):
         plot.SetLabel(series.GetName() or "")
         plot.SetColor(*(round(255 * part) for part in series.GetColor()), 255)
         plot.SetWidth(series.GetLineWidth())
+
+
+def _series_ids(chart_node: Any) -> tuple[str, ...]:
+    count = chart_node.GetNumberOfPlotSeriesNodes()
+    return tuple(chart_node.GetNthPlotSeriesNode(index).GetID() for index in range(count))
+
+
+def _fit_to_points(chart: Any) -> None:
+    # vtkChartXY.RecalculateBounds does it only for a chart that has been laid out.
+    bounds = vtk.vtkBoundingBox()
+    for index in range(chart.GetNumberOfPlots()):
+        plot, of_plot = chart.GetPlot(index), [0.0] * 4
+        plot.Update()
+        plot.GetUnscaledInputBounds(of_plot)
+        if of_plot[0] <= of_plot[1]:
+            bounds.AddBounds([*of_plot, 0.0, 0.0])
+    for axis, direction in ((1, 0), (0, 1)):
+        if bounds.IsValid():
+            chart.GetAxis(axis).SetRange(bounds.GetBound(2 * direction), bounds.GetBound(2 * direction + 1))
+
+
+def _range_of(chart: Any, axis: int) -> tuple[float, float]:
+    return chart.GetAxis(axis).GetMinimum(), chart.GetAxis(axis).GetMaximum()

@@ -30,7 +30,7 @@ class CoreIOManager:
         """Load a file into the scene; the new nodes are added to the collection."""
         path = str(properties["fileName"])
         if file_type == "SceneFile":
-            return load_scene(path)
+            return load_scene(path, clear=bool(properties.get("clear", False)))
         node = self._load_volume(path, properties) if file_type == "VolumeFile" else None
         if file_type == "SegmentationFile":
             logic = slicer.modules.segmentations.logic()
@@ -108,14 +108,21 @@ def save_scene(path: str | os.PathLike[str]) -> bool:
     return bool(scene.SaveSceneToSlicerDataBundleDirectory(str(target)))
 
 
-def load_scene(path: str | os.PathLike[str]) -> bool:
-    """Replace the scene by a saved one (.mrb, .mrml, or a folder with one .mrml)."""
+def load_scene(path: str | os.PathLike[str], *, clear: bool = False) -> bool:
+    """Load a saved scene (.mrb, .mrml, or a folder with one .mrml).
+
+    Args:
+        path: The file or folder.
+        clear: Replace the scene. Otherwise, as Slicer does unless told so, the nodes are added to it: then no batch
+            encloses the import, and it has ended before node selectors know the new nodes.
+    """
     source = Path(path).resolve()
     if source.is_dir():
         source = next(iter(sorted(source.glob("*.mrml"))), source)
     if not source.is_file():
         return False
+    scene = slicer.mrmlScene
     if source.suffix == ".mrb":
-        return bool(slicer.mrmlScene.ReadFromMRB(str(source), True))
-    slicer.mrmlScene.SetURL(str(source))
-    return bool(slicer.mrmlScene.Connect())
+        return bool(scene.ReadFromMRB(str(source), clear))
+    scene.SetURL(str(source))
+    return bool(scene.Connect() if clear else scene.Import())

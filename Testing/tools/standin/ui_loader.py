@@ -113,14 +113,24 @@ def _take_symbolic_properties(root: ET.Element, custom: dict[str, type]) -> list
         cls = custom.get(element.get("class", ""))
         for prop in list(element.findall("property")) if cls else []:
             symbols = prop.findtext("set") or prop.findtext("enum") or ""
-            if not symbols.startswith(element.get("class", "") + "::"):
+            owner = _owner_of(symbols, element.get("class", ""), cls)
+            if owner is None:
                 continue
             value = 0
             for symbol in symbols.split("|"):
-                value |= getattr(cls, symbol.rpartition("::")[2])
+                value |= int(getattr(owner, symbol.rpartition("::")[2]))
             deferred.append((element.get("name", ""), prop.get("name", ""), value))
             element.remove(prop)
     return deferred
+
+
+def _owner_of(symbols: str, class_name: str, cls: type | None) -> Any:
+    """Return where the symbols of a property are looked up, or None where QUiLoader can do it."""
+    scope = symbols.partition("::")[0]
+    if scope == class_name:
+        return cls
+    # The wrapper of a combo box has properties of the combo box in it.
+    return QtWidgets.QComboBox if scope == "QComboBox" else None
 
 
 def _find(root: Any, name: str) -> Any:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import qt
 import slicer
 
 from real_slicer.inside.steps import Skipped, Steps, expect
 
 WIDTHS_PX = (320, 400, 600)
-_UNLIMITED_PX = 16777215  # QWIDGETSIZE_MAX
 # The frame of the dock, and scroll bars.
-_SLACK_PX = 60
+_SLACK_PX = 10
 
 
 def panel_dock() -> Any:
@@ -24,14 +24,11 @@ def panel_dock() -> Any:
 
 
 def set_panel_width(width_px: int) -> None:
-    """Make the module panel as wide as a user would by dragging its border, then let it be free again."""
+    """Make the module panel as wide as a user would by dragging its border."""
     dock = panel_dock()
-    dock.setMinimumWidth(width_px)
-    dock.setMaximumWidth(width_px)
+    slicer.util.mainWindow().resizeDocks([dock], [width_px], qt.Qt.Horizontal)
     slicer.app.processEvents()
-    dock.setMinimumWidth(0)
-    dock.setMaximumWidth(_UNLIMITED_PX)
-    slicer.app.processEvents()
+    expect(dock.width >= width_px, f"Expected the panel to become {width_px} px wide, but it is {dock.width} px.")
     if dock.width > width_px + _SLACK_PX:
         wide = ", ".join(_widest(dock, width_px)) or "unknown"
         module = slicer.util.selectedModule()
