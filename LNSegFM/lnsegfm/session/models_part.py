@@ -20,6 +20,7 @@ from lnsegfm.session.waiting import IsCancelled, Report, never, no_report, wait_
 
 if TYPE_CHECKING:
     from lnsegfm.models.drive import Drive
+    from lnsegfm.models.stock_names import StockName
     from lnsegfm.segmentation.worker_client import WorkerClient
 
 GDOWN = "gdown>=6.5"
@@ -74,11 +75,13 @@ class ExportedModel:
         model: The model.
         path: The zip.
         stock: Whether stock nnU-Net loads it.
+        name: Where it lies in stock nnU-Net once it was installed there.
     """
 
     model: ModelInfo
     path: Path
     stock: bool
+    name: StockName
 
 
 class ModelsPart:
@@ -346,8 +349,8 @@ class ModelsPart:
             UserError: A file of the model is missing or was changed.
         """
         model = self.get(model_id)
-        self.store.export(model.id, Path(target))
-        return ExportedModel(model, Path(target), model.card.stock)
+        name = self.store.export(model.id, Path(target))
+        return ExportedModel(model, Path(target), model.card.stock, name)
 
     def remove(self, model_id: str) -> Models:
         """Delete a model and return the models that were adapted from it; those stay usable.
