@@ -204,8 +204,8 @@ def export(
     install', it keeps its name, history and SHA-256.
 
     JSON: an object with model, path, stock (whether stock nnU-Net loads it), install_with (the tool), and for stock
-    nnU-Net dataset, plans, configuration, folds, predict (the command line) and orientation (the voxel order in which
-    it needs its scans; stock nnU-Net does not turn them), null where it cannot load the model.
+    nnU-Net dataset, plans, configuration, folds, predict (the command line), file_ending (of its scans) and orientation
+    (the voxel order in which it needs them; stock nnU-Net does not turn them), null where it cannot load the model.
     """
     with open_session() as session:
         written = session.models.export(model, output)
@@ -214,7 +214,7 @@ def export(
     card, name = written.model.card, written.name
     stock: dict[str, Any] = {
         "dataset": name.dataset, "plans": name.plans, "configuration": name.configuration, "folds": list(name.folds),
-        "predict": name.predict_line(), "orientation": card.orientation,
+        "predict": name.predict_line(), "file_ending": written.file_ending, "orientation": card.orientation,
     }
     print_result({**result, **(stock if written.stock else dict.fromkeys(stock))}, _text_of_export(written, tool))
 
@@ -225,7 +225,8 @@ def _text_of_export(written: ExportedModel, tool: str) -> str:
         return f"{text}\nStock nnU-Net cannot load it, because it has adapters."
     return (
         f"{text}\nThen segment with:\n  {written.name.predict_line()}\n"
-        f"Stock nnU-Net does not turn scans: it needs them in the voxel order {written.model.card.orientation}."
+        f"INPUT holds the scans as NAME_0000{written.file_ending}. Stock nnU-Net does not turn them: they must have the "
+        f"voxel order {written.model.card.orientation}."
     )
 
 

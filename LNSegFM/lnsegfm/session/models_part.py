@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.files import read_json
 from lnsegfm.base.home import Home
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.removal import refuse_while_used
@@ -76,12 +77,14 @@ class ExportedModel:
         path: The zip.
         stock: Whether stock nnU-Net loads it.
         name: Where it lies in stock nnU-Net once it was installed there.
+        file_ending: Of the scans that it takes in stock nnU-Net, such as ``.nii.gz``.
     """
 
     model: ModelInfo
     path: Path
     stock: bool
     name: StockName
+    file_ending: str
 
 
 class ModelsPart:
@@ -350,7 +353,8 @@ class ModelsPart:
         """
         model = self.get(model_id)
         name = self.store.export(model.id, Path(target))
-        return ExportedModel(model, Path(target), model.card.stock, name)
+        ending = str(read_json(model.path / "dataset.json").get("file_ending", ".nii.gz"))
+        return ExportedModel(model, Path(target), model.card.stock, name, ending)
 
     def remove(self, model_id: str) -> Models:
         """Delete a model and return the models that were adapted from it; those stay usable.
