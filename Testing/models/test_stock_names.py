@@ -1,4 +1,4 @@
-"""Exported models side by side in stock nnU-Net: distinct valid names, the printed line finds each, identity survives."""
+"""Exported models side by side in stock nnU-Net: the printed line finds each, and identity survives."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ def test_several_folds_are_all_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dataset", "expected"),
     [("Dataset501_SegRap2023", "Dataset501_SegRap2023"), ("501", "Dataset999_LymphNodes"),
-     ("Dataset5_X", "Dataset999_LymphNodes"), ("../Dataset501_X", "Dataset999_LymphNodes"), (None, "Dataset999_LymphNodes")],
+     ("Dataset5_X", "Dataset999_LymphNodes"), ("../Dataset501_X", "Dataset999_LymphNodes"),
+     (None, "Dataset999_LymphNodes")],
 )  # fmt: skip
 def test_the_dataset_is_one_that_nnunet_accepts(dataset: str | None, expected: str) -> None:
     from nnunetv2.utilities.dataset_name_id_conversion import convert_dataset_name_to_id, maybe_convert_to_dataset_name

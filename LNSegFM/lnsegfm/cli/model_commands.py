@@ -200,8 +200,8 @@ def export(
 ) -> None:
     """Write a model as a zip, for stock nnU-Net or another LN-Seg-FM.
 
-    In stock nnU-Net the model has a plans name of its own, so that it replaces no other one. Installed by 'lnsegfm models
-    install', it keeps its name, history and SHA-256.
+    In stock nnU-Net the model has a plans name of its own, so that it replaces no other one. Installed by 'lnsegfm
+    models install', it keeps its name, history and SHA-256.
 
     JSON: an object with model, path, stock (whether stock nnU-Net loads it), install_with (the tool), and for stock
     nnU-Net dataset, plans, configuration, folds, predict (the command line), file_ending (of its scans) and orientation
@@ -225,8 +225,8 @@ def _text_of_export(written: ExportedModel, tool: str) -> str:
         return f"{text}\nStock nnU-Net cannot load it, because it has adapters."
     return (
         f"{text}\nThen segment with:\n  {written.name.predict_line()}\n"
-        f"INPUT holds the scans as NAME_0000{written.file_ending}. Stock nnU-Net does not turn them: they must have the "
-        f"voxel order {written.model.card.orientation}."
+        f"INPUT holds the scans as NAME_0000{written.file_ending}. Stock nnU-Net does not turn them: they must have "
+        f"the voxel order {written.model.card.orientation}."
     )
 
 

@@ -1,9 +1,9 @@
 """Under which names an exported model lies in stock nnU-Net's ``nnUNet_results``.
 
-nnU-Net finds a model by four names: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``. Only the plans name is free.
-The dataset's name stays, because nnU-Net refuses an id (``-d 501``) that two datasets have. The trainer is looked up as a
-class and the configuration in the plans. So each exported model gets a plans name of its own, made from its id and its
-SHA-256: neither the model that it was adapted from nor another hospital's model of the same id is overwritten.
+nnU-Net finds a model by four names: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``. Only the plans name is
+free. The dataset's name stays, because nnU-Net refuses an id (``-d 501``) that two datasets have. The trainer is looked
+up as a class and the configuration in the plans. So each exported model gets a plans name of its own, made from its id
+and its SHA-256: neither the model that it was adapted from nor another hospital's model of the same id is overwritten.
 """
 
 from __future__ import annotations
