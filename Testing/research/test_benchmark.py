@@ -189,8 +189,7 @@ def test_two_runs_at_once_on_the_cpu_share_its_cores(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('name = "Small"', 'title = "Small"', "unknown: title"),
-        ('model = "phantom-demonstration"', "", "missing: model"),
+        ('name = "Small"', 'title = "Small"', "'title' in the top of the file is not known"),
         ('["dgst"]', '["magic"]', "unknown method 'magic'"),
         ('step_rule = "plain"', 'step_rule = "jump"', "'step_rule'"),
         ('step_rule = "plain"', "gamma = 3", "cannot set gamma"),
@@ -198,6 +197,18 @@ def test_two_runs_at_once_on_the_cpu_share_its_cores(tmp_path: Path, monkeypatch
         ('phantom = "hospital"', 'phantom = "hospital"\nraw = "x"', "either 'raw' or 'phantom'"),
         ('devices = ["cpu"]', 'devices = ["abacus"]', "'device'"),
         ("[settings]", "[settings", "Expected"),
+        ("epochs = 2", "epoch = 2", "'epoch' in [settings] is not known; did you mean 'epochs'?"),
+        ("[settings]", "[settings.dgst]\nlearning_rat = 1\n[settings]",
+         "'learning_rat' in [settings.dgst] is not known; did you mean 'learning_rate'?"),
+        ("[settings]", "[settings.dgts]\nepochs = 1\n[settings]",
+         "'dgts' in [settings] is not known; did you mean 'dgst'?"),
+        ("shots = [2]", "shot = [2]", "'shot' in [[datasets]] 'Hospital' is not known; did you mean 'shots'?"),
+        ("shots = [2]", "shots = 2", "'shots' in [[datasets]] 'Hospital' must be a list, each value a whole number"),
+        ("shots = [2]", "", "[[datasets]] 'Hospital' needs 'shots'"),
+        ("cases = 1", "shots = 1", "'shots' in [source] is not known"),
+        ("size = [48, 48, 16]", "size = [48, 48]", "'size' in [source] must be a list of 3 values"),
+        ("epochs = 2", 'epochs = "two"', "[settings]: 'epochs' must be a whole number"),
+        ('name = "Hospital"', 'name = "source"', "'source'"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_any_work(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -35,8 +35,8 @@ _TRIPLES: dict[str, Any] = {"patch": tuple[int, int, int], "spacing": tuple[floa
 _HELP = """Train a foundation model from scratch; the same command again continues.
 
     This is Eq. 1 of the paper. The values of the options are those of the paper unless others are given. All of them
-    but --device and --gpus stay as they were when the folder was begun. Ctrl-C stops at the next iteration and keeps the
-    checkpoint.
+    but --device and --gpus stay as they were when the folder was begun. Ctrl-C stops at the next iteration and keeps
+    the checkpoint.
 
     JSON: an object with job, state, model (id of the new model) and holdout; with --detach folder and state.
     """

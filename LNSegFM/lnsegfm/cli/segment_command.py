@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -98,9 +99,10 @@ def segment(
         _refuse_for_several(output, measurements, probability=probability, series=series)
         batch = session.segment_folder(ct, output, choices, overwrite=overwrite, progress=show)
         say(f"{len(batch.sources)} scans, segmented by {batch.model.id}")
+        _warn(batch.warnings)
         outcomes = []
         for number, outcome in enumerate(batch.outcomes, 1):
-            _tell(outcome, f"{number}/{len(batch.sources)}")
+            _tell(outcome, f"{number}/{len(batch.sources)}", batch.warnings)
             outcomes.append(outcome)
     _tell_all(outcomes, measurements)
 
@@ -118,23 +120,23 @@ def _refuse_for_several(output: Path, measurements: Path | None, **of_one: Any) 
         check_writable(measurements)
 
 
-def _tell(outcome: BatchOutcome, count: str) -> None:
+def _tell(outcome: BatchOutcome, count: str, said: Sequence[str]) -> None:
     if outcome.error is not None:
         warn(f"{count} {outcome.source.path}: {outcome.error}")
     elif outcome.result is not None:
-        _warn(outcome.result)
+        _warn([text for text in outcome.result.provenance.warnings if text not in said], f"{count} ")
         say(f"{count} {outcome.labels}: {len(outcome.lymph_nodes)} lymph nodes")
     else:
         say(f"{count} {outcome.labels}: {len(outcome.lymph_nodes)} lymph nodes, done already")
 
 
-def _warn(result: SegmentedFile) -> None:
-    for warning in result.provenance.warnings:
-        warn(f"Warning: {warning}")
+def _warn(warnings: Sequence[str], prefix: str = "") -> None:
+    for warning in warnings:
+        warn(f"{prefix}Warning: {warning}")
 
 
 def _tell_one(result: SegmentedFile) -> None:
-    _warn(result)
+    _warn(result.provenance.warnings)
     if terminal.as_json:
         print_json({"results": [_row(result)], "failed": 0})
         return

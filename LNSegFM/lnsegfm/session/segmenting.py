@@ -92,7 +92,7 @@ class Segmenting:
             self._worker(), model, found, Path(results), replace(options, model=model.id), overwrite=overwrite,
             warnings=warnings, report=progress, is_cancelled=is_cancelled,
         )
-        return Batch(model, tuple(found), outcomes)
+        return Batch(model, tuple(found), tuple(warnings), outcomes)
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,13 @@ class Batch:
     Args:
         model: The model that segments them.
         sources: The CTs that were found.
+        warnings: What the user should know of the model.
         outcomes: What becomes of each, as soon as it is known; going through it does the work.
     """
 
     model: ModelInfo
     sources: tuple[BatchInput, ...]
+    warnings: tuple[str, ...]
     outcomes: Iterator[BatchOutcome]
 
 
