@@ -82,9 +82,11 @@ class TestInstall:
         source = make_model(tmp_path / "results")
         told: list[str] = []
         with Session() as session:
-            model = session.models.install(
+            found = session.models.install(
                 source, name="Ours", orientation="RAS", progress=lambda fraction, text: told.append(text)
             )
+            model = found.model
+            assert found.is_new
             assert (model.id, model.card.orientation) == ("ours", "RAS")
             with pytest.raises(UserError, match="RRS"):
                 session.models.install(source, orientation="RRS")
@@ -96,7 +98,7 @@ class TestInstall:
     def test_it_goes_into_the_session_s_home(self, own_home: Home, tmp_path: Path) -> None:
         source, other = make_model(tmp_path / "results"), Home(tmp_path / "other")
         with Session(other) as session:
-            model = session.models.install(source)
+            model = session.models.install(source).model
         assert model.path.is_relative_to(other.root)
 
     def test_a_missing_file_is_refused_before_a_process_starts(self, own_home: Home) -> None:
@@ -117,7 +119,7 @@ class TestInstall:
                 target.write_bytes(archive.read_bytes())
 
         with Session() as session:
-            model = session.models.download("ln-seg-fm-nnunet", drive=Drive())
+            model = session.models.download("ln-seg-fm-nnunet", drive=Drive()).model
         assert model.name == "LN-Seg-FM nnU-Net"
         assert not list((own_home.root / "downloads").rglob("*.zip"))
 

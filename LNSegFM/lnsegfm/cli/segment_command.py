@@ -10,9 +10,9 @@ import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import check_writable
+from lnsegfm.cli.measure_command import as_rows, line_of
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, open_session, print_json, say, terminal, warn
-from lnsegfm.cli.text_of_lymph_nodes import as_rows, line_of
 from lnsegfm.images.image_names import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json
 from lnsegfm.base.home import Home
+from lnsegfm.base.prefixes import resolve
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.removal import refuse_while_used
 from lnsegfm.models.catalogue import install_bundled, published_models
 from lnsegfm.models.model_choice import default_model, model_for_segmentation
 from lnsegfm.models.model_store import ModelInfo, ModelStore
-from lnsegfm.session.prefixes import resolve
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report, wait_for
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class ModelsPart:
         return self.store.get(self.resolve(model_id))
 
     def resolve(self, model_id: str) -> str:
-        """Return the whole id of which ``model_id`` is the beginning, see `lnsegfm.session.prefixes.resolve`."""
+        """Return the whole id of which ``model_id`` is the beginning, see `lnsegfm.base.prefixes.resolve`."""
         return resolve(model_id, (model.id for model in self.list()), "model")
 
     # Which one is used

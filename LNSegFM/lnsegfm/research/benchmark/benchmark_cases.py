@@ -113,14 +113,20 @@ def stored_ids(source: CaseSource, name: str, base: Path, store: CaseStore) -> t
     return tuple(known[entry] for entry in entries) if all(entry in known for entry in entries) else None
 
 
-def check_source(source: CaseSource, base: Path) -> None:
+def check_source(source: CaseSource, name: str, base: Path) -> None:
     """Find out whether a source's folder can be used, before any case is read.
 
     Raises:
-        UserError: It is not in nnU-Net's raw layout.
+        UserError: It does not exist, or is not in nnU-Net's raw layout.
     """
-    for _each in _contents(source, base):
-        return
+    try:
+        for _each in _contents(source, base):
+            return
+    except UserError as error:
+        raise UserError(
+            f"The cases of '{name}' cannot be read.", f"{(base / source.raw).resolve()}: {error.why}",
+            f"Correct 'raw' in the configuration. {error.todo}",
+        ) from error
 
 
 def _contents(source: CaseSource, base: Path) -> Iterator[tuple[str, Callable[[], Content]]]:

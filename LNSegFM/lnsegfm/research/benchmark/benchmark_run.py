@@ -58,8 +58,8 @@ class Benchmark:
         config = self.config
         check_grown(self.folder, config)
         found = None if self._noted_base else find_foundation(config.model, config.folder, installed)
-        for source in self._sources.values():
-            check_source(source, config.folder)
+        for name, source in self._sources.items():
+            check_source(source, name, config.folder)
         base = self._base(found, installed)
         ids = {
             name: store_cases(source, name, config.folder, self._cases, say) for name, source in self._sources.items()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.prefixes import resolve
 from lnsegfm.models.model_choice import default_model
 from lnsegfm.models.model_store import ModelInfo, ModelStore
-from lnsegfm.session.prefixes import resolve
 
 _TODO = (
     "Write the id of one that is installed, or its file or folder, as 'model' at the top of the configuration; or "
