@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import lnsegfm
 from lnsegfm.base.home import Home
 from lnsegfm.cli import main
 from lnsegfm.cli.app import app
+from lnsegfm.jobs.pretraining import PretrainSettings
 from lnsegfm.models.model_store import ModelStore
 from service_home import BASE, add_model
 
@@ -23,6 +26,7 @@ VERBS = {
     "models": "list published download install default accept reject roll-back rename verify export remove",
     "cases": "list add import use remove restore",
     "jobs": "list show watch pause cancel resume log remove",
+    "import": "segrap2023 lnq2023 radcure folder",
 }
 
 
@@ -47,7 +51,7 @@ def commands() -> list[tuple[str, ...]]:
 def test_every_command_has_a_help(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*path, "--help"]) == 0
     text = capsys.readouterr().out
-    if path and path[0] in (*VERBS, "adapt"):
+    if path:
         assert f"lnsegfm {' '.join(path)}" in text.partition("Examples")[2]
         assert "--home" in text and "--json" in text
 
@@ -61,6 +65,34 @@ def test_the_help_names_all_verbs_and_cuts_nothing_off(noun: str, capsys: pytest
     text = " ".join(capsys.readouterr().out.split())
     assert "..." not in text.partition("Commands")[2]
     assert all(verb in text for verb in VERBS[noun].split())
+
+
+def test_the_first_sentence_of_each_command_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    listed = " ".join(capsys.readouterr().out.partition("Commands:")[2].partition("Examples")[0].split())
+    assert "Eq" not in listed and all(name in listed for name in ("evaluate", "pretrain", "benchmark", "measure"))
+
+
+def test_every_option_is_explained_and_tells_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    for path in commands():
+        main([*path, "--help"])
+        assert not re.findall(r"\n  (?:-\w, )?--[\w-]+(?: [^ ]+)?\n(?!   )", capsys.readouterr().out), path
+
+
+def test_structures_in_the_help_are_those_of_the_importers(capsys: pytest.CaptureFixture[str]) -> None:
+    from lnsegfm.cli import import_command
+    from lnsegfm.research.datasets import radcure, segrap2023
+
+    assert ", ".join(radcure.STRUCTURES) == import_command.RADCURE
+    assert ", ".join(segrap2023.STRUCTURES) == import_command.SEGRAP2023
+
+
+def test_every_setting_of_a_pretraining_has_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["pretrain", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for item in fields(PretrainSettings):
+        assert item.name == "raw" or f"--{item.name.replace('_', '-')} " in text
+    assert "[default: 80 112 224]" in text and "[default: nnU-Net's choice, the median of the cases]" in text
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,10 +115,11 @@ def test_the_home_is_chosen_before_or_after_the_command(
     assert "here" in capsys.readouterr().out
 
 
-def test_the_home_is_chosen_after_a_command_of_the_old_kind(
+def test_the_home_is_chosen_after_the_options_of_a_command(
     own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["segment", str(tmp_path / "no.nrrd"), "-o", str(tmp_path / "o.nrrd"), "-m", "there"]
+    (tmp_path / "ct.nrrd").touch()
+    command = ["segment", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "o.nrrd"), "-m", "there"]
     assert main([*command, "--home", str(tmp_path / "other")]) == 1
     assert (tmp_path / "other" / "models" / BASE).is_dir()
 

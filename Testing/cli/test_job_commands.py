@@ -70,10 +70,10 @@ def test_show_and_log_tell_what_was_asked_and_what_happened(job: Job, capsys: py
 
 
 def test_a_state_of_a_newer_version_is_shown_as_it_is(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
-    set_status(job, "suspended", stage="Waiting for cuda:0")
+    set_status(job, "requeued", stage="Waiting for cuda:0")
     assert main(["jobs", "list"]) == 0
     listed = capsys.readouterr().out
-    assert "suspended" in listed and "Waiting for cuda:0" in listed
+    assert "requeued" in listed and "Waiting for cuda:0" in listed
 
 
 @pytest.mark.parametrize(

@@ -413,12 +413,13 @@ def test_stock_nnunet_installs_our_export_and_we_install_it_again(tmp_path: Path
 
     model = install_model(store, make_model(tmp_path / "results", folds=(0, 1)))
     packed = tmp_path / "export.zip"
-    store.export(model.id, packed)
+    name = store.export(model.id, packed)
     results = tmp_path / "nnUNet_results"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_import, "nnUNet_results", str(results))
         model_import.install_model_from_zip_file(str(packed))
-    folder = results / DATASET_NAME / STOCK_FOLDER
+    folder = results / name.folder
+    assert folder.parent.name == DATASET_NAME
     assert (folder / "fold_1" / "checkpoint_final.pth").read_bytes() == model.checkpoint("1").read_bytes()
     assert {path.name for path in folder.glob("*.json")} == {"plans.json", "dataset.json", "model.json"}
     again = install_model(store, packed)

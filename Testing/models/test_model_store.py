@@ -229,7 +229,7 @@ def test_an_export_is_a_zip_with_the_folders_that_nnunet_expects(store: ModelSto
     model = added(store, folds=("0", "all"))
     target = tmp_path / "out" / "model.zip"
     store.export(model.id, target)
-    inside = "Dataset901_Tiny/nnUNetTrainer__nnUNetPlans__3d_fullres"
+    inside = f"Dataset901_Tiny/nnUNetTrainer__nnUNetPlans_{model.id}_{model.sha256[:8]}__3d_fullres"
     with zipfile.ZipFile(target) as archive:
         assert archive.testzip() is None
         assert set(archive.namelist()) == {

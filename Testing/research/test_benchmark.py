@@ -22,13 +22,15 @@ from lnsegfm.engine.finetuning import runner
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.jobs.job_writer import JobWriter
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_store import ModelInfo, ModelStore
 from lnsegfm.phantom import make_case
 from lnsegfm.research.benchmark.benchmark_cases import Split, split
 from lnsegfm.research.benchmark.benchmark_config import Config, read_config
 from lnsegfm.research.benchmark.execution import run_jobs
 from lnsegfm.research.benchmark.experiment import RunKey
+from lnsegfm.research.benchmark.foundation import find_foundation
 from lnsegfm.research.benchmark.planned_runs import Planned, plan_runs
+from service_home import add_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = """
@@ -189,8 +191,7 @@ def test_two_runs_at_once_on_the_cpu_share_its_cores(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('name = "Small"', 'title = "Small"', "unknown: title"),
-        ('model = "phantom-demonstration"', "", "missing: model"),
+        ('name = "Small"', 'title = "Small"', "'title' in the top of the file is not known"),
         ('["dgst"]', '["magic"]', "unknown method 'magic'"),
         ('step_rule = "plain"', 'step_rule = "jump"', "'step_rule'"),
         ('step_rule = "plain"', "gamma = 3", "cannot set gamma"),
@@ -198,6 +199,18 @@ def test_two_runs_at_once_on_the_cpu_share_its_cores(tmp_path: Path, monkeypatch
         ('phantom = "hospital"', 'phantom = "hospital"\nraw = "x"', "either 'raw' or 'phantom'"),
         ('devices = ["cpu"]', 'devices = ["abacus"]', "'device'"),
         ("[settings]", "[settings", "Expected"),
+        ("epochs = 2", "epoch = 2", "'epoch' in [settings] is not known; did you mean 'epochs'?"),
+        ("[settings]", "[settings.dgst]\nlearning_rat = 1\n[settings]",
+         "'learning_rat' in [settings.dgst] is not known; did you mean 'learning_rate'?"),
+        ("[settings]", "[settings.dgts]\nepochs = 1\n[settings]",
+         "'dgts' in [settings] is not known; did you mean 'dgst'?"),
+        ("shots = [2]", "shot = [2]", "'shot' in [[datasets]] 'Hospital' is not known; did you mean 'shots'?"),
+        ("shots = [2]", "shots = 2", "'shots' in [[datasets]] 'Hospital' must be a list, each value a whole number"),
+        ("shots = [2]", "", "[[datasets]] 'Hospital' needs 'shots'"),
+        ("cases = 1", "shots = 1", "'shots' in [source] is not known"),
+        ("size = [48, 48, 16]", "size = [48, 48]", "'size' in [source] must be a list of 3 values"),
+        ("epochs = 2", 'epochs = "two"', "[settings]: 'epochs' must be a whole number"),
+        ('name = "Hospital"', 'name = "source"', "'source'"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_any_work(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -206,10 +219,123 @@ def test_a_wrong_configuration_is_refused_before_any_work(tmp_path: Path, old: s
     assert message in str(refusal.value)
 
 
-def test_a_model_that_is_not_there_is_named(own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+# The folder of an experiment
+
+
+def jobs_of(out: Path) -> list[Job]:
+    return JobStore(out / "home" / "jobs").list()
+
+
+@pytest.fixture
+def finished(own_home: Home, here: None, tmp_path: Path) -> tuple[Path, Path]:
+    """A configuration and the folder in which it was done."""
+    config, out = config_file(tmp_path, SMALL.replace("gamma_shots = 2\n", "")), tmp_path / "out"
+    assert main(["benchmark", str(config), "--out", str(out)]) == 0
+    return config, out
+
+
+def edit(config: Path, old: str, new: str) -> None:
+    text = config.read_text(encoding="utf-8")
+    assert old in text
+    config.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["", "made by an older version"])
+def test_the_report_of_another_configuration_is_refused_and_the_finished_one_stays(
+    finished: tuple[Path, Path], is_old: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = finished
+    if is_old:
+        (out / "experiment.json").unlink()
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for old, new, said in (("epochs = 2", "epochs = 3", "epochs was 2, now 3"),
+                           ("cases = 4", "cases = 5", "" if is_old else "datasets.Hospital.cases was 4, now 5")):
+        edit(config, old, new)
+        for options in (["--report-only"], []) if not is_old or "epochs" in old else (["--report-only"],):
+            assert main(["benchmark", str(config), "--out", str(out), *options]) == 1
+            assert said in capsys.readouterr().err
+            assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+        edit(config, new, old)
+    assert main(["benchmark", str(config), "--out", str(out), "--report-only", "--json"]) == 0
+    assert '"done": 1' in capsys.readouterr().out
+
+
+def test_a_report_of_nothing_makes_nothing(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["benchmark", str(config_file(tmp_path)), "--out", str(tmp_path / "out"), "--report-only"]) == 1
+    assert "There is nothing to report in out" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_makes_no_jobs(
+    finished: tuple[Path, Path], own_home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = finished
+    for job in jobs_of(out):
+        job.remove()
+    assert main(["benchmark", str(config), "--out", str(out), "--report-only"]) == 0
+    assert jobs_of(out) == []
+    assert "0 of 1 runs are done" in capsys.readouterr().out
+
+
+def test_more_seeds_are_added_to_what_is_done(
+    finished: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = finished
+    first = [job.id for job in jobs_of(out)]
+    edit(config, "gammas", "seeds = [0, 1]\ngammas")
+    assert main(["benchmark", str(config), "--out", str(out), "--report-only"]) == 1
+    assert "seeds was [0], now [0, 1]" in capsys.readouterr().err
+    assert main(["benchmark", str(config), "--out", str(out)]) == 0
+    assert len(jobs_of(out)) == 2 and jobs_of(out)[0].id == first[0]
+    edit(config, "seeds = [0, 1]", "seeds = [1]")
+    assert main(["benchmark", str(config), "--out", str(out)]) == 1
+    assert "seeds was [0, 1], now [1]" in capsys.readouterr().err
+
+
+def test_data_that_are_not_there_are_said_before_any_case_is_read(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = '\n[[datasets]]\nname = "Gone"\nraw = "gone"\nshots = [1]\n'
+    assert main(["benchmark", str(config_file(tmp_path, SMALL + more)), "--out", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr()
+    assert "cases of 'Gone'" in printed.err and str(tmp_path / "gone") in printed.err
+    assert "Reading" not in printed.err and not (tmp_path / "out").exists()
+
+
+# The foundation model
+
+
+def test_a_model_that_is_not_there_is_named_before_any_data_are_read(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = config_file(tmp_path, SMALL.replace("phantom-demonstration", "ln-seg-fm"))
     assert main(["benchmark", str(config), "--out", str(tmp_path / "out")]) == 1
-    assert "no model 'ln-seg-fm'" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no model 'ln-seg-fm'" in error and "phantom-demonstration (demonstration)" in error
+    assert "'model' at the top of the configuration" in error and "Reading" not in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_foundation_model_is_the_default_model_or_named_by_a_beginning(own_home: Home, tmp_path: Path) -> None:
+    store = ModelStore(own_home.models)
+    with pytest.raises(UserError, match="is of the kind 'demonstration'"):
+        find_foundation("", tmp_path, store)
+    first = add_model(own_home, "nnUNetTrainer__nnUNetPlans__3d_fullres", kind="foundation", parent="")
+    found = find_foundation("", tmp_path, store)
+    assert isinstance(found, ModelInfo) and found.id == first.id
+    found = find_foundation(first.id[:8], tmp_path, store)
+    assert isinstance(found, ModelInfo) and found.id == first.id
+    adapted = add_model(own_home, "Ours", parent=first.id)
+    store.set_default(adapted.id)
+    # An experiment must not begin with an adapted model by mistake.
+    with pytest.raises(UserError, match=r"is of the kind 'adapted'.*'model'"):
+        find_foundation("", tmp_path, store)
+    found = find_foundation("ours", tmp_path, store)
+    assert isinstance(found, ModelInfo) and found.id == adapted.id
+    (tmp_path / "weights").mkdir()
+    assert find_foundation("weights", tmp_path, store) == tmp_path / "weights"
 
 
 def planned(config: Config, model: ModelInfo, cases: int = 120) -> list[Planned]:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import SimpleITK as sitk
+from played_worker import WORKER, write_ct
 
 from lnsegfm import NOTICE, __version__
 from lnsegfm.base.errors import Cancelled, UserError
@@ -20,40 +20,6 @@ from lnsegfm.segmentation.provenance import Provenance, sidecar_path
 from lnsegfm.segmentation.segment_files import FileRequest, check_request, segment_batch, segment_file
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.worker_client import WorkerClient
-
-WORKER = """
-import json, sys
-from pathlib import Path
-import SimpleITK as sitk
-from lnsegfm.images.image_files import write_image
-from lnsegfm.lymph_nodes.instances import measure
-
-def send(**message):
-    print(json.dumps(message), flush=True)
-
-for line in sys.stdin:
-    request = json.loads(line)
-    if request["op"] == "cancel":
-        send(id=request["id"], event="cancelled")
-        continue
-    number, arguments = request["id"], request["arguments"]
-    try:
-        image = sitk.ReadImage(arguments["image"])
-    except RuntimeError:
-        send(id=number, event="error", error={"what": "The CT cannot be read.", "why": "Broken.", "todo": ""})
-        continue
-    if sitk.GetArrayViewFromImage(image).max() > 3000:
-        send(id=number, event="progress", fraction=0.5, message="Segmenting")
-        continue
-    instances, nodes = measure(sitk.Cast(image > 500, sitk.sitkUInt8))
-    write_image(sitk.Cast(instances > 0, sitk.sitkUInt8), Path(arguments["output"]))
-    if "probability" in arguments:
-        write_image(sitk.Cast(image > 500, sitk.sitkUInt8) * 255, Path(arguments["probability"]))
-    send(id=number, event="result", value={
-        "model_sha256": MODEL, "device": "cpu", "device_reason": "as the test wants it", "seconds": 1.0,
-        "warnings": ["The image's modality is MR, not CT."], "expected_benefit": 0.25, "versions": {"torch": "2.x"},
-        "nodes": [node.to_json() for node in nodes]})
-"""
 
 
 def add_model(store: ModelStore, name: str, kind: str = "foundation") -> ModelInfo:
@@ -83,16 +49,6 @@ def worker(model: ModelInfo, tmp_path: Path) -> Iterator[WorkerClient]:
     client = WorkerClient([sys.executable, str(script)])
     yield client
     client.close()
-
-
-def write_ct(path: Path, *, brightest: int = 800) -> Path:
-    array = np.full((8, 12, 14), -100, np.int16)
-    array[2:5, 3:8, 4:10] = brightest
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing((1.5, 2.0, 3.0))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(image, str(path))
-    return path
 
 
 def request_for(ct: Path, labels: Path, model: ModelInfo, **more: object) -> FileRequest:
@@ -256,7 +212,7 @@ def test_the_default_model_segments_and_never_a_rejected_one(store: ModelStore) 
     store.set_default(third.id)
     store.reject(third.id)
     assert model_for_segmentation(store)[0].id != third.id
-    with pytest.raises(UserError, match="was rejected"):
+    with pytest.raises(UserError, match="--rejected"):
         model_for_segmentation(store, third.id)
     model, warnings = model_for_segmentation(store, third.id, rejected_too=True)
     assert model == third and "rejected" in warnings[0]

@@ -82,9 +82,11 @@ class TestInstall:
         source = make_model(tmp_path / "results")
         told: list[str] = []
         with Session() as session:
-            model = session.models.install(
+            found = session.models.install(
                 source, name="Ours", orientation="RAS", progress=lambda fraction, text: told.append(text)
-            ).model
+            )
+            model = found.model
+            assert found.is_new
             assert (model.id, model.card.orientation) == ("ours", "RAS")
             with pytest.raises(UserError, match="RRS"):
                 session.models.install(source, orientation="RRS")

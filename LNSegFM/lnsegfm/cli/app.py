@@ -12,8 +12,18 @@ import typer
 from lnsegfm import NOTICE, __version__
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
-from lnsegfm.cli import adapt_command, case_commands, job_commands, measure_command, model_commands, segment_command
-from lnsegfm.cli.argparse_bridge import register_argparse
+from lnsegfm.cli import (
+    adapt_command,
+    benchmark_command,
+    case_commands,
+    evaluate_command,
+    import_command,
+    job_commands,
+    measure_command,
+    model_commands,
+    pretrain_command,
+    segment_command,
+)
 from lnsegfm.cli.following import CANCELLED
 from lnsegfm.cli.terminal import Group, examples, fresh_terminal
 
@@ -60,19 +70,10 @@ app.add_typer(model_commands.app, name="models")
 app.add_typer(case_commands.app, name="cases")
 adapt_command.register(app)
 app.add_typer(job_commands.app, name="jobs")
-register_argparse(
-    app, "evaluate", "lnsegfm.cli.evaluate_command", "Score predicted labels against the truth: DSC, NSD, lymph nodes."
-)
-register_argparse(
-    app, "import", "lnsegfm.cli.import_command", "Bring a public dataset into nnU-Net's raw layout: segrap2023, "
-    "lnq2023, radcure, folder."
-)
-register_argparse(
-    app, "pretrain", "lnsegfm.cli.pretrain_command", "Train a foundation model; the same command again continues."
-)
-register_argparse(
-    app, "benchmark", "lnsegfm.cli.benchmark_command", "Run the paper's experiment; the same command again continues."
-)
+evaluate_command.register(app)
+app.add_typer(import_command.app, name="import")
+pretrain_command.register(app)
+benchmark_command.register(app)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -105,8 +106,6 @@ def _invoke(command: Any, arguments: list[str]) -> int:
     except _USAGE_ERROR as error:
         error.show()
         return 2
-    except SystemExit as ended:  # from argparse
-        return ended.code if isinstance(ended.code, int) else 1
     except (Cancelled, KeyboardInterrupt, typer.Abort) as error:
         print(f"{NAME}: {error if isinstance(error, Cancelled) and str(error) else 'cancelled'}", file=sys.stderr)
         return CANCELLED

@@ -2,78 +2,113 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from tqdm import tqdm
+import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import check_writable
-from lnsegfm.evaluation.evaluation_report import failures, markdown, write_report
-from lnsegfm.evaluation.label_pairs import SEGRAP_CHANNELS, find_ignore_label, find_pairs
-from lnsegfm.evaluation.scoring import Settings, evaluate
+from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.terminal import Command, examples, print_json, say, terminal
 
+_HELP = """Score predicted labels against the truth: DSC, NSD, and lymph nodes found and false by size.
 
-def add_to(commands: Any) -> None:
-    """Add the command's parser."""
-    parser = commands.add_parser("evaluate", help="score predicted labels against the truth")
-    parser.add_argument("pred", metavar="PRED", type=Path, help="label file, or folder of label files")
-    parser.add_argument("truth", metavar="TRUTH", type=Path, help="the same; files of one name are one case")
-    parser.add_argument("--out", type=Path, help="folder for cases.csv, nodes.csv, summary.json and summary.md")
-    parser.add_argument("--resample", action="store_true", help="bring predictions onto the truth's grid (nearest)")
-    parser.add_argument("--tolerance", type=float, default=1.0, metavar="MM", help="of the NSD, mm (default 1)")
-    parser.add_argument(
-        "--overlap", type=float, default=0.0, metavar="SHARE", help="of a node that must be covered (default: a voxel)"
-    )
-    parser.add_argument("--label", type=int, metavar="N", help="value of the lymph nodes (default: all but 0)")
-    parser.add_argument(
-        "--ignore", type=int, metavar="N", help="value of the truth to leave out (default: as the truth's dataset.json)"
-    )
-    parser.add_argument(
-        "--channel", "--structure", type=_channel, metavar="N|NAME",
-        help="structure to take of 4D and vector files: a number from 0, or SegRap2023's GTVp or GTVnd",
-    )  # fmt: skip
-    parser.set_defaults(run=run)
+    PRED and TRUTH are two label files, or two folders; files of one name are one case. Where cases cannot be scored the
+    others are, and the exit code is 1.
 
-
-def run(options: argparse.Namespace) -> None:
-    """Evaluate, print the tables, write the files.
-
-    Raises:
-        UserError: Something makes no sense, or some cases are not among the scores; those are written all the same.
+    JSON: the content of summary.json: cases, dsc and nsd (mean, sd), nodes (counts by short axis), settings,
+    conventions, warnings, refused, missing_predictions and missing_truths.
     """
-    pairs = find_pairs(options.pred, options.truth)
-    settings = Settings(
-        tolerance_mm=options.tolerance,
-        overlap=options.overlap,
-        label=options.label,
-        ignore=options.ignore if options.ignore is not None else find_ignore_label(options.truth),
-        channel=options.channel,
-        resample=options.resample,
-    )
-    if options.out is not None:
-        check_writable(options.out / "summary.json")
-    with tqdm(total=len(pairs.matched), unit="case", disable=None) as bar:
+_EXAMPLES = examples(
+    "lnsegfm evaluate results labelsTs --out scores",
+    "lnsegfm evaluate results labelsTs --tolerance 2 --overlap 0.5 --json",
+    "lnsegfm evaluate results segrap2023 --channel GTVnd",
+)
 
-        def report(done: int, name: str) -> None:
-            bar.set_description_str(name)
-            bar.update(done - bar.n)
 
-        evaluation = evaluate(pairs, settings, progress=report)
-        bar.update(bar.total - bar.n)
-    print(markdown(evaluation), end="")
-    if options.out is not None:
-        write_report(evaluation, options.out)
-        print(f"\nWrote {options.out}")
-    left_out = failures(evaluation)
-    if left_out:
-        raise UserError("Some cases are not among the scores.", " ".join(left_out))
+def register(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("evaluate", cls=Command, help=_HELP, epilog=_EXAMPLES)(evaluate)
 
 
 def _channel(text: str) -> int:
+    from lnsegfm.evaluation.label_pairs import SEGRAP_CHANNELS
+
     if text in SEGRAP_CHANNELS:
         return SEGRAP_CHANNELS[text]
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor one of {', '.join(SEGRAP_CHANNELS)}")
+        raise typer.BadParameter(f"{text!r} is neither a number nor one of {', '.join(SEGRAP_CHANNELS)}")
     return int(text)
+
+
+def evaluate(
+    pred: Annotated[Path, typer.Argument(metavar="PRED", help="Label file, or folder of label files.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="The same; files of one name are one case.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FOLDER", help="Folder for cases.csv, nodes.csv, summary.json and summary.md. "
+            "[default: print the tables alone]"
+        ),
+    ] = None,
+    resample: Annotated[
+        bool,
+        typer.Option(
+            "--resample", help="Bring predictions on another grid onto the truth's (nearest neighbour). [default: such "
+            "cases are refused]"
+        ),
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="MM", help="Distance up to which surfaces agree, of the NSD.")
+    ] = 1.0,
+    overlap: Annotated[
+        float,
+        typer.Option(
+            "--overlap", metavar="SHARE", show_default=False, help="Share of a lymph node, 0 to 1, that must be "
+            "covered for it to count as found. [default: one voxel]"
+        ),
+    ] = 0.0,
+    label: Annotated[
+        int | None, typer.Option("--label", metavar="N", help="Value that is lymph node. [default: all but 0]")
+    ] = None,
+    ignore: Annotated[
+        int | None,
+        typer.Option(
+            "--ignore", metavar="N", help="Value of the truth that is left out. [default: as the truth's dataset.json "
+            "says]"
+        ),
+    ] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option(
+            "--channel", "--structure", parser=_channel, metavar="N|NAME", help="Structure to take of files that hold "
+            "several: a number from 0, or GTVp or GTVnd of SegRap2023."
+        ),
+    ] = None,
+) -> None:
+    """Evaluate, see `_HELP`."""
+    from lnsegfm.evaluation.evaluation_report import failures, markdown, summary, write_report
+    from lnsegfm.evaluation.label_pairs import find_ignore_label, find_pairs
+    from lnsegfm.evaluation.scoring import Settings
+    from lnsegfm.evaluation.scoring import evaluate as score
+
+    pairs = find_pairs(pred, truth)
+    settings = Settings(
+        tolerance_mm=tolerance, overlap=overlap, label=label,
+        ignore=ignore if ignore is not None else find_ignore_label(truth), channel=channel, resample=resample,
+    )
+    if out is not None:
+        check_writable(out / "summary.json")
+    with ProgressLines(len(pairs.matched), "case") as lines:
+        evaluation = score(pairs, settings, progress=lambda done, name: lines.update(done, "Comparing", name))
+    if terminal.as_json:
+        print_json(summary(evaluation))
+    else:
+        print(markdown(evaluation), end="", flush=True)
+    if out is not None:
+        write_report(evaluation, out)
+        say(f"\nWrote {out}")
+    left_out = failures(evaluation)
+    if left_out:
+        raise UserError("Some cases are not among the scores.", " ".join(left_out))

@@ -2,112 +2,143 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tqdm import tqdm
+import typer
 
 from lnsegfm.base.files import sha256
-from lnsegfm.research.datasets import folder_pairs, lnq2023, radcure, segrap2023
-from lnsegfm.research.datasets.candidates import Candidate
-from lnsegfm.research.datasets.import_run import run_import
-from lnsegfm.research.datasets.manifest import MANIFEST, Case, Entry, Manifest
-from lnsegfm.research.datasets.raw_layout import RawDataset
+from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.terminal import Command, examples, noun, print_json, say, terminal, warn
+
+if TYPE_CHECKING:
+    from lnsegfm.research.datasets.candidates import Candidate
+    from lnsegfm.research.datasets.manifest import Entry, Manifest
+
+app = noun(
+    "Bring a public dataset into nnU-Net's raw layout: segrap2023, lnq2023, radcure, folder.",
+    "lnsegfm import segrap2023 SegRap2023_Training_Set_120cases --out data",
+    "lnsegfm import folder our-cases --out data --name Dataset505_Ours",
+)
+_JSON = """
+
+    JSON: an object with folder, dataset, cases, partial (how many cases are annotated in part only), left_out (a list
+    of name and reason) and manifest (path).
+    """
+
+Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder of the dataset.")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder of the raw datasets (nnUNet_raw).")]
+Name = Annotated[str, typer.Option("--name", metavar="DatasetNNN_NAME", help="Name of the new dataset.")]
+FIRST = "Names of structures that are lymph node, with * and ?; may be repeated."
+# As the research package has them, which is imported when a command runs; a test compares.
+SEGRAP2023, RADCURE = "GTVnd", "GTVn, GTVn[!xp]*, GTV[ _-]n, GTV[ _-]n[!xp]*, LN, LN[0-9]*"
 
 
-def add_to(commands: Any) -> None:
-    """Add the command's parser."""
-    parser = commands.add_parser("import", help="bring a public dataset into nnU-Net's raw layout")
-    kinds = parser.add_subparsers(metavar="KIND", required=True)
-    _segrap2023(_kind(kinds, "segrap2023", "a folder per patient, one file per structure", "Dataset501_SegRap2023"))
-    _lnq2023(_kind(kinds, "lnq2023", "lnq2023-train-NNNN-ct.nrrd with -seg.nrrd", "Dataset502_LNQ2023"))
-    _radcure(_kind(kinds, "radcure", "DICOM CT with RTSTRUCT, or with masks", "Dataset503_RADCURE"))
-    _folder(_kind(kinds, "folder", "pairs of CT and label files", "Dataset504_LymphNodes"))
+def _command(name: str, example: str, text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return app.command(name, cls=Command, help=f"{text}{_JSON}", epilog=examples(f"lnsegfm import {name} {example}"))
 
 
-def _kind(kinds: Any, name: str, text: str, default_name: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = kinds.add_parser(name, help=text)
-    parser.add_argument("source", type=Path, help="folder of the dataset")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the raw datasets (nnUNet_raw)")
-    parser.add_argument("--name", default=default_name, help=f"name of the new dataset (default {default_name})")
-    return parser
+@_command("segrap2023", "SegRap2023 --out data", "Import SegRap2023: a folder per patient, one file per structure.")
+def segrap2023(
+    source: Source, out: Out, name: Name = "Dataset501_SegRap2023",
+    structure: Annotated[
+        list[str] | None, typer.Option("--structure", metavar="PATTERN", help=f"{FIRST} [default: {SEGRAP2023}]")
+    ] = None,
+    contrast: Annotated[
+        bool, typer.Option("--contrast", help="Take the CT with contrast agent (image_contrast). [default: without]")
+    ] = False,
+) -> None:
+    """Import SegRap2023."""
+    from lnsegfm.research.datasets import segrap2023 as dataset
+
+    names = structure or dataset.STRUCTURES
+    found = dataset.candidates(source, structures=names, contrast=contrast)
+    _run(out / name, found, "SegRap2023", {"structures": list(names), "contrast": contrast})
 
 
-def _add_structure(parser: argparse.ArgumentParser, default: Sequence[str]) -> None:
-    text = ", ".join(default) or "the only label"
-    parser.add_argument(
-        "--structure", action="append", metavar="PATTERN",
-        help=f"name of a structure that is lymph node, with * and ?; may be repeated (default {text})",
-    )
+@_command("lnq2023", "lnq2023-train --out data --complete complete.txt",
+          "Import LNQ2023: lnq2023-train-NNNN-ct.nrrd with -seg.nrrd. Cases are annotated in part unless --complete "
+          "names them.")  # fmt: skip
+def lnq2023(
+    source: Source, out: Out, name: Name = "Dataset502_LNQ2023",
+    complete: Annotated[
+        Path | None,
+        typer.Option("--complete", metavar="FILE", help="Training cases that are annotated completely, one a line."),
+    ] = None,
+) -> None:
+    """Import LNQ2023."""
+    from lnsegfm.research.datasets import lnq2023 as dataset
+
+    found = dataset.candidates(source, complete=complete)
+    _run(out / name, found, "LNQ2023", {"complete_sha256": sha256(complete) if complete else None})
 
 
-def _segrap2023(parser: argparse.ArgumentParser) -> None:
-    _add_structure(parser, segrap2023.STRUCTURES)
-    parser.add_argument("--contrast", action="store_true", help="take the CT with contrast agent (image_contrast)")
+@_command("radcure", "RADCURE --out data", "Import RADCURE: DICOM CT with RTSTRUCT, or with masks.")
+def radcure(
+    source: Source, out: Out, name: Name = "Dataset503_RADCURE",
+    structure: Annotated[
+        list[str] | None, typer.Option("--structure", metavar="PATTERN", help=f"{FIRST} [default: {RADCURE}]")
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option("--masks", metavar="FOLDER", help="Folder of lymph node masks, PATIENT.nii.gz.")
+    ] = None,
+) -> None:
+    """Import RADCURE."""
+    from lnsegfm.research.datasets import radcure as dataset
 
-    def run(options: argparse.Namespace) -> None:
-        names = options.structure or segrap2023.STRUCTURES
-        found = segrap2023.candidates(options.source, structures=names, contrast=options.contrast)
-        _run(options, found, "SegRap2023", {"structures": list(names), "contrast": options.contrast})
-
-    parser.set_defaults(run=run)
-
-
-def _lnq2023(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--complete", type=Path, metavar="FILE", help="training cases that are annotated completely, one a line"
-    )
-
-    def run(options: argparse.Namespace) -> None:
-        found = lnq2023.candidates(options.source, complete=options.complete)
-        _run(options, found, "LNQ2023", {"complete_sha256": sha256(options.complete) if options.complete else None})
-
-    parser.set_defaults(run=run)
+    names = structure or dataset.STRUCTURES
+    found = dataset.candidates(source, structures=names, masks=masks)
+    _run(out / name, found, "RADCURE", {"structures": list(names), "masks": masks is not None})
 
 
-def _radcure(parser: argparse.ArgumentParser) -> None:
-    _add_structure(parser, radcure.STRUCTURES)
-    parser.add_argument("--masks", type=Path, metavar="DIR", help="folder of lymph node masks, PATIENT.nii.gz")
+@_command("folder", "our-cases --out data --name Dataset505_Ours", "Import pairs of CT and label files in a folder.")
+def folder(
+    source: Source, out: Out, name: Name = "Dataset504_LymphNodes",
+    structure: Annotated[
+        list[str] | None, typer.Option("--structure", metavar="PATTERN", help=f"{FIRST} [default: the only label]")
+    ] = None,
+) -> None:
+    """Import a folder."""
+    from lnsegfm.research.datasets import folder_pairs
 
-    def run(options: argparse.Namespace) -> None:
-        names = options.structure or radcure.STRUCTURES
-        found = radcure.candidates(options.source, structures=names, masks=options.masks)
-        _run(options, found, "RADCURE", {"structures": list(names), "masks": options.masks is not None})
-
-    parser.set_defaults(run=run)
-
-
-def _folder(parser: argparse.ArgumentParser) -> None:
-    _add_structure(parser, ())
-
-    def run(options: argparse.Namespace) -> None:
-        names = options.structure or []
-        _run(options, folder_pairs.candidates(options.source, structures=names), "folder", {"structures": list(names)})
-
-    parser.set_defaults(run=run)
+    names = structure or []
+    _run(out / name, folder_pairs.candidates(source, structures=names), "folder", {"structures": list(names)})
 
 
-def _run(options: argparse.Namespace, found: Sequence[Candidate], dataset: str, settings: dict[str, Any]) -> None:
-    target = RawDataset(options.out / options.name, dataset, settings)
-    with tqdm(total=len(found), unit="case") as bar:
+def _run(target: Path, found: Sequence[Candidate], dataset: str, settings: dict[str, Any]) -> None:
+    from lnsegfm.research.datasets.import_run import run_import
+    from lnsegfm.research.datasets.manifest import Case
+    from lnsegfm.research.datasets.raw_layout import RawDataset
+
+    raw = RawDataset(target, dataset, settings)
+    left_out: list[dict[str, str]] = []
+    with ProgressLines(len(found), "case") as lines:
+        done = 0
 
         def report(candidate: Candidate, entry: Entry, explanation: str) -> None:
-            bar.update()
+            nonlocal done
+            done += 1
             if not isinstance(entry, Case):
-                tqdm.write(f"Left out {candidate.name}: {explanation}")
+                left_out.append({"name": candidate.name, "reason": explanation})
+                warn(f"Left out {candidate.name}: {explanation}")
+            lines.update(done, "Importing")
 
-        prefix = "case" if dataset == "folder" else dataset.lower()
-        manifest = run_import(found, target, prefix=prefix, report=report)
-    print(_summary(manifest, target.folder))
+        manifest = run_import(found, raw, prefix="case" if dataset == "folder" else dataset.lower(), report=report)
+    _tell(manifest, raw.folder, left_out)
 
 
-def _summary(manifest: Manifest, folder: Path) -> str:
+def _tell(manifest: Manifest, target: Path, left_out: list[dict[str, str]]) -> None:
+    from lnsegfm.research.datasets.manifest import MANIFEST
+
     partial = sum(case.partial for case in manifest.cases)
-    lines = [
-        f"{folder.name}: {len(manifest.cases)} cases, {len(manifest.dropped)} left out",
-        *([f"{partial} are annotated in part only and can be trained on, but not tested with"] if partial else []),
-        f"Where each case came from, by hash: {folder / MANIFEST}",
-    ]
-    return "\n".join(lines)
+    if terminal.as_json:
+        print_json({
+            "folder": str(target), "dataset": target.name, "cases": len(manifest.cases), "partial": partial,
+            "left_out": left_out, "manifest": str(target / MANIFEST),
+        })  # fmt: skip
+        return
+    say(f"{target.name}: {len(manifest.cases)} cases, {len(manifest.dropped)} left out")
+    if partial:
+        say(f"{partial} are annotated in part only and can be trained on, but not tested with")
+    say(f"Where each case came from, by hash: {target / MANIFEST}")

@@ -1,14 +1,28 @@
-"""``lnsegfm measure``."""
+"""``lnsegfm measure``, and lymph nodes as lines on the terminal and as rows of JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lnsegfm.cli.terminal import Command, examples, open_session, print_json, say, terminal
-from lnsegfm.cli.text_of_lymph_nodes import as_rows, line_of
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.files import check_writable
+from lnsegfm.cli.terminal import Command, examples, open_session, print_table, say, terminal
+
+if TYPE_CHECKING:
+    from lnsegfm.lymph_nodes.instances import LymphNode
+
+_FIELDS = (
+    "number", "short_axis_mm", "long_axis_mm", "volume_mm3", "size_class", "side", "mean_hu", "confidence",
+    "centroid_ras",
+)  # fmt: skip
+_COLUMNS = {
+    "number": "NUMBER", "short_axis_mm": "SHORT AXIS (MM)", "long_axis_mm": "LONG AXIS (MM)",
+    "volume_mm3": "VOLUME (MM3)", "mean_hu": "MEAN HU", "side": "SIDE", "size_class": "SIZE CLASS",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -31,19 +45,37 @@ def measure(
     JSON: a list of objects with number, short_axis_mm, long_axis_mm, volume_mm3, size_class, side, mean_hu, confidence
     (null) and centroid_ras (mm).
     """
-    from lnsegfm.base.files import check_writable
-
     if output is not None:
-        check_writable(output)
+        _check_output(output, ct, labels)
     with open_session() as session:
         found = session.measure(ct, labels, series=series)
     if output is not None:
         from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
 
         write_csv([MeasuredNode(each) for each in found], output)
-    if terminal.as_json:
-        print_json(as_rows(found))
-        return
-    for each in found:
-        say(line_of(each))
-    say(f"{len(found)} lymph nodes" + (f" -> {output}" if output is not None else ""))
+    print_table(as_rows(found), _COLUMNS, empty="There are no lymph nodes.")
+    if not terminal.as_json:
+        say(f"{len(found)} lymph nodes" + (f" -> {output}" if output is not None else ""))
+
+
+def _check_output(output: Path, *inputs: Path) -> None:
+    check_writable(output)
+    if any(output.exists() and path.exists() and output.samefile(path) for path in inputs):
+        raise UserError(
+            f"{output.name} is one of the inputs.", "The table must not replace it.", "Choose another name."
+        )
+
+
+def line_of(lymph_node: LymphNode) -> str:
+    """Return a lymph node as a line: number, axes, volume, HU, confidence, side and size class."""
+    hu = "      -" if lymph_node.mean_hu is None else f"{lymph_node.mean_hu:5.0f} HU"
+    confidence = "   -" if lymph_node.confidence is None else f"{lymph_node.confidence:4.0%}"
+    return (
+        f"  {lymph_node.number:3d}  {lymph_node.short_axis_mm:5.1f} x {lymph_node.long_axis_mm:5.1f} mm  "
+        f"{lymph_node.volume_mm3 / 1000:7.2f} ml  {hu}  {confidence}  {lymph_node.side:5s}  {lymph_node.size_class}"
+    )
+
+
+def as_rows(lymph_nodes: Sequence[LymphNode]) -> list[dict[str, Any]]:
+    """Return lymph nodes as JSON objects; lengths in mm, volumes in mm³, the centroid in RAS."""
+    return [{name: getattr(each, name) for name in _FIELDS} for each in lymph_nodes]

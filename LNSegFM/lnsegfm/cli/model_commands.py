@@ -12,7 +12,7 @@ from lnsegfm.cli.terminal import Command, examples, note, noun, open_session, pr
 from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.models.model_tree import dice_change
 from lnsegfm.session import Session
-from lnsegfm.session.models_part import InstalledModel
+from lnsegfm.session.models_part import ExportedModel, InstalledModel
 
 app = noun(
     "Models: list, published, download, install, default, accept, reject, roll-back, rename, verify, export, remove.",
@@ -20,6 +20,7 @@ app = noun(
     "lnsegfm models accept our-adapted-model",
 )  # fmt: skip
 
+_STOCK_INSTALL = "nnUNetv2_install_pretrained_model_from_zip"
 ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="Id of a model, or a beginning that only one has.")]
 Name = Annotated[str, typer.Option("--name", help="Display name. [default: made from the source's name]")]
 
@@ -197,14 +198,35 @@ def export(
     model: ModelId,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="ZIP", help="The zip to write.")],
 ) -> None:
-    """Write a model as a zip for stock nnU-Net."""
+    """Write a model as a zip, for stock nnU-Net or another LN-Seg-FM.
+
+    In stock nnU-Net the model has a plans name of its own, so that it replaces no other one. Installed by 'lnsegfm
+    models install', it keeps its name, history and SHA-256.
+
+    JSON: an object with model, path, stock (whether stock nnU-Net loads it), install_with (the tool), and for stock
+    nnU-Net dataset, plans, configuration, folds, predict (the command line), file_ending (of its scans) and orientation
+    (the voxel order in which it needs them; stock nnU-Net does not turn them), null where it cannot load the model.
+    """
     with open_session() as session:
         written = session.models.export(model, output)
-    tool = "nnUNetv2_install_pretrained_model_from_zip" if written.stock else "lnsegfm models install"
-    adapters = "" if written.stock else "; stock nnU-Net cannot load it, because it has adapters"
-    print_result(
-        {"model": written.model.id, "path": str(written.path), "stock": written.stock, "install_with": tool},
-        f"Wrote {written.path}; install it with {tool}{adapters}",
+    tool = _STOCK_INSTALL if written.stock else "lnsegfm models install"
+    result = {"model": written.model.id, "path": str(written.path), "stock": written.stock, "install_with": tool}
+    card, name = written.model.card, written.name
+    stock: dict[str, Any] = {
+        "dataset": name.dataset, "plans": name.plans, "configuration": name.configuration, "folds": list(name.folds),
+        "predict": name.predict_line(), "file_ending": written.file_ending, "orientation": card.orientation,
+    }
+    print_result({**result, **(stock if written.stock else dict.fromkeys(stock))}, _text_of_export(written, tool))
+
+
+def _text_of_export(written: ExportedModel, tool: str) -> str:
+    text = f"Wrote {written.path}; install it with: {tool} {written.path}"
+    if not written.stock:
+        return f"{text}\nStock nnU-Net cannot load it, because it has adapters."
+    return (
+        f"{text}\nThen segment with:\n  {written.name.predict_line()}\n"
+        f"INPUT holds the scans as NAME_0000{written.file_ending}. Stock nnU-Net does not turn them: they must have "
+        f"the voxel order {written.model.card.orientation}."
     )
 
 

@@ -2,47 +2,89 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from lnsegfm.base.home import Home
-from lnsegfm.cli.following import follow
+from lnsegfm.cli.following import CANCELLED, follow
+from lnsegfm.cli.options_of_fields import Choice, with_parameters
+from lnsegfm.cli.terminal import Command, examples, note, print_result
 from lnsegfm.jobs.pretraining import Pretraining, PretrainSettings, claim_folder
 
+_TEXTS = {
+    "name": "Display name of the model.",
+    "patch": "Voxels of a patch along z, y and x; made divisible by the network's poolings.",
+    "batch_size": "Patches of an iteration, over all GPUs together.",
+    "learning_rate": "Learning rate of the first epoch.",
+    "poly_exponent": "Exponent of the polynomial decay of the learning rate.",
+    "momentum": "Nesterov momentum of SGD.",
+    "weight_decay": "L2 penalty.",
+    "epochs": "Number of epochs.",
+    "iterations_per_epoch": "Iterations (batches) of an epoch.",
+    "spacing": "Voxel size in mm along z, y and x.",
+    "base_features": "Channels of the first stage; each following stage has twice as many, 320 at most.",
+    "holdout": "Number of cases, the last by name, that are left out of the training and give the pseudo-Dice.",
+    "seed": "Seed of everything that is random.",
+    "device": "auto, cpu, mps, cuda or cuda:N; ignored with several GPUs.",
+    "gpus": "Number of GPUs of this computer that share each batch.",
+}
+_AUTOMATIC = {"spacing": "nnU-Net's choice, the median of the cases"}
+_TRIPLES: dict[str, Any] = {"patch": tuple[int, int, int], "spacing": tuple[float, float, float]}
+_HELP = """Train a foundation model from scratch; the same command again continues.
 
-def add_to(commands: Any) -> None:
-    """Add the command's parser."""
-    parser = commands.add_parser(
-        "pretrain", help="train a foundation model (Eq. 1 of the paper); the same command again continues"
-    )
-    parser.add_argument("raw", type=Path, help="folder in nnU-Net's raw layout, as 'lnsegfm import' writes it")
-    parser.add_argument("--out", type=Path, required=True, help="folder to work in; needs room for all cases")
-    for entry in fields(PretrainSettings):
-        if entry.name == "raw":
-            continue
-        triple = {"patch": int, "spacing": float}.get(entry.name)
-        options: dict[str, Any] = {"type": triple, "nargs": 3} if triple else {"type": type(entry.default)}
-        parser.add_argument(
-            f"--{entry.name.replace('_', '-')}", default=entry.default, help=f"default: {entry.default}", **options
-        )
-    parser.add_argument("--detach", action="store_true", help="do not wait for it")
-    parser.set_defaults(run=_pretrain)
+    This is Eq. 1 of the paper. The values of the options are those of the paper unless others are given. All of them
+    but --device and --gpus stay as they were when the folder was begun. Ctrl-C stops at the next iteration and keeps
+    the checkpoint.
+
+    JSON: an object with job, state, model (id of the new model) and holdout; with --detach folder and state.
+    """
+_EXAMPLES = examples(
+    "lnsegfm pretrain data/Dataset503_RADCURE --out work",
+    "lnsegfm pretrain data/Dataset503_RADCURE --out work --gpus 4",
+    "lnsegfm pretrain data/Dataset503_RADCURE --out work --patch 64 96 96 --epochs 500 --detach",
+)
 
 
-def _pretrain(options: argparse.Namespace) -> None:
-    values = {entry.name: getattr(options, entry.name) for entry in fields(PretrainSettings)}
-    triples = {name: tuple(values[name]) for name in ("patch", "spacing") if values[name] is not None}
-    settings = PretrainSettings(**{**values, **triples, "raw": str(options.raw.absolute())})
-    claim_folder(options.out, settings)
-    work = Pretraining(options.out, Home.default())
+def register(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("pretrain", cls=Command, help=_HELP, epilog=_EXAMPLES)(pretrain)
+
+
+def _parameters() -> dict[str, tuple[Any, Any]]:
+    raw = typer.Argument(metavar="RAW", help="Folder in nnU-Net's raw layout, as 'lnsegfm import' writes it.")
+    out = typer.Option("--out", "-o", metavar="FOLDER", help="Folder to work in; needs room for all cases.")
+    settings = {
+        name: Choice(
+            text, getattr(PretrainSettings, name), kind=_TRIPLES.get(name), automatic=_AUTOMATIC.get(name, ""),
+            metavar="Z Y X" if name in _TRIPLES else None,
+        ).parameter(name)
+        for name, text in _TEXTS.items()
+    }
+    detach = typer.Option("--detach", help="Do not wait for the training; it works in the background.")
+    return {
+        "raw": (Annotated[Path, raw], ...), "out": (Annotated[Path, out], ...), **settings,
+        "detach": (Annotated[bool, detach], False),
+    }
+
+
+@with_parameters(_parameters())
+def pretrain(raw: Path, out: Path, detach: bool, **values: Any) -> None:
+    """Train, see `_HELP`."""
+    claim_folder(out, PretrainSettings(raw=str(raw.absolute()), **values))
+    work = Pretraining(out, Home.default())
     if not work.status().active and work.status().state != "done":
         work.start()
-    if not options.detach:
-        try:
-            follow(work)
-        except KeyboardInterrupt:
-            work.cancel()
-            print("It stops at the next iteration and keeps its checkpoint; the same command continues.")
-            raise
+    if detach:
+        print_result(
+            {"folder": str(out), "state": work.status().state},
+            f"The training works in the background, in {out}; the same command without --detach shows how far it is.",
+        )
+        return
+    try:
+        follow(work)
+    except KeyboardInterrupt:
+        work.cancel()
+        note("The training stops at the next iteration and keeps its checkpoint; the same command continues.")
+        raise typer.Exit(CANCELLED) from None

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.files import check_writable
+from lnsegfm.cli.measure_command import as_rows, line_of
 from lnsegfm.cli.progress_lines import ProgressLines
-from lnsegfm.cli.terminal import Command, examples, note, open_session, print_json, say, terminal
-from lnsegfm.cli.text_of_lymph_nodes import as_rows, line_of
+from lnsegfm.cli.terminal import Command, examples, open_session, print_json, say, terminal, warn
+from lnsegfm.images.image_names import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from lnsegfm.base.background import Progress
     from lnsegfm.segmentation.segment_files import BatchOutcome, SegmentedFile
-    from lnsegfm.session import Session
-    from lnsegfm.session.segmenting import SegmentChoices
 
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 _EXAMPLES = examples(
     "lnsegfm segment CT_FOLDER -o labels.nii.gz --measurements lymph-nodes.csv",
     "lnsegfm segment ct.nrrd -o labels.nrrd --quality fast --region body --min-short-axis 5",
@@ -33,7 +33,8 @@ _HELP = """Segment the lymph nodes of a CT, or of every CT in a folder.
     input made them.
 
     JSON: an object with results (a list of ct, labels, state (segmented, skipped, failed), reason, model,
-    model_sha256, device, seconds, expected_benefit, warnings and lymph_nodes) and failed (how many).
+    model_sha256, device, seconds, expected_benefit, warnings and lymph_nodes, which are those of 'measure --json') and
+    failed (how many). What is not known is null.
     """
 
 
@@ -95,13 +96,19 @@ def segment(
             )
             _tell_one(result)
             return
-        _refuse_for_several(output, probability=probability, series=series)
-        outcomes = list(_segment_all(session, ct, output, choices, overwrite, show))
+        _refuse_for_several(output, measurements, probability=probability, series=series)
+        batch = session.segment_folder(ct, output, choices, overwrite=overwrite, progress=show)
+        say(f"{len(batch.sources)} scans, segmented by {batch.model.id}")
+        _warn(batch.warnings)
+        outcomes = []
+        for number, outcome in enumerate(batch.outcomes, 1):
+            _tell(outcome, f"{number}/{len(batch.sources)}", batch.warnings)
+            outcomes.append(outcome)
     _tell_all(outcomes, measurements)
 
 
-def _refuse_for_several(output: Path, **of_one: Any) -> None:
-    if output.is_file() or output.suffix:
+def _refuse_for_several(output: Path, measurements: Path | None, **of_one: Any) -> None:
+    if output.is_file() or (output.suffix and not output.is_dir()) or output.name.lower().endswith(IMAGE_SUFFIXES):
         raise UserError(
             f"{output.name} is no folder.", "The results of several CTs need one, and of one CT a file that ends in "
             f"{', '.join(IMAGE_SUFFIXES)}.", "Choose another output.",
@@ -109,57 +116,27 @@ def _refuse_for_several(output: Path, **of_one: Any) -> None:
     for name, value in of_one.items():
         if value:
             raise UserError(f"--{name} is for one CT only.", "The output is a folder.", "Leave it out.")
+    if measurements is not None:
+        check_writable(measurements)
 
 
-def _segment_all(
-    session: Session, sources: list[Path], output: Path, choices: SegmentChoices, overwrite: bool, show: Any
-) -> Any:
-    for source in sources:
-        if source.is_file():
-            yield from _as_batch(session, source, output, choices, overwrite, show)
-            continue
-        batch = session.segment_folder(source, output, choices, overwrite=overwrite, progress=show)
-        say(f"{len(batch.sources)} scans in {source}, segmented by {batch.model.id}")
-        for number, outcome in enumerate(batch.outcomes, 1):
-            _tell(outcome, f"{number}/{len(batch.sources)}")
-            yield outcome
-
-
-def _as_batch(
-    session: Session, source: Path, output: Path, choices: SegmentChoices, overwrite: bool, show: Any
-) -> Any:
-    from lnsegfm.segmentation.batch_inputs import BatchInput
-    from lnsegfm.segmentation.segment_files import BatchOutcome
-
-    suffix = next((each for each in IMAGE_SUFFIXES if source.name.endswith(each)), source.suffix)
-    stem = source.name.removesuffix(suffix)
-    target = BatchInput(source, Path(f"{stem}.nii.gz" if ".nii" in source.name else f"{stem}.nrrd"))
-    try:
-        result = session.segment(source, output / target.output, choices, overwrite=overwrite, progress=show)
-        outcome = BatchOutcome(target, output / target.output, result)
-    except UserError as error:
-        outcome = BatchOutcome(target, output / target.output, error=error)
-    _tell(outcome, "")
-    yield outcome
-
-
-def _tell(outcome: BatchOutcome, count: str) -> None:
+def _tell(outcome: BatchOutcome, count: str, said: Sequence[str]) -> None:
     if outcome.error is not None:
-        note(f"{count} {outcome.source.path}: {outcome.error}".strip())
+        warn(f"{count} {outcome.source.path}: {outcome.error}")
     elif outcome.result is not None:
-        _warn(outcome.result)
-        say(f"{count} {outcome.labels}: {len(outcome.result.lymph_nodes)} lymph nodes".strip())
+        _warn([text for text in outcome.result.provenance.warnings if text not in said], f"{count} ")
+        say(f"{count} {outcome.labels}: {len(outcome.lymph_nodes)} lymph nodes")
     else:
-        say(f"{count} {outcome.labels}: done already".strip())
+        say(f"{count} {outcome.labels}: {len(outcome.lymph_nodes)} lymph nodes, done already")
 
 
-def _warn(result: SegmentedFile) -> None:
-    for warning in result.provenance.warnings:
-        note(f"Warning: {warning}")
+def _warn(warnings: Sequence[str], prefix: str = "") -> None:
+    for warning in warnings:
+        warn(f"{prefix}Warning: {warning}")
 
 
 def _tell_one(result: SegmentedFile) -> None:
-    _warn(result)
+    _warn(result.provenance.warnings)
     if terminal.as_json:
         print_json({"results": [_row(result)], "failed": 0})
         return
@@ -176,10 +153,10 @@ def _tell_all(outcomes: list[BatchOutcome], measurements: Path | None) -> None:
 
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if measurements is not None:
-        # Those of scans that were done before are not known here: their table was written then.
+        # With those of scans that were done before: their measurements lie beside their labels.
         write_csv(
-            [MeasuredNode(each, case=str(outcome.source.output)) for outcome in outcomes if outcome.result is not None
-             for each in outcome.result.lymph_nodes], measurements,
+            [MeasuredNode(each, case=outcome.source.output.as_posix()) for outcome in outcomes
+             for each in outcome.lymph_nodes], measurements,
         )  # fmt: skip
     if terminal.as_json:
         print_json({"results": [_outcome(outcome) for outcome in outcomes], "failed": len(failed)})
@@ -194,10 +171,14 @@ def _tell_all(outcomes: list[BatchOutcome], measurements: Path | None) -> None:
 def _outcome(outcome: BatchOutcome) -> dict[str, Any]:
     if outcome.result is not None:
         return _row(outcome.result)
-    state = "failed" if outcome.error is not None else "skipped"
+    made = outcome.provenance
     return {
-        "ct": str(outcome.source.path), "labels": str(outcome.labels), "state": state,
+        "ct": str(outcome.source.path), "labels": str(outcome.labels),
+        "state": "failed" if outcome.error is not None else "skipped",
         "reason": str(outcome.error) if outcome.error is not None else None,
+        "model": made.model if made else None, "model_sha256": made.model_sha256 if made else None,
+        "device": made.device if made else None, "seconds": None, "expected_benefit": None,
+        "warnings": list(made.warnings) if made else [], "lymph_nodes": as_rows(outcome.lymph_nodes),
     }
 
 

@@ -27,7 +27,7 @@ class Terminal:
 
     Args:
         as_json: Print one JSON document.
-        quiet: Print results and errors alone.
+        quiet: Print lists, warnings and errors alone.
     """
 
     as_json: bool = False
@@ -85,7 +85,7 @@ def _common(
     ] = "",
     quiet: Annotated[
         bool, typer.Option(
-            "--quiet", "-q", callback=_choose_quiet, expose_value=False, help="Print lists and errors alone."
+            "--quiet", "-q", callback=_choose_quiet, expose_value=False, help="Print lists, warnings and errors alone."
         ),
     ] = False,
     as_json: Annotated[
@@ -171,6 +171,11 @@ def note(text: str) -> None:
     """Tell something beside the results, on stderr; not when the user wants quiet."""
     if not terminal.quiet:
         print(text, file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """Tell on stderr what the user must not miss, also when quiet is wanted."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lnsegfm.base.device_names import DEVICES, is_device
 from lnsegfm.base.errors import UserError
 
 CHOICES = ("auto", "cuda", "mps", "cpu")
@@ -18,11 +19,14 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     Raises:
         UserError: Unknown choice, or a device that is not there. It is never replaced silently.
     """
+    if not is_device(wish):
+        raise UserError(f"Unknown device '{wish}'.", f"Known are {DEVICES}.", "Choose one of these.")
     name, _, index = wish.partition(":")
-    if name not in CHOICES or (index and (name != "cuda" or not index.isdigit())):
-        raise UserError(f"Unknown device '{wish}'.", f"Known are {', '.join(CHOICES)}.", "Choose one of these.")
     cuda, mps = torch.cuda.is_available(), _mps_is_enough()
-    if name == "cuda" and (not cuda or int(index or 0) >= torch.cuda.device_count()):
+    if name == "cuda" and cuda and int(index or 0) >= torch.cuda.device_count():
+        there = ", ".join(f"cuda:{number}" for number in range(torch.cuda.device_count()))
+        raise UserError(f"There is no GPU '{wish}'.", f"PyTorch finds {there}.", "Choose one of these, or 'auto'.")
+    if name == "cuda" and not cuda:
         raise UserError("No CUDA GPU can be used.", _why_no_cuda(), "Choose 'auto' or 'cpu', or repair the driver.")
     if wish == "mps" and not mps:
         raise UserError(

@@ -10,11 +10,11 @@ import SimpleITK as sitk
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
 from lnsegfm.base.files import write_atomic
+from lnsegfm.images.image_names import check_image_name
 from lnsegfm.images.nifti import check_whole, is_nifti
 
 # ITK's name for the field "descrip" of NIfTI, which has 80 bytes with the one that ends it.
 _NIFTI_TEXT, _NIFTI_TEXT_LENGTH = "ITK_FileNotes", 79
-_SINGLE_FILE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 
 
 def write_image(
@@ -47,20 +47,6 @@ def write_image(
         raise UserError(
             f"{path.name} could not be written.", reason(error), "Check that the folder may be written and has space."
         ) from error
-
-
-def check_image_name(path: Path) -> None:
-    """Check that `write_image` knows the format that a file's name asks for.
-
-    Raises:
-        UserError: It does not.
-    """
-    if not path.name.lower().endswith(_SINGLE_FILE_SUFFIXES):
-        raise UserError(
-            f"The image cannot be written as {path.name}.",
-            "Only formats that keep everything in one file are written.",
-            f"Choose a name that ends in {', '.join(_SINGLE_FILE_SUFFIXES)}.",
-        )
 
 
 def _with_notes(image: sitk.Image, notes: Mapping[str, str], path: Path) -> sitk.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,9 +13,11 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, sha256
 from lnsegfm.images.orientation import is_axis_code
 from lnsegfm.models.model_store import CARD, ID_KEY, ModelCard, ModelInfo, read_model
+from lnsegfm.models.stock_names import NAMES_KEY, REPLACED, with_names
 
 _MAXIMUM_BYTES = 4 << 20
 _LONGEST_TEXT = 200
+_PLANS = "plans.json"
 _FILE = re.compile(r"plans\.json|dataset\.json|fold_\w+/checkpoint_final\.pth")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,60}|")
 _DIGEST = re.compile(r"[0-9a-f]{64}|")
@@ -61,9 +64,27 @@ def read_exported(folder: Path) -> Exported | None:
     for name, digest in model.files.items():
         if not _FILE.fullmatch(name) or not isinstance(digest, str):
             raise ForeignModel(f"its {CARD} lists the unusual file '{name}'")
-        if not (folder / name).is_file() or sha256(folder / name) != digest:
+        if not (folder / name).is_file() or _digest(folder, name) != digest:
             raise ForeignModel(f"{name} is not the file that its {CARD} describes (the SHA-256 differs)")
     return Exported(model_id, model.card, model.files)
+
+
+def plans_content(folder: Path) -> bytes:
+    """Return the content of a model's ``plans.json``; that of an exported model with the names that it had before."""
+    content = (folder / _PLANS).read_bytes()
+    try:
+        names = read_json(folder / CARD).get(NAMES_KEY) if (folder / CARD).stat().st_size <= _MAXIMUM_BYTES else None
+        if not isinstance(names, dict) or not names.keys() <= set(REPLACED):
+            return content
+        if not all(name is None or isinstance(name, str) for name in names.values()):
+            return content
+        return with_names(content, names)
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return content
+
+
+def _digest(folder: Path, name: str) -> str:
+    return hashlib.sha256(plans_content(folder)).hexdigest() if name == _PLANS else sha256(folder / name)
 
 
 def settled(card: ModelCard, installed: Iterable[ModelInfo]) -> ModelCard:

@@ -33,11 +33,13 @@ from lnsegfm.base.files import (
     write_text,
 )
 from lnsegfm.base.home import free_id
+from lnsegfm.models.stock_names import NAMES_KEY, StockName, renamed, stock_name
 
 CARD = "model.json"
 ID_KEY = "id"
 """Of the card in an exported model: the id that it had; in the store, the folder's name tells it."""
 _DEFAULT = ".default"
+_PLANS = "plans.json"
 KINDS = ("foundation", "adapted", "demonstration")
 
 
@@ -294,23 +296,35 @@ class ModelStore:
                 family.add(model.id)
         return [model for model in models if model.id in family - {model_id}]
 
-    def export(self, model_id: str, target: Path) -> None:
-        """Write a verified model as a zip that ``nnUNetv2_install_pretrained_model_from_zip`` accepts."""
+    def export(self, model_id: str, target: Path) -> StockName:
+        """Write a verified model as a zip that ``nnUNetv2_install_pretrained_model_from_zip`` accepts.
+
+        Returns:
+            The names under which stock nnU-Net finds it, see `lnsegfm.models.stock_names`.
+        """
         model = self.verify(model_id)
-        plans = read_json(model.path / "plans.json")
-        inside = (
-            f"{plans['dataset_name']}/nnUNetTrainer__{plans.get('plans_name', 'nnUNetPlans')}"
-            f"__{model.card.configuration}"
-        )
+        name = self.stock_name(model_id)
+        plans, names = renamed((model.path / _PLANS).read_bytes(), name)
 
         def write(temporary: Path) -> None:
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name in model.files:
-                    archive.write(model.path / name, f"{inside}/{name}")
-                card = {**read_json(model.path / CARD), ID_KEY: model.id}
-                archive.writestr(f"{inside}/{CARD}", json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+                for file in model.files:
+                    if file != _PLANS:
+                        archive.write(model.path / file, f"{name.folder}/{file}")
+                archive.writestr(f"{name.folder}/{_PLANS}", plans)
+                card = {**read_json(model.path / CARD), ID_KEY: model.id, **({NAMES_KEY: names} if names else {})}
+                archive.writestr(f"{name.folder}/{CARD}", json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
         write_atomic(target, write)
+        return name
+
+    def stock_name(self, model_id: str) -> StockName:
+        """Return the names that a model has in stock nnU-Net once it was exported and installed there."""
+        model = self.get(model_id)
+        return stock_name(
+            read_json(model.path / _PLANS), model_id=model.id, sha256=model.sha256,
+            configuration=model.card.configuration, folds=model.card.folds,
+        )
 
     def ensure_bundled(self, archive: Path, digest: str, model_id: str) -> None:
         """Install the model that comes with the extension, once; needs no torch, since its SHA-256 is known.
@@ -371,7 +385,8 @@ def read_model(folder: Path) -> ModelInfo:
     """
     try:
         values = read_json(folder / CARD)
-        values.pop(ID_KEY, "")
+        for key in (ID_KEY, NAMES_KEY):
+            values.pop(key, None)
         created, files, folds = str(values.pop("created")), dict(values.pop("files")), values.pop("folds")
         if not isinstance(folds, list):
             raise ValueError(f"the folds are {folds!r}")

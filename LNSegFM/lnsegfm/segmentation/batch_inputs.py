@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from lnsegfm.base.errors import UserError
+from lnsegfm.segmentation.file_requests import check_exists
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _CHANNEL = re.compile(r"(?P<name>.+)_(?P<channel>\d{4})")
@@ -43,13 +42,38 @@ def find_inputs(folder: Path) -> list[BatchInput]:
     Raises:
         UserError: There is none, or two of them would have the same result.
     """
-    found = [each for directory, _folders, names in _walk(folder) for each in _in_folder(folder, directory, names)]
-    if not found:
-        raise UserError(
-            "There is nothing to segment.",
-            f"{folder} holds neither NIfTI, NRRD or MetaImage files nor a DICOM series, nor does a folder below it.",
-            "Check the path.",
-        )
+    return find_all_inputs([folder])
+
+
+def find_all_inputs(sources: Sequence[Path]) -> list[BatchInput]:
+    """Return the CTs of several files and folders, see `find_inputs`.
+
+    Args:
+        sources: Files, and folders with files and folders below them; in this order.
+
+    Raises:
+        UserError: One does not exist or holds no CT, or two CTs would have the same result.
+    """
+    for source in sources:
+        check_exists(source)
+    found: list[BatchInput] = []
+    for source in sources:
+        own = _below(source) if source.is_dir() else list(_in_folder(source.parent, source.parent, [source.name]))
+        if not own:
+            why = "does not end as NIfTI, NRRD or MetaImage files do"
+            if source.is_dir():
+                why = "holds neither NIfTI, NRRD or MetaImage files nor a DICOM series, nor does a folder below it"
+            raise UserError("There is nothing to segment.", f"{source} {why}.", "Check the path.")
+        found += own
+    _refuse_same_result(found)
+    return found
+
+
+def _below(folder: Path) -> list[BatchInput]:
+    return [each for directory, _folders, names in _walk(folder) for each in _in_folder(folder, directory, names)]
+
+
+def _refuse_same_result(found: Sequence[BatchInput]) -> None:
     outputs: dict[str, Path] = {}
     for each in found:
         key = str(each.output).lower()
@@ -59,7 +83,6 @@ def find_inputs(folder: Path) -> list[BatchInput]:
                 "Rename one of them, or segment them one at a time.",
             )
         outputs[key] = each.path
-    return found
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -78,6 +101,9 @@ def _in_folder(root: Path, directory: Path, names: list[str]) -> Iterator[BatchI
             stem = channel["name"] if channel else stem
             yield BatchInput(directory / name, relative / (stem + _written_as(suffix)))
     if any(_is_dicom(directory / name) for name in names):
+        # Only where there is DICOM: finding the files of other folders takes no SimpleITK.
+        import SimpleITK as sitk
+
         series = sorted(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(directory)))
         place = relative if relative.name else Path(directory.resolve().name)
         for number, uid in enumerate(series, 1):

@@ -40,6 +40,7 @@ class Provenance:
         outputs: The files that were written, by what they hold: ``labels``, ``probability``, ``measurements``.
         warnings: What was said of the input and the model.
         lymph_nodes: How many were found.
+        measured: Their measurements, see `lnsegfm.lymph_nodes.instances.LymphNode.to_json`.
         versions: Of the packages that took part.
         created: UTC time, ISO 8601.
     """
@@ -54,6 +55,7 @@ class Provenance:
     outputs: dict[str, OutputFile]
     warnings: tuple[str, ...] = ()
     lymph_nodes: int = 0
+    measured: tuple[dict[str, Any], ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
 
@@ -73,7 +75,8 @@ class Provenance:
                 return None
             values.pop("notice", None)
             outputs = {name: OutputFile(**each) for name, each in values.pop("outputs").items()}
-            return cls(**{**values, "outputs": outputs, "warnings": tuple(values["warnings"])})
+            return cls(**{**values, "outputs": outputs, "warnings": tuple(values["warnings"]),
+                          "measured": tuple(values.get("measured", ()))})  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 

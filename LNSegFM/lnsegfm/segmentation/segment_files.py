@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,48 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from lnsegfm.base.background import Progress
-from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import check_writable, sha256
-from lnsegfm.images.image_files import check_image_name
+from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.files import sha256
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
 from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.segmentation.batch_inputs import BatchInput
-from lnsegfm.segmentation.provenance import OutputFile, Provenance, input_sha256, sidecar_path, versions
+from lnsegfm.segmentation.file_requests import FileRequest, check_request
+from lnsegfm.segmentation.provenance import OutputFile, Provenance, input_sha256, versions
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.worker_client import WorkerClient
 
 _POLL_S = 0.05
+_STOP_S = 5.0
 Report = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class FileRequest:
-    """What is to be segmented, and where to.
-
-    Args:
-        ct: A file, or a folder of DICOM slices.
-        labels: File for the labels, 1 is lymph node, on the CT's own grid.
-        options: How to segment; the model's id among it.
-        probability: File for the foreground probability, uint8, 255 is certain.
-        measurements: CSV file for the measurements.
-        series: Series Instance UID, where a folder holds several series.
-        overwrite: Replace existing files also when they were not written by an earlier segmentation.
-    """
-
-    ct: Path
-    labels: Path
-    options: SegmentOptions
-    probability: Path | None = None
-    measurements: Path | None = None
-    series: str = ""
-    overwrite: bool = False
-
-    @property
-    def outputs(self) -> dict[str, Path]:
-        """The files that are to be written, by what they hold."""
-        named = {"labels": self.labels, "probability": self.probability, "measurements": self.measurements}
-        return {name: path for name, path in named.items() if path is not None}
 
 
 @dataclass(frozen=True)
@@ -83,60 +57,32 @@ class BatchOutcome:
         labels: Where its labels are, or would be.
         result: The segmentation; None when it was done already or failed.
         error: Why it failed.
+        earlier: How it was made, when it was done already.
     """
 
     source: BatchInput
     labels: Path
     result: SegmentedFile | None = None
     error: UserError | None = None
+    earlier: Provenance | None = None
 
     @property
     def skipped(self) -> bool:
         """Whether the labels were there already, made in the same way from the same CT."""
         return self.result is None and self.error is None
 
+    @property
+    def provenance(self) -> Provenance | None:
+        """How the labels were made, now or before; None where there are none."""
+        return self.result.provenance if self.result is not None else self.earlier
 
-def check_request(request: FileRequest) -> None:
-    """Find out before any work whether its result can be written.
-
-    Raises:
-        UserError: The CT does not exist; an output cannot be written, is the CT or another output, or exists and was
-            not written by an earlier segmentation, or was changed since.
-    """
-    for name in ("labels", "probability"):
-        if name in request.outputs:
-            check_image_name(request.outputs[name])
-    files = [*request.outputs.values(), sidecar_path(request.labels)]
-    for path in files:
-        _refuse_collision(path, request, files)
-        check_writable(path)
-    if not request.ct.exists():
-        raise UserError("The CT cannot be read.", f"{request.ct} does not exist.", "Check the path.")
-    known = Provenance.read(request.labels)
-    for path in () if request.overwrite else request.outputs.values():
-        if path.exists() and (known is None or not known.wrote(path)):
-            why = "It was changed since it was segmented" if known else "It was not written by an earlier segmentation"
-            raise UserError(
-                f"{path.name} exists already.", f"{why}, and would be lost.",
-                "Choose another name, or ask for --overwrite.",
-            )
-
-
-def _refuse_collision(path: Path, request: FileRequest, files: Sequence[Path]) -> None:
-    if path.exists() and request.ct.exists() and path.samefile(request.ct):
-        raise UserError(
-            f"{path.name} is the CT itself.", "A result must not replace its input.", "Choose another name."
-        )
-    if sum(_same(path, each) for each in files) > 1:
-        raise UserError(
-            f"{path.name} is asked for twice.", "Two results would be written to the same file.",
-            "Choose different names.",
-        )
-
-
-def _same(first: Path, second: Path) -> bool:
-    # Names of any case, as on Windows and macOS.
-    return str(first.absolute()).lower() == str(second.absolute()).lower()
+    @property
+    def lymph_nodes(self) -> tuple[LymphNode, ...]:
+        """The lymph nodes with their measurements, found now or before."""
+        if self.result is not None:
+            return self.result.lymph_nodes
+        measured = self.earlier.measured if self.earlier is not None else ()
+        return tuple(LymphNode.from_json(fields) for fields in measured)
 
 
 def segment_file(
@@ -170,7 +116,11 @@ def segment_file(
     }
     if request.probability is not None:
         arguments["probability"] = str(request.probability.absolute())
-    value = _answer(worker, arguments, report, is_cancelled)
+    try:
+        value = _answer(worker, arguments, report, is_cancelled)
+    except BaseException:
+        _clear_unfinished(request)
+        raise
     lymph_nodes = tuple(LymphNode.from_json(fields) for fields in value["nodes"])
     if request.measurements is not None:
         write_csv([MeasuredNode(each, "", False) for each in lymph_nodes], request.measurements)
@@ -179,7 +129,7 @@ def segment_file(
         request=_asked(request.options), device=value["device"], input_sha256=digest,
         outputs={name: OutputFile(path.name, sha256(path)) for name, path in request.outputs.items()},
         warnings=(*warnings, *value.get("warnings", ())), lymph_nodes=len(lymph_nodes),
-        versions=versions(value.get("versions", {})),
+        measured=tuple(value["nodes"]), versions=versions(value.get("versions", {})),
     )
     provenance.write(request.labels)
     return SegmentedFile(
@@ -221,8 +171,9 @@ def segment_batch(
     for source in sources:
         request = FileRequest(source.path, folder / source.output, options, series=source.series, overwrite=overwrite)
         try:
-            if _is_done(request, model):
-                yield BatchOutcome(source, request.labels)
+            earlier = _done_earlier(request, model)
+            if earlier is not None:
+                yield BatchOutcome(source, request.labels, earlier=earlier)
                 continue
             result = segment_file(
                 worker, model, request, warnings=warnings, report=report, is_cancelled=is_cancelled
@@ -233,15 +184,24 @@ def segment_batch(
         yield BatchOutcome(source, request.labels, result)
 
 
-def _is_done(request: FileRequest, model: ModelInfo) -> bool:
+def _done_earlier(request: FileRequest, model: ModelInfo) -> Provenance | None:
     known = Provenance.read(request.labels)
-    return (
+    is_done = (
         known is not None
         and known.wrote(request.labels)
         and known.model_sha256 == model.sha256
         and known.request == _asked(request.options)
+        and len(known.measured) == known.lymph_nodes
         and known.input_sha256 == input_sha256(request.ct)
     )
+    return known if is_done else None
+
+
+def _clear_unfinished(request: FileRequest) -> None:
+    """Remove what a worker that was killed while it wrote has left beside the outputs: voxels of a patient."""
+    for path in request.outputs.values():
+        for rest in path.parent.glob(f".tmp-????????-{glob.escape(path.name)}"):
+            rest.unlink(missing_ok=True)
 
 
 def _asked(options: SegmentOptions) -> dict[str, Any]:
@@ -263,8 +223,10 @@ def _answer(
                 pending.cancel()
             time.sleep(_POLL_S)
     except BaseException:
-        # Ctrl-C, or an error of the caller's: the worker must not continue with what is no longer wanted.
+        # Ctrl-C, or an error of the caller's: the worker must stop, and must not write while its rests are cleared.
         pending.cancel()
+        with contextlib.suppress(TimeoutError, UserError, Cancelled):
+            pending.wait(_STOP_S)
         raise
     value = pending.result()
     if not isinstance(value, dict):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from lnsegfm.base.device_names import DEVICES, is_device
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.boxes import BODY, WHOLE, Region
 
@@ -19,7 +20,7 @@ class SegmentOptions:
 
     Args:
         model: Id of the model.
-        device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
         quality: ``standard`` gives nnU-Net's own labels; ``fast`` and ``best`` trade agreement with them for time,
             see `lnsegfm.engine.inference.quality` and docs/explanation/quality.md.
         region: What is segmented: ``whole``, ``body`` (the box around the patient) or a `Box` on the CT's grid.
@@ -43,6 +44,8 @@ class SegmentOptions:
             raise UserError(
                 f"There is no quality '{self.quality}'.", todo=f"Choose one of: {', '.join(QUALITIES)}."
             )
+        if not is_device(self.device):
+            raise UserError(f"There is no device '{self.device}'.", todo=f"Choose one of: {DEVICES}.")
         if self.region not in (WHOLE, BODY):
             _check_box(self.region)
         if not self.minimum_short_axis_mm >= 0:

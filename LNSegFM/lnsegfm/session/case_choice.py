@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.prefixes import resolve
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import check_measurable
 from lnsegfm.session.adapt_options import AdaptOptions
-from lnsegfm.session.prefixes import resolve
 
 
 def as_used(cases: Sequence[CaseInfo], options: AdaptOptions) -> list[CaseInfo]:

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.home import Home
+from lnsegfm.base.prefixes import resolve
 from lnsegfm.cases.case_advice import Finding, advise
 from lnsegfm.cases.case_import import ImportReport
 from lnsegfm.cases.case_info import USES, CaseInfo
@@ -17,7 +18,6 @@ from lnsegfm.cases.case_store import CaseStore, check_measurable
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.removal import refuse_while_used
 from lnsegfm.jobs.stored import ImportPair
-from lnsegfm.session.prefixes import resolve
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report
 
 Cases = list[CaseInfo]
@@ -51,7 +51,7 @@ class CasesPart:
         return self.store.get(self.resolve(case_id))
 
     def resolve(self, case_id: str) -> str:
-        """Return the whole id of which ``case_id`` is the beginning, see `lnsegfm.session.prefixes.resolve`."""
+        """Return the whole id of which ``case_id`` is the beginning, see `lnsegfm.base.prefixes.resolve`."""
         return resolve(case_id, (case.id for case in self.list()), "case")
 
     def advise(self) -> Sequence[Finding]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
+from lnsegfm.base.prefixes import resolve
 from lnsegfm.jobs.job_status import JobStatus
 from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.jobs.job_views import JobSummary, JobView
 from lnsegfm.models.model_store import ModelStore
 from lnsegfm.session.job_handle import NOT_WORKED_ON, JobHandle, watch
-from lnsegfm.session.prefixes import resolve
 
 LOG_LINES = 200
 
@@ -119,7 +119,7 @@ class JobsPart:
         return self.store.users_of(model=model, case=case)
 
     def resolve(self, job_id: str) -> str:
-        """Return the whole id of which ``job_id`` is the beginning, see `lnsegfm.session.prefixes.resolve`."""
+        """Return the whole id of which ``job_id`` is the beginning, see `lnsegfm.base.prefixes.resolve`."""
         return resolve(job_id, (job.id for job in self.store.list()), "job")
 
     def _job(self, job_id: str) -> Job:

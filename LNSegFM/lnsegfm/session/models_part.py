@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.files import read_json
 from lnsegfm.base.home import Home
+from lnsegfm.base.prefixes import resolve
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.removal import refuse_while_used
 from lnsegfm.models.catalogue import install_bundled, published_models
 from lnsegfm.models.model_choice import default_model, model_for_segmentation
 from lnsegfm.models.model_store import ModelInfo, ModelStore
-from lnsegfm.session.prefixes import resolve
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report, wait_for
 
 if TYPE_CHECKING:
     from lnsegfm.models.drive import Drive
+    from lnsegfm.models.stock_names import StockName
     from lnsegfm.segmentation.worker_client import WorkerClient
 
 GDOWN = "gdown>=6.5"
@@ -74,11 +76,15 @@ class ExportedModel:
         model: The model.
         path: The zip.
         stock: Whether stock nnU-Net loads it.
+        name: Where it lies in stock nnU-Net once it was installed there.
+        file_ending: Of the scans that it takes in stock nnU-Net, such as ``.nii.gz``.
     """
 
     model: ModelInfo
     path: Path
     stock: bool
+    name: StockName
+    file_ending: str
 
 
 class ModelsPart:
@@ -119,7 +125,7 @@ class ModelsPart:
         return self.store.get(self.resolve(model_id))
 
     def resolve(self, model_id: str) -> str:
-        """Return the whole id of which ``model_id`` is the beginning, see `lnsegfm.session.prefixes.resolve`."""
+        """Return the whole id of which ``model_id`` is the beginning, see `lnsegfm.base.prefixes.resolve`."""
         return resolve(model_id, (model.id for model in self.list()), "model")
 
     # Which one is used
@@ -346,8 +352,9 @@ class ModelsPart:
             UserError: A file of the model is missing or was changed.
         """
         model = self.get(model_id)
-        self.store.export(model.id, Path(target))
-        return ExportedModel(model, Path(target), model.card.stock)
+        name = self.store.export(model.id, Path(target))
+        ending = str(read_json(model.path / "dataset.json").get("file_ending", ".nii.gz"))
+        return ExportedModel(model, Path(target), model.card.stock, name, ending)
 
     def remove(self, model_id: str) -> Models:
         """Delete a model and return the models that were adapted from it; those stay usable.

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lnsegfm.base.background import Progress
 from lnsegfm.images.boxes import WHOLE, Region
-from lnsegfm.segmentation.batch_inputs import BatchInput, find_inputs
-from lnsegfm.segmentation.segment_files import (
-    BatchOutcome,
-    FileRequest,
-    SegmentedFile,
-    check_request,
-    segment_batch,
-    segment_file,
-)
+from lnsegfm.segmentation.batch_inputs import BatchInput, find_all_inputs
+from lnsegfm.segmentation.file_requests import FileRequest, check_exists, check_request
 from lnsegfm.segmentation.segment_options import QualityName, SegmentOptions
 from lnsegfm.session.waiting import IsCancelled
 
 if TYPE_CHECKING:
     from lnsegfm.lymph_nodes.instances import LymphNode
     from lnsegfm.models.model_store import ModelInfo
+    from lnsegfm.segmentation.segment_files import BatchOutcome, SegmentedFile
     from lnsegfm.segmentation.worker_client import WorkerClient
     from lnsegfm.session.models_part import ModelsPart
 
@@ -78,23 +72,27 @@ class Segmenting:
         # Before the model is looked for: the first thing that is wrong is said first.
         check_request(request)
         model, warnings = self._models.for_segmentation(choices.model, rejected_too=choices.rejected_too)
+        from lnsegfm.segmentation.segment_files import segment_file
+
         return segment_file(
             self._worker(), model, replace(request, options=_options(model.id, choices)), warnings=warnings,
             report=progress, is_cancelled=is_cancelled,
         )
 
     def folder(
-        self, source: Path, results: Path, choices: SegmentChoices, *, overwrite: bool, progress: Show,
+        self, sources: Sequence[Path], results: Path, choices: SegmentChoices, *, overwrite: bool, progress: Show,
         is_cancelled: IsCancelled,
     ) -> Batch:
-        """Prepare the segmentation of the CTs of a folder, see `lnsegfm.session.Session.segment_folder`."""
-        sources = find_inputs(Path(source))
+        """Prepare the segmentation of several CTs, see `lnsegfm.session.Session.segment_folder`."""
+        options, found = _options("", choices), find_all_inputs([Path(each) for each in sources])
         model, warnings = self._models.for_segmentation(choices.model, rejected_too=choices.rejected_too)
+        from lnsegfm.segmentation.segment_files import segment_batch
+
         outcomes = segment_batch(
-            self._worker(), model, sources, Path(results), _options(model.id, choices), overwrite=overwrite,
+            self._worker(), model, found, Path(results), replace(options, model=model.id), overwrite=overwrite,
             warnings=warnings, report=progress, is_cancelled=is_cancelled,
         )
-        return Batch(model, tuple(sources), outcomes)
+        return Batch(model, tuple(found), tuple(warnings), outcomes)
 
 
 @dataclass(frozen=True)
@@ -104,16 +102,20 @@ class Batch:
     Args:
         model: The model that segments them.
         sources: The CTs that were found.
+        warnings: What the user should know of the model.
         outcomes: What becomes of each, as soon as it is known; going through it does the work.
     """
 
     model: ModelInfo
     sources: tuple[BatchInput, ...]
+    warnings: tuple[str, ...]
     outcomes: Iterator[BatchOutcome]
 
 
 def measure_files(ct: Path, labels: Path, series: str = "") -> tuple[LymphNode, ...]:
     """Measure the lymph nodes of labels, see `lnsegfm.session.Session.measure`."""
+    for path, what in ((ct, "The CT"), (labels, "The labels")):
+        check_exists(Path(path), what)
     from lnsegfm.images.geometry import Geometry, labels_on
     from lnsegfm.images.label_grids import label_on_grid
     from lnsegfm.inputs.reading import read_ct, read_labels

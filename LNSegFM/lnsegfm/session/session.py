@@ -158,16 +158,16 @@ class Session:
         )
 
     def segment_folder(
-        self, source: Path, results: Path, choices: SegmentChoices | None = None, *, overwrite: bool = False,
-        progress: Callable[[Progress], None] | None = None, is_cancelled: IsCancelled = never,
+        self, source: Path | Sequence[Path], results: Path, choices: SegmentChoices | None = None, *,
+        overwrite: bool = False, progress: Callable[[Progress], None] | None = None, is_cancelled: IsCancelled = never,
     ) -> Batch:
-        """Find the CTs of a folder, to be segmented one after the other with one loaded model.
+        """Find the CTs of a folder, or of several files and folders, to be segmented with one loaded model.
 
         nnU-Net's ``NAME_0000.nii.gz`` gives ``NAME.nii.gz``; folders of DICOM slices are found; folders are kept. What
         an earlier call segmented in the same way from the same CT is skipped.
 
         Args:
-            source: The folder.
+            source: The folder; or several folders and files.
             results: Folder for the labels.
             choices: See `segment`.
             overwrite: See `segment`.
@@ -178,12 +178,14 @@ class Session:
             The CTs; going through ``.outcomes`` segments them. A CT that fails does not keep the others from it.
 
         Raises:
-            UserError: There is no CT in the folder, or no model for patients.
+            UserError: There is no CT in the folder, two CTs would have the same result, or there is no model for
+                patients.
         """
         from lnsegfm.session.segmenting import SegmentChoices, show_nothing
 
+        sources = [source] if isinstance(source, (str, Path)) else list(source)
         return self._segmenting.folder(
-            source, results, choices or SegmentChoices(), overwrite=overwrite, progress=progress or show_nothing,
+            sources, results, choices or SegmentChoices(), overwrite=overwrite, progress=progress or show_nothing,
             is_cancelled=is_cancelled,
         )
 

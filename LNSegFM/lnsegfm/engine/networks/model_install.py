@@ -21,11 +21,12 @@ from lnsegfm.engine.networks.checkpoints import load_checkpoint, network_weights
 from lnsegfm.engine.networks.network import check_weights
 from lnsegfm.engine.networks.nnunet_plans import architecture_name, check_plans
 from lnsegfm.images.orientation import is_axis_code
-from lnsegfm.models.exported_models import Exported, ForeignModel, read_exported, settled
+from lnsegfm.models.exported_models import Exported, ForeignModel, plans_content, read_exported, settled
 from lnsegfm.models.model_store import CARD, ModelCard, ModelInfo, ModelStore
 
 # The order in which a fold's checkpoint is chosen; the paper evaluates the final one.
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth")
+_PLANS = "plans.json"
 _AXES = (0, 1, 2)
 _FOLD = re.compile(r"fold_(\d+|all)")
 
@@ -157,7 +158,7 @@ def _in_folder(folder: Path) -> _Source:
 
 
 def _described(model: Path, checkpoints: dict[str, Path]) -> _Source:
-    plans = _json(model / "plans.json")
+    plans = _json(model / _PLANS, plans_content)
     dataset = _json(model / "dataset.json") if (model / "dataset.json").exists() else None
     return _Source(checkpoints, plans, dataset, model.name.rpartition("__")[2])
 
@@ -170,9 +171,9 @@ def _bare(checkpoint: Path) -> _Source:
     return _Source({"all": checkpoint})
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path, content: Callable[[Path], bytes] | None = None) -> dict[str, Any]:
     try:
-        value = read_json(path)
+        value = json.loads(content(path.parent)) if content is not None else read_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path.name} cannot be read.", f"{error}.", _WANTED) from error
     if not isinstance(value, dict):
@@ -219,12 +220,17 @@ def _stage_exported(
     for file in written:
         if not _same_content(found.folder / file, staging / file):
             raise ForeignModel(f"{file} holds more than a model of LN-Seg-FM does")
-        shutil.copyfile(found.folder / file, staging / file)
+        if file == _PLANS:
+            (staging / file).write_bytes(plans_content(found.folder))
+        else:
+            shutil.copyfile(found.folder / file, staging / file)
     own = {field: getattr(card, field) for field in ("parent", "parent_sha256", "lineage", "metrics", "trainer")}
     return settled(replace(checked, folds=card.folds, **own), store.list())
 
 
 def _same_content(source: Path, written: Path) -> bool:
+    if source.name == _PLANS:
+        return bool(json.loads(plans_content(source.parent)) == read_json(written))
     if source.suffix == ".json":
         return bool(read_json(source) == read_json(written))
     theirs, ours = load_checkpoint(source), load_checkpoint(written)

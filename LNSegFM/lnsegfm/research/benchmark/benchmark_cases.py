@@ -105,6 +105,30 @@ def store_cases(
     return tuple(ids)
 
 
+def stored_ids(source: CaseSource, name: str, base: Path, store: CaseStore) -> tuple[str, ...] | None:
+    """Return the ids of a source's cases as `store_cases`, without storing any; None unless all are stored."""
+    path = store.root / _KNOWN
+    known: dict[str, str] = read_json(path) if path.is_file() else {}
+    entries = [f"{name}/{key}" for key, _read in _contents(source, base)]
+    return tuple(known[entry] for entry in entries) if all(entry in known for entry in entries) else None
+
+
+def check_source(source: CaseSource, name: str, base: Path) -> None:
+    """Find out whether a source's folder can be used, before any case is read.
+
+    Raises:
+        UserError: It does not exist, or is not in nnU-Net's raw layout.
+    """
+    try:
+        for _each in _contents(source, base):
+            return
+    except UserError as error:
+        raise UserError(
+            f"The cases of '{name}' cannot be read.", f"{(base / source.raw).resolve()}: {error.why}",
+            f"Correct 'raw' in the configuration. {error.todo}",
+        ) from error
+
+
 def _contents(source: CaseSource, base: Path) -> Iterator[tuple[str, Callable[[], Content]]]:
     if source.phantom:
         for seed in range(source.first_seed, source.first_seed + source.cases):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec, preset_settings
 from lnsegfm.jobs.method_names import METHODS
+from lnsegfm.research.benchmark.config_tables import TOP, build, check_keys, check_present, is_table, needed
 from lnsegfm.research.benchmark.experiment import ABLATION, TABLE_1
 
 TEST_SHARE = 0.2
@@ -75,8 +77,9 @@ class Config:
 
     Args:
         name: Its title.
-        model: Foundation model: id of an installed one, or what ``lnsegfm models install`` takes.
         datasets: Target datasets.
+        model: Foundation model: id of an installed one or a beginning that only one has, or what ``lnsegfm models
+            install`` takes; empty for the default model, where that is a foundation model.
         source: Cases of the model's own domain, on which forgetting is measured; None for none.
         methods: Methods of the comparison.
         ablation: Methods of the ablation.
@@ -91,8 +94,8 @@ class Config:
     """
 
     name: str
-    model: str
     datasets: tuple[DatasetConfig, ...]
+    model: str = ""
     source: CaseSource | None = None
     methods: tuple[str, ...] = TABLE_1
     ablation: tuple[str, ...] = ABLATION
@@ -114,12 +117,13 @@ def read_config(path: Path) -> Config:
     """Read a configuration file.
 
     Raises:
-        UserError: It cannot be read, has unknown or impossible entries, or asks for what no job can do.
+        UserError: It cannot be read, has unknown or impossible entries, or asks for what no job can do. The message
+            names the key and its table.
     """
     try:
         content = _toml().loads(path.read_text(encoding="utf-8"))
         return _config(content, path.absolute().parent)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
             f"{path.name} cannot be used.", f"{error}.",
             "Correct it; docs/how-to/benchmark-the-paper.md has the entries.",
@@ -136,53 +140,89 @@ def _toml() -> Any:
     return tomli
 
 
+_TABLES = ("settings", "source", "datasets")
+_TOP_KEYS = tuple(each.name for each in fields(Config) if each.name not in (*_TABLES, "method_settings", "folder"))
+_SOURCE_KEYS = tuple(each.name for each in fields(CaseSource))
+_DATASET_KEYS = tuple(each.name for each in fields(DatasetConfig) if each.name != "source")
+_SETTING_KEYS = tuple(each.name for each in fields(JobSpec) if each.name not in _NOT_SETTINGS)
+
+
 def _config(content: dict[str, Any], folder: Path) -> Config:
-    content = dict(content)
-    datasets = []
-    for entry in content.pop("datasets"):
-        own = dict(entry)
-        names = {each.name for each in fields(CaseSource)}
-        source = _build(CaseSource, {name: own.pop(name) for name in list(own) if name in names})
-        datasets.append(_build(DatasetConfig, {**own, "source": source}))
-    settings = content.pop("settings", {})
-    common = {name: value for name, value in settings.items() if not isinstance(value, dict)}
-    by_method = {name: value for name, value in settings.items() if isinstance(value, dict)}
+    check_keys(TOP, content, (*_TOP_KEYS, *_TABLES))
+    check_present(TOP, content, ("name", "datasets"))
+    common, by_method = _settings(content)
+    values: dict[str, Any] = {key: content[key] for key in _TOP_KEYS if key in content}
     if "source" in content:
-        content["source"] = _build(CaseSource, content["source"])
-    config = _build(
-        Config,
-        {**content, "datasets": tuple(datasets), "settings": common, "method_settings": by_method, "folder": folder},
-    )
+        values["source"] = _source("[source]", is_table("source", content["source"]), _SOURCE_KEYS)
+    config = build(
+        Config, TOP,
+        {**values, "datasets": _datasets(content["datasets"]), "settings": common, "method_settings": by_method,
+         "folder": folder},
+    )  # fmt: skip
     _check(config)
     return config
 
 
-def _build(kind: Any, values: dict[str, Any]) -> Any:
-    known = {each.name: each for each in fields(kind)}
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ValueError(f"unknown: {', '.join(unknown)}; known here: {', '.join(known)}")
-    missing = [name for name, each in known.items() if name not in values
-               and each.default is MISSING and each.default_factory is MISSING]
-    if missing:
-        raise ValueError(f"missing: {', '.join(missing)}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+def _settings(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    table = is_table("settings", content.get("settings", {}))
+    by_method = {name: value for name, value in table.items() if isinstance(value, dict)}
+    common = {name: value for name, value in table.items() if name not in by_method}
+    check_keys("[settings]", by_method, (*METHODS, *_SETTING_KEYS))
+    for name, values in (("[settings]", common), *((f"[settings.{each}]", by_method[each]) for each in by_method)):
+        wrong = sorted(_NOT_SETTINGS & set(values))
+        if wrong:
+            raise ValueError(f"{name} cannot set {', '.join(wrong)}: the experiment does")
+        check_keys(name, values, _SETTING_KEYS)
+    return common, by_method
+
+
+def _source(table: str, values: dict[str, Any], known: Sequence[str]) -> CaseSource:
+    check_keys(table, values, known)
+    source: CaseSource = build(CaseSource, table, {key: values[key] for key in _SOURCE_KEYS if key in values})
+    return source
+
+
+def _datasets(tables: Any) -> tuple[DatasetConfig, ...]:
+    if not isinstance(tables, list):
+        raise ValueError("'datasets' must be tables that begin with [[datasets]]")
+    datasets: list[DatasetConfig] = []
+    for each in tables:
+        values = is_table("datasets", each)
+        table = f"[[datasets]] '{values['name']}'" if "name" in values else "[[datasets]]"
+        source = _source(table, values, (*_DATASET_KEYS, *_SOURCE_KEYS))
+        check_present(table, values, (key for key in needed(DatasetConfig) if key != "source"))
+        own = {key: values[key] for key in _DATASET_KEYS if key in values}
+        datasets.append(build(DatasetConfig, table, {**own, "source": source}))
+        if [dataset.name for dataset in datasets].count(datasets[-1].name) > 1:
+            raise ValueError(f"two [[datasets]] have the name '{datasets[-1].name}'")
+    return tuple(datasets)
 
 
 def _check(config: Config) -> None:
     if not config.datasets or not config.seeds or not config.devices:
         raise ValueError("it needs at least one of datasets, seeds and devices")
-    for method in (*config.methods, *config.ablation, *config.method_settings):
-        if method not in METHODS:
-            raise ValueError(f"unknown method '{method}'; known are {', '.join(METHODS)}")
-    for each in (config.settings, *config.method_settings.values()):
-        wrong = sorted(_NOT_SETTINGS & set(each))
-        if wrong:
-            raise ValueError(f"'settings' cannot set {', '.join(wrong)}")
+    for key in ("methods", "ablation"):
+        for method in getattr(config, key):
+            if method not in METHODS:
+                near = difflib.get_close_matches(method, METHODS, 1)
+                hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(METHODS)}"
+                raise ValueError(f"unknown method '{method}' in '{key}'; {hint}")
     for dataset in config.datasets:
+        if dataset.name == "source":
+            raise ValueError("no [[datasets]] can have the name 'source'; [source] has it")
         if min((*dataset.shots, *dataset.ablation_shots, 1)) < 1:
             raise ValueError(f"{dataset.name}: the numbers of shots must be at least 1")
     for device in config.devices:
         for method in METHODS:
-            # Every value is held against a job's own rules now, not after hours.
-            JobSpec("model", "", (CaseRef("case", 1),), device=device, **config.job_settings(method))
+            _check_job(config, method, device)
+
+
+def _check_job(config: Config, method: str, device: str) -> None:
+    # Every value is held against a job's own rules now, not after hours.
+    try:
+        JobSpec("model", "", (CaseRef("case", 1),), device=device, **config.job_settings(method))
+    except UserError as error:
+        key = error.why.split("'")[1] if "'" in error.why else ""
+        own = key in config.method_settings.get(method, {})
+        table = f"[settings.{method}]" if own else "'devices'" if key == "device" else "[settings]"
+        raise ValueError(f"{table}: {error.why.rstrip('.')}") from error

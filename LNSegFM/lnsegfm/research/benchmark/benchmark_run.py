@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
@@ -12,17 +12,20 @@ from lnsegfm.base.files import read_json, write_json
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_spec import CaseRef
-from lnsegfm.jobs.job_store import JobStore
+from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
-from lnsegfm.research.benchmark.benchmark_cases import split, store_cases
-from lnsegfm.research.benchmark.benchmark_config import Config
+from lnsegfm.research.benchmark.benchmark_cases import check_source, split, store_cases, stored_ids
+from lnsegfm.research.benchmark.benchmark_config import CaseSource, Config
 from lnsegfm.research.benchmark.benchmark_report import write_report
 from lnsegfm.research.benchmark.collect import collect, figure_cases
-from lnsegfm.research.benchmark.execution import Progress, make_jobs, run_jobs
+from lnsegfm.research.benchmark.execution import Progress, find_jobs, make_jobs, run_jobs
+from lnsegfm.research.benchmark.experiment_record import check_grown, check_planned, check_same, note_experiment
+from lnsegfm.research.benchmark.foundation import find_foundation
 from lnsegfm.research.benchmark.planned_runs import plan_runs
 
 _REPORT_EVERY_S = 300.0
 _BASE = "base.json"
+_SOURCE = "source"
 
 Install = Callable[[ModelStore, Path], ModelInfo]
 
@@ -42,27 +45,63 @@ class Benchmark:
         self._models, self._cases = ModelStore(self.home.models), CaseStore(self.home.cases)
 
     def prepare(self, installed: ModelStore, say: Callable[[str], None]) -> None:
-        """Bring model and cases into the experiment's own home and plan the runs.
+        """Bring model and cases into the experiment's own home, plan the runs and make their jobs.
 
         Args:
             installed: The user's models, among which the foundation model may be.
-            say: Called with what is going on.
+            say: Called with what is being read.
 
         Raises:
-            UserError: The model or a case cannot be used, or there are too few cases.
+            UserError: The folder was made with other settings, the model or a case cannot be used, or there are too few
+                cases.
         """
         config = self.config
-        base = self._base(installed)
-        self._splits = {}
-        for dataset in config.datasets:
-            ids = store_cases(dataset.source, dataset.name, config.folder, self._cases, say)
-            self._splits[dataset.name] = split(self._cases, ids, config.split_seed)
-        source = store_cases(config.source, "source", config.folder, self._cases, say) if config.source else ()
-        latest = [(case_id, self._cases.get(case_id).latest) for case_id in source]
+        check_grown(self.folder, config)
+        found = None if self._noted_base else find_foundation(config.model, config.folder, installed)
+        for name, source in self._sources.items():
+            check_source(source, name, config.folder)
+        base = self._base(found, installed)
+        ids = {
+            name: store_cases(source, name, config.folder, self._cases, say) for name, source in self._sources.items()
+        }
+        self._plan(base, ids)
+        note_experiment(self.folder, config)
+        self.jobs: list[Job] = make_jobs(JobStore(self.home.jobs), self.planned)
+
+    def reopen(self) -> None:
+        """Plan the runs of an experiment that was begun, for its report; nothing is made.
+
+        Raises:
+            UserError: None was begun in the folder, or it was begun with other settings.
+        """
+        check_same(self.folder, self.config)
+        ids = {
+            name: stored_ids(source, name, self.config.folder, self._cases) for name, source in self._sources.items()
+        } if self._noted_base else {}  # fmt: skip
+        if not self._noted_base or None in ids.values():
+            raise UserError(
+                f"There is nothing to report in {self.folder.name}.",
+                "Not all cases of this experiment were read there.",
+                "Give the command without --report-only first, or choose another folder with --out.",
+            )
+        self._plan(self._models.get(self._noted_base), {name: each or () for name, each in ids.items()})
+
+    @property
+    def _sources(self) -> dict[str, CaseSource]:
+        sources = {dataset.name: dataset.source for dataset in self.config.datasets}
+        return {**sources, **({_SOURCE: self.config.source} if self.config.source else {})}
+
+    def _plan(self, base: ModelInfo, ids: Mapping[str, Sequence[str]]) -> None:
+        config = self.config
+        self.base = base
+        self._splits = {
+            dataset.name: split(self._cases, ids[dataset.name], config.split_seed) for dataset in config.datasets
+        }
+        latest = [(case_id, self._cases.get(case_id).latest) for case_id in ids.get(_SOURCE, ())]
         self.planned = plan_runs(
             config, base, self._splits, [CaseRef(name, label.number) for name, label in latest if not label.partial]
         )
-        self.jobs = make_jobs(JobStore(self.home.jobs), self.planned)
+        check_planned(self.folder, JobStore(self.home.jobs).list(), self.planned)
 
     def run(self, report: Callable[[Progress], None]) -> Progress:
         """Do what is not done yet; the report is written every few minutes and at the end."""
@@ -80,30 +119,30 @@ class Benchmark:
         finally:
             self.report()
 
-    def report(self) -> None:
-        """Write the report of what is done so far."""
-        runs = collect(self.planned, self.jobs, self._models, self.folder)
+    def report(self) -> int:
+        """Write the report of what is done so far, and return how many runs are."""
+        jobs = find_jobs(JobStore(self.home.jobs), self.planned)
+        runs = collect(self.planned, jobs, self._models, self.folder)
         write_report(
             self.folder, runs, planned=self.planned, gamma=self.config.gammas[0] if self.config.gammas else 1,
             notes=self.config.notes, figure_cases=figure_cases(runs, self._splits, self._cases, self.folder),
         )
+        return len(runs)
 
-    def _base(self, installed: ModelStore) -> ModelInfo:
+    @property
+    def _noted_base(self) -> str:
+        """Id of the foundation model in the experiment's own home; empty before it is there."""
         note = self.home.root / _BASE
-        if note.is_file():
-            return self._models.verify(read_json(note)["id"])
-        path = self.config.folder / self.config.model
-        if any(model.id == self.config.model for model in installed.list()):
-            base = _copied(installed.verify(self.config.model), self._models)
-        elif path.exists():
-            base = self._install(self._models, path)
+        return str(read_json(note)["id"]) if note.is_file() else ""
+
+    def _base(self, found: ModelInfo | Path | None, installed: ModelStore) -> ModelInfo:
+        if found is None:
+            return self._models.verify(self._noted_base)
+        if isinstance(found, Path):
+            base = self._install(self._models, found)
         else:
-            known = ", ".join(model.id for model in installed.list()) or "none"
-            raise UserError(
-                f"There is no model '{self.config.model}'.", f"It is neither installed ({known}) nor a file or folder.",
-                "Correct 'model' in the configuration.",
-            )
-        write_json(note, {"id": base.id, "sha256": base.sha256})
+            base = _copied(installed.verify(found.id), self._models)
+        write_json(self.home.root / _BASE, {"id": base.id, "sha256": base.sha256})
         return base
 
 

@@ -23,7 +23,9 @@ from lnsegfm.research.benchmark.run_results import CaseScores, Run
 _WARM_UP = 5
 
 
-def collect(planned: Iterable[Planned], jobs: Iterable[Job], models: ModelStore, report_folder: Path) -> list[Run]:
+def collect(
+    planned: Iterable[Planned], jobs: Iterable[Job | None], models: ModelStore, report_folder: Path
+) -> list[Run]:
     """Return the runs that are done.
 
     Raises:
@@ -31,6 +33,8 @@ def collect(planned: Iterable[Planned], jobs: Iterable[Job], models: ModelStore,
     """
     runs = []
     for run, job in zip(planned, jobs):
+        if job is None:
+            continue
         status = job.status()
         if status.state != "done":
             continue

@@ -33,17 +33,19 @@ class Progress:
     running: list[str]
 
 
+def find_jobs(store: JobStore, planned: Sequence[Planned]) -> list[Job | None]:
+    """Return the job of each run; None for a run that has none yet. Nothing is made."""
+    known = store.list()
+    return [next((job for job in known if same_run(job.spec, run.spec)), None) for run in planned]
+
+
 def make_jobs(store: JobStore, planned: Sequence[Planned]) -> list[Job]:
     """Return the job of each run, making those that are missing.
 
     The ids follow from the plan, so that an experiment that was interrupted has the same as one that was not.
     """
-    known = store.list()
-    jobs = []
-    for run in planned:
-        job = next((job for job in known if same_run(job.spec, run.spec)), None)
-        jobs.append(job or store.create(run.spec, token=_token(run)))
-    return jobs
+    found = find_jobs(store, planned)
+    return [job or store.create(run.spec, token=_token(run)) for job, run in zip(found, planned)]
 
 
 def run_jobs(
