@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _HELP = """Run the paper's experiment and write its report; the same command again continues.
 
-    CONFIG is a TOML file; docs/how-to/benchmark-the-paper.md describes its entries, and docs/experiments has those of the paper. Without
-    an entry 'model' the experiment begins with the default model (see 'models default').
+    CONFIG is a TOML file; docs/how-to/benchmark-the-paper.md describes its entries, and docs/experiments has those of
+    the paper. Without an entry 'model' the experiment begins with the default model (see 'models default').
 
     The folder keeps what it was made with. A configuration with more seeds, methods, shots, gammas or datasets adds
     runs to it; any other change is refused.
