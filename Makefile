@@ -40,6 +40,11 @@ reference: $(READY)
 	$(PYTHON) -m command_reference
 	$(PYTHON) -m api_reference
 
+# One lock for Python 3.10 to 3.13 on every system; then each version is resolved from it with wheels alone (acvl-utils is
+# published as source only). torch is pinned by hand.
+lock: $(READY)
+	@sh Testing/tools/make_lock.sh $(VENV)
+
 bench: $(READY)
 	$(PYTHON) -m bench
 

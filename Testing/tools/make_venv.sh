@@ -3,15 +3,15 @@
 set -eu
 venv=$1
 if [ ! -x "$venv/bin/python" ]; then
-    for candidate in ${PYTHON:-} python3.11 python3.12 python3.10 python3; do
+    for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3.10 python3; do
         command -v "$candidate" >/dev/null 2>&1 || continue
-        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then
+        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
             chosen=$candidate
             break
         fi
     done
     if [ -z "${chosen:-}" ]; then
-        echo "No Python 3.10, 3.11 or 3.12 was found. Type: sudo apt-get install python3 python3-venv" >&2
+        echo "No Python from 3.10 to 3.13 was found. Type: sudo apt-get install python3 python3-venv" >&2
         exit 1
     fi
     if ! "$chosen" -m venv "$venv"; then
