@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from lnsegfm.base.background import Task
 from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.cases.case_import import import_folder
 from lnsegfm.cases.case_store import CaseStore
 
 SHAPE = (6, 8, 10)
@@ -40,7 +41,7 @@ def raw(tmp_path: Path) -> Path:
 def test_good_pairs_of_any_format_become_cases(store: CaseStore, raw: Path) -> None:
     for seed, ending in enumerate((".nii.gz", ".nrrd", ".mha")):
         write_pair(raw, f"pa.tient_{seed}", seed=seed, ending=ending)
-    report = store.import_folder(raw)
+    report = import_folder(store, raw)
     assert report.imported == ["case-0001", "case-0002", "case-0003"] and report.skipped == []
     assert all(case.latest.nodes == 1 and case.use == "train" for case in store.list())
 
@@ -54,7 +55,7 @@ def test_bad_pairs_are_reported_with_their_reason_and_the_rest_is_imported(store
     (raw / "imagesTr" / "f_two_0000.nii.gz").with_name("f_two_0001.nii.gz").write_bytes(b"")
     (raw / "imagesTr" / "oddname.nii.gz").write_bytes(b"")
     (raw / "imagesTr" / "readme.txt").write_text("hello")
-    report = store.import_folder(raw)
+    report = import_folder(store, raw)
     assert len(report.imported) == 2
     reasons = dict(report.skipped)
     assert set(reasons) == {"b_empty", "c_damaged", "d_no_label", "e_no_image", "f_two", "oddname.nii.gz"}
@@ -65,19 +66,19 @@ def test_bad_pairs_are_reported_with_their_reason_and_the_rest_is_imported(store
 
 def test_a_second_import_stores_nothing_and_says_why(store: CaseStore, raw: Path) -> None:
     write_pair(raw, "one")
-    first = store.import_folder(raw)
-    second = store.import_folder(raw)
+    first = import_folder(store, raw)
+    second = import_folder(store, raw)
     assert second.imported == [] and second.skipped == [("one", f"It is stored already, as {first.imported[0]}.")]
     assert len(store.get(first.imported[0]).versions) == 1
 
 
 def test_another_label_of_a_stored_ct_becomes_its_next_version(store: CaseStore, raw: Path, tmp_path: Path) -> None:
     write_pair(raw, "one")
-    store.import_folder(raw)
+    import_folder(store, raw)
     label = sitk.ReadImage(str(raw / "labelsTr" / "one.nii.gz"))
     label[6, 6, 3] = 1
     sitk.WriteImage(label, str(raw / "labelsTr" / "one.nii.gz"))
-    assert store.import_folder(raw).imported == ["case-0001"]
+    assert import_folder(store, raw).imported == ["case-0001"]
     assert [version.nodes for version in store.get("case-0001").versions] == [1, 2]
 
 
@@ -89,7 +90,7 @@ def test_partly_annotated_cases_are_imported_as_such(store: CaseStore, raw: Path
     sitk.WriteImage(label, str(path))
     write_pair(raw, "whole", seed=0)
     (raw / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "LN": 1, "ignore": 2}}))
-    part, whole = (store.get(case_id) for case_id in store.import_folder(raw).imported)
+    part, whole = (store.get(case_id) for case_id in import_folder(store, raw).imported)
     assert (part.latest.partial, whole.latest.partial) == (True, False)
     stored = sitk.GetArrayFromImage(sitk.ReadImage(str(part.label_path())))
     assert np.array_equal(stored, sitk.GetArrayFromImage(label))
@@ -100,22 +101,22 @@ def test_a_data_set_of_several_structures_is_refused(store: CaseStore, raw: Path
     write_pair(raw, "one")
     (raw / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "parotid": 1, "LN": 2}}))
     with pytest.raises(UserError, match="parotid, LN"):
-        store.import_folder(raw)
+        import_folder(store, raw)
     (raw / "dataset.json").write_text("{")
     with pytest.raises(UserError, match=r"dataset\.json"):
-        store.import_folder(raw)
+        import_folder(store, raw)
 
 
 def test_a_folder_in_another_layout_is_refused(store: CaseStore, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="imagesTr"):
-        store.import_folder(tmp_path)
+        import_folder(store, tmp_path)
 
 
 def test_an_import_runs_in_the_background_with_progress_and_can_be_cancelled(store: CaseStore, raw: Path) -> None:
     for seed in range(2):
         write_pair(raw, f"case{seed}", seed=seed)
-    task = Task(store.import_folder, raw)
+    task = Task(import_folder, store, raw)
     assert len(task.wait(20).imported) == 2
     assert task.progress.message == "2 of 2"
     with pytest.raises(Cancelled):
-        store.import_folder(raw, is_cancelled=lambda: True)
+        import_folder(store, raw, is_cancelled=lambda: True)

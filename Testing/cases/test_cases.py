@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.processes import child_environment
+from lnsegfm.cases.case_import import import_folder
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.label_grids import label_on_grid
@@ -364,7 +365,7 @@ def test_nothing_of_a_patient_is_stored(store: CaseStore, tmp_path: Path) -> Non
         (folder / sub).mkdir(parents=True)
         sitk.WriteImage(image, str(folder / sub / f"{name}.nrrd"))
     store.accept(ct, label)
-    assert store.import_folder(folder).imported == ["case-0002"]
+    assert import_folder(store, folder).imported == ["case-0002"]
     for path in store.root.rglob("*"):
         content = (path.name.encode() + (path.read_bytes() if path.is_file() else b"")).lower()
         for secret in (*secrets.values(), "doe_jane", str(folder)):

@@ -7,14 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import read_json
+from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.inputs.reading import read_ct, read_labels
-
-if TYPE_CHECKING:
-    from lnsegfm.cases.case_store import CaseStore
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _CHANNEL = re.compile(r"(?P<name>.+)_(?P<channel>\d{4})")

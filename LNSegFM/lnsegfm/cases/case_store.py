@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -18,7 +18,6 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import new_folder, write_json
 from lnsegfm.base.files import replace as move
 from lnsegfm.base.locks import FileLock, LockHeld
-from lnsegfm.cases.case_import import ImportReport, import_folder
 from lnsegfm.cases.case_info import CASE, IGNORE, IMAGE, USES, CaseInfo, LabelVersion, label_name
 from lnsegfm.evaluation.metrics import dice
 from lnsegfm.images.geometry import Geometry
@@ -193,16 +192,6 @@ class CaseStore:
     def removed(self) -> tuple[str, ...]:
         """Ids of the cases in the trash, in their order."""
         return tuple(folder.name for _, folder in sorted(_numbered(self._trash, _ID)))
-
-    def import_folder(
-        self,
-        folder: Path,
-        *,
-        progress: Callable[[float, str], object] | None = None,
-        is_cancelled: Callable[[], bool] | None = None,
-    ) -> ImportReport:
-        """Import the pairs of an nnU-Net raw folder, see `lnsegfm.cases.case_import.import_folder`."""
-        return import_folder(self, folder, progress=progress, is_cancelled=is_cancelled)
 
     @property
     def _trash(self) -> Path:

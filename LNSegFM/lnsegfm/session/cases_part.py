@@ -12,12 +12,12 @@ from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.home import Home
 from lnsegfm.base.prefixes import resolve
 from lnsegfm.cases.case_advice import Finding, advise
-from lnsegfm.cases.case_import import ImportReport
+from lnsegfm.cases.case_import import ImportReport, import_folder
 from lnsegfm.cases.case_info import USES, CaseInfo
 from lnsegfm.cases.case_store import CaseStore, check_measurable
 from lnsegfm.jobs.job_store import JobStore
-from lnsegfm.jobs.removal import refuse_while_used
 from lnsegfm.jobs.stored import ImportPair
+from lnsegfm.session.removal import refuse_while_used
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report
 
 Cases = list[CaseInfo]
@@ -137,7 +137,7 @@ class CasesPart:
             UserError: It is not such a folder.
             Cancelled: The user cancelled.
         """
-        return self.store.import_folder(Path(folder), progress=progress, is_cancelled=is_cancelled)
+        return import_folder(self.store, Path(folder), progress=progress, is_cancelled=is_cancelled)
 
     def import_pairs(
         self, pairs: Sequence[ImportPair], *, progress: Report = no_report, is_cancelled: IsCancelled = never

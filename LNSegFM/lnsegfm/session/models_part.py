@@ -13,10 +13,10 @@ from lnsegfm.base.files import read_json
 from lnsegfm.base.home import Home
 from lnsegfm.base.prefixes import resolve
 from lnsegfm.jobs.job_store import JobStore
-from lnsegfm.jobs.removal import refuse_while_used
 from lnsegfm.models.catalogue import install_bundled, published_models
 from lnsegfm.models.model_choice import default_model, model_for_segmentation
 from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.session.removal import refuse_while_used
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report, wait_for
 
 if TYPE_CHECKING:
