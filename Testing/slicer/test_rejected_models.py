@@ -66,13 +66,15 @@ def test_the_command_line_marks_and_refuses_rejected_models(
     child = add_child(store, store.list()[0], "Ours")
     store.reject(child.id)
     assert main(["models", "list"]) == 0
-    assert "Ours (rejected)" in capsys.readouterr().out
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(child.id))
+    assert line.split()[2] == "rejected"
     assert main(["adapt", "--model", child.id]) != 0
     assert "was rejected after its evaluation" in capsys.readouterr().err
     assert main(["adapt", "--model", child.id, "--rejected"]) != 0
     assert "rejected" not in capsys.readouterr().err  # there are no cases
     target = str(tmp_path / "labels.nrrd")
-    assert main(["segment", str(tmp_path / "none.nrrd"), "-o", target, "--model", child.id]) != 0
+    (tmp_path / "ct.nrrd").touch()
+    assert main(["segment", str(tmp_path / "ct.nrrd"), "-o", target, "--model", child.id]) != 0
     assert "was rejected after its evaluation" in capsys.readouterr().err
 
 

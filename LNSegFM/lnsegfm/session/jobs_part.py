@@ -140,5 +140,5 @@ def _summary(job: Job) -> JobSummary:
     status, spec = job.status(), job.spec
     return JobSummary(
         job.id, status.state, spec.method, job.created, status.stage, status.iteration or 0,
-        status.iterations or spec.steps, spec.base_model, status.model_id, spec.name,
+        status.iterations or spec.steps, spec.base_model, status.model_id, spec.name, status.waits_for,
     )
