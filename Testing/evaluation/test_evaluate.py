@@ -451,6 +451,13 @@ def test_a_structure_is_chosen_from_a_file_of_several(
     assert "GTVp, GTVnd" in capsys.readouterr().err
 
 
+def test_the_summary_is_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = put(tmp_path / "truth", a=boxes((5, 5, 8)))
+    summary = run(truth, truth, tmp_path / "out", "--json", "--quiet")
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == summary and printed.err == ""
+
+
 # Grids
 
 

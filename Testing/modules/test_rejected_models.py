@@ -67,7 +67,7 @@ def test_the_command_line_marks_and_refuses_rejected_models(
     store.reject(child.id)
     assert main(["models", "list"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(child.id))
-    assert "rejected" in line
+    assert line.split()[2] == "rejected"
     assert main(["adapt", "--model", child.id]) != 0
     assert "was rejected after its evaluation" in capsys.readouterr().err
     assert main(["adapt", "--model", child.id, "--rejected"]) != 0

@@ -165,6 +165,16 @@ def test_each_defect_is_a_line_of_the_manifest_and_the_rest_is_imported(
     assert f"Left out 07_{PATIENT}: image.nii.gz cannot be read" in said.err
 
 
+def test_what_was_imported_is_told_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = tmp_path / "source", tmp_path / "raw"
+    write_segrap(source, "01_good", 1)
+    (write_segrap(source, "02_bad", 2) / "image.nii.gz").unlink()
+    assert run("segrap2023", source, out, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["cases"], told["partial"], [each["name"] for each in told["left_out"]]) == (1, 0, ["02_bad"])
+    assert Path(told["manifest"]).is_file() and told["dataset"] == "Dataset501_Test"
+
+
 def test_nothing_written_holds_a_name_of_the_source(tmp_path: Path) -> None:
     source, out = tmp_path / "Ward 7 export", tmp_path / "raw"
     for number, defect in enumerate((b"", b"not an image")):

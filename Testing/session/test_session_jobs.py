@@ -277,9 +277,9 @@ class TestJobs:
     def test_an_active_state_of_a_newer_version_is_watched_on(self, own_home: Home) -> None:
         jobs = Session().jobs
         job = jobs.store.create(JobSpec("base", "ab", (CaseRef("case-0001", 1),)))
-        write_json(job.path / STATUS, JobStatus("suspended").to_json())
+        write_json(job.path / STATUS, JobStatus("requeued").to_json())
         seen = jobs.watch(job.id)
-        assert [next(seen).state for _ in range(2)] == ["suspended", "suspended"]
+        assert [next(seen).state for _ in range(2)] == ["requeued", "requeued"]
         write_json(job.path / STATUS, JobStatus("cancelled").to_json())
         assert [status.state for status in seen] == ["cancelled"]
 

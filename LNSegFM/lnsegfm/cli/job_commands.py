@@ -35,18 +35,19 @@ def list_jobs() -> None:
     """List the jobs, oldest first.
 
     JSON: a list of objects with id, state (created, queued, starting, running, done, failed, cancelled, paused,
-    interrupted), stage, iteration, iterations, method, base_model, model (id of the model it made, or null), name
-    and created (UTC).
+    interrupted), stage, waits_for (id of the job that a queued one waits for, or null), iteration, iterations, method,
+    base_model, model (id of the model it made, or null), name and created (UTC).
     """
     with open_session() as session:
         rows = [
-            {"id": job.id, "state": job.state, "stage": job.stage or None, "iteration": job.iteration,
+            {"id": job.id, "state": job.state, "stage": job.stage or None,
+             "waits_for": job.waits_for or None, "iteration": job.iteration,
              "iterations": job.iterations, "method": job.method, "base_model": job.base_model,
              "model": job.model_id or None, "name": job.name or None, "created": job.created}
             for job in session.jobs.list()
         ]  # fmt: skip
     shown = rows if terminal.as_json else [
-        {**row, "done": f"{row['iteration']}/{row['iterations']}", "result": row["model"] or row["stage"]}
+        {**row, "done": f"{row['iteration']}/{row['iterations']}", "result": row["model"] or _doing(row)}
         for row in rows
     ]  # fmt: skip
     columns = {
@@ -54,6 +55,10 @@ def list_jobs() -> None:
         "result": "MODEL/STAGE",
     }  # fmt: skip
     print_table(shown, columns, empty="There are no jobs. Type: lnsegfm adapt --help")
+
+
+def _doing(row: dict[str, Any]) -> str | None:
+    return f"waits for {row['waits_for']}" if row["waits_for"] else row["stage"]
 
 
 @app.command("show", cls=Command, epilog=examples("lnsegfm jobs show job-0001 --json"))

@@ -25,6 +25,7 @@ class JobSummary:
         base_model: Id of the model it starts from.
         model_id: Id of the model it made; empty until it is done.
         name: Display name that was asked for, or empty.
+        waits_for: Of a queued job: id of the job that holds the device.
     """
 
     id: str
@@ -37,6 +38,7 @@ class JobSummary:
     base_model: str = ""
     model_id: str = ""
     name: str = ""
+    waits_for: str = ""
 
 
 @dataclass(frozen=True)

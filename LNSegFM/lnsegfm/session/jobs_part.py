@@ -138,8 +138,7 @@ class JobsPart:
 
 def _summary(job: Job) -> JobSummary:
     status, spec = job.status(), job.spec
-    stage = f"waits for {status.waits_for}" if status.state == "queued" else status.stage
     return JobSummary(
-        job.id, status.state, spec.method, job.created, stage, status.iteration or 0,
-        status.iterations or spec.steps, spec.base_model, status.model_id, spec.name,
+        job.id, status.state, spec.method, job.created, status.stage, status.iteration or 0,
+        status.iterations or spec.steps, spec.base_model, status.model_id, spec.name, status.waits_for,
     )
