@@ -8,6 +8,7 @@ from typing import Any
 import slicer
 
 from real_slicer.inside import phantom_scene
+from real_slicer.inside.keys import press
 from real_slicer.inside.steps import Skipped, Steps, expect, expect_equal
 
 _ROW = 4  # the fifth: not the one that an editor chooses by itself
@@ -75,7 +76,7 @@ class Editing(unittest.TestCase):
         check_row_and_segment(self, self._widget)
 
     def paint(self) -> None:
-        """Draw a stroke with the mouse in the axial view, and undo it."""
+        """Draw a stroke with the mouse in the axial view, and undo it by Ctrl+Z."""
         self._need_pair()
         self._open_edit()
         ui = self._widget.ui
@@ -92,12 +93,75 @@ class Editing(unittest.TestCase):
         self._stroke()
         after = phantom_scene.voxels(segmentation_node, volume_node)
         self._steps.picture("stroke-drawn")
-        editor.undo()
+        press(self._slice_view(), "z", control=True)
+        self._steps.pause(0.5)
         editor.setActiveEffectByName("")
         changed = {segment_id for segment_id, count in after.items() if count != before.get(segment_id)}
         expect_equal(changed, {chosen}, "The stroke did not change the lymph node of the chosen row alone.")
         undone = phantom_scene.voxels(segmentation_node, volume_node)
-        expect_equal(undone, before, "Undo did not bring all voxels back.")
+        expect_equal(undone, before, "Ctrl+Z did not bring all voxels back.")
+
+    def use_keys(self) -> None:
+        """Hold keys in the table and in a slice view, and press one that is off while an effect is active."""
+        self._need_pair()
+        table, view, count = self._widget.ui.nodeTable, self._slice_view(), self._widget.ui.nodeTable.rowCount
+        self._editor().setActiveEffectByName("")
+        table.selectRow(0)
+        press(table, "n", repeats=2)
+        expect_equal(table.currentRow(), 3, "Holding n does not go on to the next rows.")
+        for number, widget in enumerate((table, view), start=1):
+            press(widget, "d", repeats=5)
+            expect_equal(table.rowCount, count - number, "Holding d does not delete one lymph node.")
+        self._open_edit()
+        table.selectRow(0)
+        slicer.app.processEvents()
+        self._editor().setActiveEffectByName("Paint")
+        press(view, "d")
+        expect_equal(table.rowCount, count - 2, "Key d deletes a lymph node with the brush in hand.")
+        said = self._widget.ui.summaryLabel.text
+        expect("Paint" in said, f"Expected to be told that key d is off while Paint is active, not: {said}")
+        self._editor().setActiveEffectByName("")
+        for _number in range(2):
+            press(table, "z", control=True)
+            self._steps.pause(0.5)
+        expect_equal(table.rowCount, count, "Ctrl+Z does not bring the deleted lymph nodes back.")
+
+    def keep_largest_island(self) -> None:
+        """Let the Islands effect keep the largest part of a lymph node, with what the panel has set."""
+        self._need_pair()
+        self._open_edit()
+        ui, editor = self._widget.ui, self._editor()
+        volume_node, segmentation_node = ui.volumeSelector.currentNode(), ui.segmentationSelector.currentNode()
+        ui.nodeTable.selectRow(1)
+        slicer.app.processEvents()
+        before = phantom_scene.voxels(segmentation_node, volume_node)
+        editor.setActiveEffectByName("Islands")
+        effect = editor.activeEffect()
+        effect.setParameter("Operation", "KEEP_LARGEST_ISLAND")
+        effect.self().onApply()
+        editor.setActiveEffectByName("")
+        after = phantom_scene.voxels(segmentation_node, volume_node)
+        expect_equal(after, before, "Keeping the largest island took voxels away from whole lymph nodes.")
+
+    def add_segment(self) -> None:
+        """Add a segment by the editor's button: it is a lymph node with a row."""
+        self._need_pair()
+        self._open_edit()
+        ui = self._widget.ui
+        segmentation = ui.segmentationSelector.currentNode().GetSegmentation()
+        known, rows = set(segmentation.GetSegmentIDs()), ui.nodeTable.rowCount
+        self._click_in_editor("AddSegmentButton")
+        self._steps.pause(1)
+        added = [each for each in segmentation.GetSegmentIDs() if each not in known]
+        expect_equal(len(added), 1, "The editor's Add did not add a segment.")
+        segment = segmentation.GetSegment(added[0])
+        expect(segment.GetName().startswith("Lymph node"), f"Expected a lymph node, but it is {segment.GetName()}.")
+        terminology = segment.GetTerminology()
+        expect("lymph node" in terminology.lower(), f"Expected a terminology of lymph nodes, not {terminology!r}.")
+        expect_equal(ui.nodeTable.rowCount, rows + 1, "The new segment has no row.")
+        self._click_in_editor("RemoveSegmentButton")
+        self._steps.pause(0.5)
+        expect_equal(ui.nodeTable.rowCount, rows, "The row of the removed segment stays.")
 
     def save_and_load(self) -> None:
         """Save the scene with *Edit* open, close it and load it."""
@@ -133,6 +197,11 @@ class Editing(unittest.TestCase):
 
         return editor_of(self._widget)
 
+    def _click_in_editor(self, name: str) -> None:
+        buttons = slicer.util.findChildren(self._editor(), name=name)
+        expect(len(buttons), f"Expected the Segment Editor to have a {name}.")
+        buttons[0].click()
+
     def _segment_of_row(self, row: int) -> str:
         from LNSegFMLib.self_tests.clinic_self_test import segment_of_row
 
@@ -141,6 +210,10 @@ class Editing(unittest.TestCase):
     def _expect_segment_of_row(self, row: int) -> None:
         found = self._editor().currentSegmentID()
         expect_equal(found, self._segment_of_row(row), f"The editor does not edit the lymph node of row {row + 1}.")
+
+    @staticmethod
+    def _slice_view() -> Any:
+        return slicer.app.layoutManager().sliceWidget("Red").sliceView()
 
     def _stroke(self) -> None:
         """Drag the mouse a little around the middle of the axial view, where the chosen lymph node is."""

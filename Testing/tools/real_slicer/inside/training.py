@@ -35,9 +35,7 @@ class Training:
 
     def job(self) -> Any:
         """Return the only job."""
-        from lnsegfm.jobs.job_store import JobStore
-
-        jobs = JobStore(self.home / "jobs").list()
+        jobs = self._jobs()
         expect_equal(len(jobs), 1, "There is not the one job.")
         return jobs[0]
 
@@ -64,6 +62,30 @@ class Training:
         until(lambda: ui.progressBar.value > 1, "the first iterations")
         until(lambda: ui.curveButton.enabled, "a curve to show")
         ui.curveButton.click()
+        shown = self._shown_iterations()
+        until(lambda: self._shown_iterations() > shown, "the axes of the plot to grow with the curve", 60)
+
+    def queue_another(self) -> None:
+        """Start a second job while the first is running: it waits for it. It is cancelled again."""
+        require_packages()
+        ui, until = self.ui, self._steps.until
+        first = self.job().id
+        until(lambda: ui.startButton.enabled, "the button that starts a job", 60)
+        ui.startButton.click()
+        until(lambda: len(self._jobs()) == 2, "the second job", 60)
+        second = next(job for job in self._jobs() if job.id != first)
+        until(lambda: second.status().state == "queued", "the second job to be queued", 60)
+        states = {job.id: job.status().state for job in self._jobs()}
+        expect_equal(states, {first: "running", second.id: "queued"}, "The second job does not wait for the first.")
+        self._choose(second.id)
+        ui.cancelButton.click()
+        until(lambda: not second.status().active, "the second job to be cancelled", 60)
+        until(lambda: ui.removeJobButton.enabled, "the panel to show that it is cancelled", 60)
+        second.remove()
+        slicer.util.getModuleWidget(_MODULE).refresh()
+        until(lambda: ui.jobsTable.rowCount == 1, "one job in the list", 60)
+        self._choose(first)
+        self.wait_for_progress("an iteration of the first job")
 
     def wait_for_progress(self, what: str) -> None:
         """Wait until the panel shows an iteration more than now."""
@@ -81,6 +103,22 @@ class Training:
         self._steps.until(self._curve_is_shown, "the curve to come back after the scene was closed", 60)
         state = self.job().status().state
         expect(state == "running", f"Expected the job to outlive the scene, but it is {state}.")
+
+    def _jobs(self) -> list[Any]:
+        from lnsegfm.jobs.job_store import JobStore
+
+        return JobStore(self.home / "jobs").list()
+
+    def _choose(self, job_id: str) -> None:
+        table = self.ui.jobsTable
+        for row in range(table.rowCount):
+            if table.item(row, 0).text() in job_id or job_id in table.item(row, 0).text():
+                table.selectRow(row)
+        slicer.app.processEvents()
+
+    def _shown_iterations(self) -> float:
+        axis = slicer.app.layoutManager().plotWidget(0).plotView().chart().GetAxis(1)
+        return float(axis.GetMaximum())
 
     def _curve_is_shown(self) -> bool:
         charts = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLPlotChartNode")}

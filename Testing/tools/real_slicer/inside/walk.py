@@ -10,6 +10,7 @@ from typing import Any
 import slicer
 
 from real_slicer.inside.editing import Editing
+from real_slicer.inside.segmenting import Segmenting
 from real_slicer.inside.self_tests import require_packages
 from real_slicer.inside.steps import Steps, expect, expect_equal
 from real_slicer.inside.training import Training
@@ -27,10 +28,18 @@ def run(steps: Steps, part: str) -> None:
     steps.run("editor-first-row", "Edit opens with the lymph node of the chosen row", editing.open_editor)
     steps.run("editor-and-rows", "Editor and table follow each other", editing.follow)
     steps.run("stroke", "A stroke lands in the chosen lymph node, and can be undone", editing.paint)
+    steps.run("keys", "Held keys act once or repeat, and are off with a brush in hand", editing.use_keys)
+    steps.run("islands", "Keeping the largest island leaves a small lymph node", editing.keep_largest_island)
+    steps.run("new-segment", "A new segment is a lymph node with a row", editing.add_segment)
     steps.run("saved-scene", "The scene is saved and loaded with Edit open", editing.save_and_load)
     steps.run("closed-scene", "The scene is closed", editing.close_scene)
+    segmenting = Segmenting(steps)
+    steps.run("queue", "A result of the queue is shown when its CT is chosen later", segmenting.show_queued_result)
+    steps.run("deleted-ct", "A CT is deleted while it is being segmented", segmenting.delete_ct)
+    steps.run("closed-while-segmenting", "The scene is closed during a segmentation", segmenting.close_scene)
     training = Training(steps)
     steps.run("job", "A job is started", training.start)
+    steps.run("second-job", "A second job waits for the first", training.queue_another)
     for width in WIDTHS_PX:
         steps.run(f"width-{width}", f"Panels of {width} px keep their width during a job", keep_width(steps, width))
     steps.run("scene-closed-during-job", "The scene is closed during a job", training.close_scene)
