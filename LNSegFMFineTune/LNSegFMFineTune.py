@@ -38,6 +38,7 @@ from LNSegFMFineTuneLib.panels.results_section import EvidenceSection
 from LNSegFMFineTuneLib.scene import parameters
 from LNSegFMFineTuneLib.texts import plan_texts as plan_wording
 from LNSegFMLib.panels.common.panel_work import PanelWork
+from LNSegFMLib.scene.segmentation_choice import choose_model, choose_pair
 from LNSegFMLib.setup.packages import foreign_python, install_packages, missing_packages
 
 MODIFIED = vtk.vtkCommand.ModifiedEvent
@@ -234,14 +235,10 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._runSection.watch(job_id)
 
     def use_model(self, model_id: str) -> None:
-        slicer.modules.lnsegfm.widgetRepresentation().self().useModel(model_id)
+        choose_model(model_id)
 
     def choose_pair(self, volume_node: Any, segmentation_node: Any) -> None:
-        module = getattr(slicer.modules, "lnsegfm", None)
-        if module is not None:
-            segmenting = module.widgetRepresentation().self()
-            segmenting.initializeParameterNode()  # it has none while another module is shown
-            segmenting.choose_pair(volume_node, segmentation_node)
+        choose_pair(volume_node, segmentation_node)
 
     def packages_ready_for(self, method: str) -> bool:
         also = METHODS[method].packages if method in METHODS else ()

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -198,11 +197,8 @@ def test_the_figures_of_a_finished_job_and_its_model(
 ) -> None:
     import slicer
 
-    used: list[str] = []
-    segmenting = SimpleNamespace(self=lambda: SimpleNamespace(useModel=used.append))
-    module = SimpleNamespace(widgetRepresentation=lambda: segmenting)
-    monkeypatch.setattr(slicer.modules, "lnsegfm", module, raising=False)
-    monkeypatch.setattr(slicer.util, "selectModule", used.append)
+    shown: list[str] = []
+    monkeypatch.setattr(slicer.util, "selectModule", shown.append)
     opened.start()
     table = opened.ui.resultTable
     rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
@@ -211,7 +207,7 @@ def test_the_figures_of_a_finished_job_and_its_model(
     assert opened.ui.verdictLabel.text.startswith("Too few hold-out cases for a verdict: mean DSC 0.200 → 0.600")
     assert opened.ui.forgettingLabel.isHidden()
     opened.click("useModelButton")
-    assert used == [adapted.id, "LNSegFM"]
+    assert (opened.chosen_model, shown) == (adapted.id, ["LNSegFM"])
     assert ModelStore(opened.home.models).default_id == adapted.id
 
 

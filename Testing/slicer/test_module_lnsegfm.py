@@ -278,6 +278,22 @@ def test_adapted_model_can_be_used_at_once(app: Any, widget: Any) -> None:
     assert widget.ui.modelSelector.currentText == "Adapted"
 
 
+def test_a_model_and_a_pair_can_be_chosen_without_the_panel(app: Any, widget: Any) -> None:
+    from LNSegFMLib.scene.segmentation_choice import choose_model, choose_pair, chosen_model
+
+    first, _second = add_ct("First"), add_ct("Second")
+    choose_pair(first, None)
+    assert widget.ui.volumeSelector.currentNode() is first
+    # The panel has not listed it yet.
+    choose_model(add_model("Adapted"))
+    assert (widget.ui.modelSelector.currentText, chosen_model()) == ("Adapted", "adapted")
+    # Empty is the default model, and one that is gone is not chosen.
+    choose_model("")
+    assert widget.ui.modelSelector.currentText == "fine" == chosen_model()
+    choose_model("gone")
+    assert widget.ui.modelSelector.currentText == "fine" == chosen_model()
+
+
 def test_model_is_installed_from_a_file(app: Any, widget: Any) -> None:
     app.choose(widget.ui.modelSelector, "slow")
     app.answers.append("/somewhere/model.zip")

@@ -14,6 +14,7 @@ from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.model_store import ModelInfo, ModelStore
+from LNSegFMLib.scene.segmentation_choice import choose_model, chosen_model
 from LNSegFMLib.scene.views import show_module
 from LNSegFMLib.self_tests.panel_self_test import WidthWatch, check_sections
 from LNSegFMLib.self_tests.self_test_slate import Slate, clean_slate
@@ -59,7 +60,7 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
 
     def _show_own_home(self) -> None:
         self.widget.refresh()
-        slicer.util.getModuleWidget("LNSegFM").refreshModels()
+        choose_model("")  # so that the other panel lists the user's own models again
 
     def waitUntil(
         self, condition: Callable[[], Any], seconds: float, what: str, meanwhile: Callable[[], object] = bool
@@ -188,13 +189,12 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
     def _decide(self, adapted: ModelInfo) -> None:
         ui, models = self.widget.ui, ModelStore(Home.default().models)
         ui.useModelButton.click()
-        segmenting = slicer.util.getModuleWidget("LNSegFM")
-        in_use = (segmenting.ui.modelSelector.currentData, models.default_id)
+        in_use = (chosen_model(), models.default_id)
         self.assertEqual(in_use, (adapted.id, adapted.id), "Expected the adapted model to be chosen and the default.")
         show_module("LNSegFMFineTune")
         self.waitUntil(lambda: ui.rollBackButton.enabled, 60, "the ancestors")
         ui.rollBackButton.menu().actions()[0].trigger()
-        in_use, parent = (segmenting.ui.modelSelector.currentData, models.default_id), adapted.card.parent
+        in_use, parent = (chosen_model(), models.default_id), adapted.card.parent
         self.assertEqual(in_use, (parent, parent), "Expected to go back to the model that it was adapted from.")
         show_module("LNSegFMFineTune")
         self.waitUntil(lambda: ui.rejectButton.enabled, 60, "the decision")

@@ -42,6 +42,7 @@ class SegmentSection(Section):
         self._bench = bench
         self._volume_node: Any = None
         self._chosen_id = ""
+        self._listed_for: str | None = None  # the chosen model when the models were listed last
         self._said_of = ""  # id of the volume node that the status line speaks of
         self.runner = QueueRunner(
             host, bench, on_result=self._on_result, on_end=self._on_end, on_change=self.update
@@ -91,12 +92,14 @@ class SegmentSection(Section):
             selector.setCurrentIndex(index if index >= 0 else selector.findData(suggested))
         finally:
             self.binding.showing = False
+        self._listed_for = selector.itemData(selector.currentIndex) or ""
         if node is not None:
-            node.SetParameter("Model", selector.itemData(selector.currentIndex) or "")
+            node.SetParameter("Model", self._listed_for)
         self.update()
 
     def update(self) -> None:
         """Show the parameter node's choices and the queue."""
+        self._follow_model()
         self.binding.show()
         ui, node = self.ui, self.host.parameter_node
         uses_roi = node is not None and node.GetParameter("Region") == ROI
@@ -107,6 +110,13 @@ class SegmentSection(Section):
         self._forget_what_was_said()
         self._table.show()
         self._update_buttons()
+
+    def _follow_model(self) -> None:
+        # The fine-tuning module and scripts choose models that came after the list was filled; none is the default one.
+        node, selector = self.host.parameter_node, self.ui.modelSelector
+        model_id = "" if node is None else node.GetParameter("Model")
+        if node is not None and selector.findData(model_id) < 0 and model_id != self._listed_for:
+            self.host.models_changed()
 
     def poll(self) -> None:
         """Show how far the segmentation is."""
