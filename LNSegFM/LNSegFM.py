@@ -124,7 +124,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             "export": lambda: ExportSection(self, self.resourcePath("UI/ExportSection.ui"), bench),
             "models": lambda: ModelsSection(
                 self, self.resourcePath("UI/ModelsSection.ui"), install=bench.install,
-                in_use=lambda model_id: self.segment.runner.use_of(model_id),
+                in_use=lambda model_id: self.segment.runner.use_of(model_id), session=bench.session,
             ),
         }, self._onSectionBuilt)
         self._places = {
@@ -274,7 +274,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.update()
 
     def use_model(self, model_id):
-        self.logic.modelStore.get(model_id)
+        self.logic.bench.models.get(model_id)
         self.initializeParameterNode()
         self.parameter_node.SetParameter("Model", model_id)
         self.models_changed()
@@ -321,10 +321,6 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
         self.bench = Workbench()
-
-    @property
-    def modelStore(self):
-        return self.bench.models
 
     def setDefaultParameters(self, parameterNode):
         defaults = {

@@ -251,7 +251,7 @@ def test_choices_come_back_with_the_scene(app: Any, widget: Any, tmp_path: Path)
 def test_reload_ends_the_worker_and_the_new_panel_works(app: Any, widget: Any, tmp_path: Path) -> None:
     add_ct()
     segment(app, widget)
-    worker = widget.logic.bench._worker
+    worker = widget.logic.bench.session.worker
     fresh = app.reload_module("LNSegFM")
     assert fresh is not widget
     assert not worker.running
@@ -276,6 +276,23 @@ def test_adapted_model_can_be_used_at_once(app: Any, widget: Any) -> None:
     assert widget.ui.modelSelector.currentText == "Adapted"
     widget.refreshModels()
     assert widget.ui.modelSelector.currentText == "Adapted"
+
+
+def test_the_panel_warns_of_a_demonstration_model_and_of_a_rejected_one(app: Any, widget: Any) -> None:
+    add_ct()
+    label = widget.ui.modelWarningLabel
+    assert widget.ui.modelSelector.currentText == "fine" and label.isHidden()
+    widget.useModel("phantom-demonstration")
+    assert label.isVisible() and "knows synthetic scans only" in label.text
+    segment(app, widget, widget.ui.modelSelector.currentText)
+    assert "knows synthetic scans only" in widget.ui.statusLabel.text
+    widget.logic.bench.models.reject("moody")
+    widget.useModel("moody")
+    assert "was rejected" in label.text and "synthetic" not in label.text
+    widget.useModel("fine")
+    assert label.isHidden()
+    segment(app, widget)
+    assert "synthetic" not in widget.ui.statusLabel.text
 
 
 def test_a_model_and_a_pair_can_be_chosen_without_the_panel(app: Any, widget: Any) -> None:

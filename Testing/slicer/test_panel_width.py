@@ -47,9 +47,9 @@ def test_the_window_keeps_its_width_during_a_job(
     monkeypatch.setattr(run, "POLL_MS", 5)
     panel.open()
     polls: list[Any] = []
-    workbench = panel.widget.logic.workbench
-    read_job = workbench.read_job
-    monkeypatch.setattr(workbench, "read_job", lambda *args: (polls.append(args), read_job(*args))[1])
+    jobs = panel.widget.logic.workbench.jobs
+    view = jobs.view
+    monkeypatch.setattr(jobs, "view", lambda *args, **options: (polls.append(args), view(*args, **options))[1])
     open_sections(panel.app)
     window = panel.app.window.width
     dock = set_width(panel.app, width)

@@ -172,7 +172,7 @@ class PlanSection:
     def on_start(self) -> None:
         """Start a job with what is set, once it is clear that it can work."""
         fields = self.values
-        if not may_use(self._host.workbench.models.store, fields["base_model"]):
+        if not may_use(self._host.workbench.models, fields["base_model"]):
             return
         if self._host.packages_ready_for(fields["method"]):
             self._ui.estimateLabel.text = wording.checking()

@@ -176,7 +176,7 @@ class EvidenceSection:
 
     def on_roll_back(self, action: Any) -> None:
         """Make an ancestor the default and use it."""
-        if may_use(self._host.workbench.models.store, action.data()):
+        if may_use(self._host.workbench.models, action.data()):
             self._use(action.data())
 
     def _use(self, model_id: str) -> None:

@@ -10,10 +10,8 @@ from slicer.i18n import tr as _
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import duration
-from lnsegfm.models.model_choice import default_model
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING
-from lnsegfm.segmentation.segment_run import SegmentResult
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.common.section import ParameterBinding, Section
 from LNSegFMLib.panels.models.rejected_models import may_use
@@ -22,7 +20,7 @@ from LNSegFMLib.panels.segmenting.queue_table import QueueTable
 from LNSegFMLib.panels.segmenting.segment_choices import ROI, add_choices, explain_choices
 from LNSegFMLib.scene.drafts import drafts, segmentation_of, volume_of
 from LNSegFMLib.scene.regions import box_of, place_in
-from LNSegFMLib.scene.segmentation_bench import Workbench
+from LNSegFMLib.scene.segmentation_bench import Finding, Workbench
 from LNSegFMLib.scene.shown_pair import show_pair
 from LNSegFMLib.scene.volumes import ct_volumes, geometry_of_volume
 from LNSegFMLib.texts.model_texts import listed_name
@@ -79,17 +77,15 @@ class SegmentSection(Section):
     def refresh_models(self) -> None:
         """Show the models that are installed now; the chosen one stays chosen while it exists."""
         node, selector = self.host.parameter_node, self.ui.modelSelector
-        store = self._bench.models
-        models, rejected, default = store.list(), store.rejected(), default_model(store)
-        suggested = "" if default is None else default.id
-        chosen = (node.GetParameter("Model") if node else "") or suggested
+        there = self._bench.models.look()
+        chosen = (node.GetParameter("Model") if node else "") or there.default
         self.binding.showing = True
         try:
             selector.clear()
-            for model in models:
-                selector.addItem(listed_name(model, "", rejected), model.id)
+            for model in there.models:
+                selector.addItem(listed_name(model, "", there.rejected), model.id)
             index = selector.findData(chosen)
-            selector.setCurrentIndex(index if index >= 0 else selector.findData(suggested))
+            selector.setCurrentIndex(index if index >= 0 else selector.findData(there.default))
         finally:
             self.binding.showing = False
         self._listed_for = selector.itemData(selector.currentIndex) or ""
@@ -106,6 +102,7 @@ class SegmentSection(Section):
         ui.regionRoiLabel.setVisible(uses_roi)
         ui.regionRoiSelector.setVisible(uses_roi)
         explain_choices(ui)
+        self._show_warnings()
         self.runner.follow_scene()
         self._forget_what_was_said()
         self._table.show()
@@ -117,6 +114,15 @@ class SegmentSection(Section):
         model_id = "" if node is None else node.GetParameter("Model")
         if node is not None and selector.findData(model_id) < 0 and model_id != self._listed_for:
             self.host.models_changed()
+
+    def _show_warnings(self) -> None:
+        label, model_id = self.ui.modelWarningLabel, self.ui.modelSelector.currentData or ""
+        try:
+            warnings = self._bench.warnings(model_id) if model_id else ()
+        except UserError:  # removed a moment ago; the list follows
+            warnings = ()
+        label.text = " ".join(warnings)
+        label.setVisible(bool(warnings))
 
     def poll(self) -> None:
         """Show how far the segmentation is."""
@@ -300,14 +306,15 @@ class SegmentSection(Section):
             self.ui.minimumSpinBox.value, probability=True,
         )
 
-    def _on_result(self, result: SegmentResult, volume_node: Any, segmentation_node: Any) -> None:
+    def _on_result(self, finding: Finding, volume_node: Any, segmentation_node: Any) -> None:
+        result = finding.result
         selector = self.ui.modelSelector
         model = selector.itemText(selector.findData(result.model)) or result.model
         text = _("{volume}: {model} took {time} on {device}.").format(
             volume=volume_node.GetName(), model=model, time=duration(result.seconds),
             device=result.device_reason or result.device,
         )
-        self._say(text, volume_node.GetID())
+        self._say(" ".join((text, *finding.warnings)), volume_node.GetID())
         if volume_node is self.ui.volumeSelector.currentNode():
             self.host.choose_pair(volume_node, segmentation_node)
         else:
