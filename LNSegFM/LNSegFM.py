@@ -13,7 +13,10 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from lnsegfm.base.errors import UserError
+from lnsegfm.session.segmenting import SegmentChoices
 from LNSegFMLib.panels.common.panel_work import PanelWork
+from LNSegFMLib.panels.common.scene_work import SceneWork
 from LNSegFMLib.panels.common.section_steps import PanelWidgets, SectionAttribute, SectionSteps
 from LNSegFMLib.panels.correcting.correct_section import CorrectSection
 from LNSegFMLib.panels.models.models_section import ModelsSection
@@ -22,6 +25,7 @@ from LNSegFMLib.panels.reviewing.export_section import ExportSection
 from LNSegFMLib.panels.reviewing.review_section import ReviewSection
 from LNSegFMLib.panels.segmenting.segment_section import SegmentSection
 from LNSegFMLib.panels.segmenting.worklist_section import WorklistSection
+from LNSegFMLib.scene.scripting import accept_steps, measure_steps, segment_steps
 from LNSegFMLib.scene.segmentation_bench import Workbench
 from LNSegFMLib.scene.shown_pair import ShownPair, first_pair
 from LNSegFMLib.self_tests.module_self_test import LNSegFMTest  # noqa: F401 - Slicer looks for it here
@@ -173,7 +177,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
         for section in self._sections:
             section.close()
-        self.logic.bench.close()
+        self.logic.close()
 
     def onReload(self):
         # Otherwise the reloaded module file would go on with the old library.
@@ -316,11 +320,97 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class LNSegFMLogic(ScriptedLoadableModuleLogic):
-    """The module's work is `bench`'s; here is what Slicer wants to find."""
+    """What scripts and other modules can ask for; the panel's own work is `bench`'s.
+
+    Each call returns when the work is done, while Slicer's event loop runs and the status bar shows the progress. With
+    ``wait=False`` it returns at once a `LNSegFMLib.panels.common.scene_work.SceneWork` with ``done``, ``progress``,
+    ``cancel()``, ``result()`` and ``wait()``.
+
+    Example:
+        >>> logic = slicer.util.getModuleLogic("LNSegFM")
+        >>> segmentationNode = logic.segment(volumeNode, quality="fast")
+        >>> for lymphNodes in logic.measure(segmentationNode, volumeNode).values():
+        ...     print([each.short_axis_mm for each in lymphNodes])
+        >>> case = logic.accept(segmentationNode, volumeNode)
+    """
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
         self.bench = Workbench()
+        self._work = PanelWork(is_busy=lambda: self.bench.busy)
+
+    def segment(self, volumeNode, *, roiNode=None, segmentPerLymphNode=True, wait=True, **choices):
+        """Segment the lymph nodes of a CT.
+
+        Args:
+            volumeNode: vtkMRMLScalarVolumeNode with the CT; it is not changed.
+            roiNode: vtkMRMLMarkupsROINode, to segment what lies in it alone.
+            segmentPerLymphNode: One segment for each lymph node, or else one for all of them.
+            wait: Return the result, or else a handle to the work.
+            **choices: Fields of `lnsegfm.session.segmenting.SegmentChoices`: ``model`` (the default model without it),
+                ``device``, ``quality``, ``region``, ``minimum_short_axis_mm`` and ``rejected_too``.
+
+        Returns:
+            The new vtkMRMLSegmentationNode.
+
+        Raises:
+            UserError: The CT cannot be segmented, or there is no model for patients.
+            Cancelled: The handle's ``cancel()`` was called.
+        """
+        missing = missing_packages() if self.bench.worker_command is None else []
+        if missing:
+            raise UserError(
+                "The CT cannot be segmented.", f"Python packages are missing: {', '.join(missing)}.",
+                "Install them in the section Setup of the module LN-Seg-FM.",
+            )
+        return self._run(wait, segment_steps(
+            self.bench, volumeNode, SegmentChoices(**choices), roiNode, segment_per_node=segmentPerLymphNode
+        ))  # fmt: skip
+
+    def measure(self, segmentationNode, volumeNode, *, wait=True):
+        """Measure the segments as they are now; what was measured is kept with the segmentation node.
+
+        Args:
+            segmentationNode: vtkMRMLSegmentationNode.
+            volumeNode: Its CT.
+            wait: Return the result, or else a handle to the work.
+
+        Returns:
+            Lists of `lnsegfm.lymph_nodes.instances.LymphNode` by segment id, the largest first; lengths in mm.
+
+        Raises:
+            UserError: The segments cannot be brought to the volume.
+        """
+        return self._run(wait, measure_steps(self.bench, segmentationNode, volumeNode))
+
+    def accept(self, segmentationNode, volumeNode, *, noLymphNodes=False, reviewedRoiNode=None, wait=True):
+        """Store a CT and its corrected segmentation as a case for the adaptation.
+
+        Args:
+            segmentationNode: vtkMRMLSegmentationNode; None only with ``noLymphNodes``.
+            volumeNode: Its CT.
+            noLymphNodes: The user states that the CT shows no lymph nodes.
+            reviewedRoiNode: vtkMRMLMarkupsROINode around what was reviewed; None for the whole CT.
+            wait: Return the result, or else a handle to the work.
+
+        Returns:
+            The `lnsegfm.cases.case_info.CaseInfo`.
+
+        Raises:
+            UserError: The nodes cannot be used, or the labels do not fit what is stated.
+        """
+        return self._run(wait, accept_steps(
+            self.bench, segmentationNode, volumeNode, no_nodes=noLymphNodes, reviewed_roi=reviewedRoiNode
+        ))  # fmt: skip
+
+    def close(self):
+        """End the work and its process; the next call starts them again."""
+        self._work.stop()
+        self.bench.close()
+
+    def _run(self, wait, steps):
+        work = SceneWork(steps, self._work)
+        return work.wait() if wait else work
 
     def setDefaultParameters(self, parameterNode):
         defaults = {

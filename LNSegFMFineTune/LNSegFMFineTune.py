@@ -30,16 +30,18 @@ from lnsegfm.base.failures import as_user_error
 from lnsegfm.base.wording import explain
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.stored import Stored
-from lnsegfm.session import Session
+from lnsegfm.session import AdaptOptions, Session
 from LNSegFMFineTuneLib.panels.cases_section import CasesSection
 from LNSegFMFineTuneLib.panels.jobs_section import RunSection
 from LNSegFMFineTuneLib.panels.plan_section import PlanSection
 from LNSegFMFineTuneLib.panels.results_section import EvidenceSection
 from LNSegFMFineTuneLib.scene import parameters
+from LNSegFMFineTuneLib.scene.scripted_adaptation import adapt_steps
 from LNSegFMFineTuneLib.texts import plan_texts as plan_wording
 from LNSegFMLib.panels.common.panel_work import PanelWork
+from LNSegFMLib.panels.common.scene_work import SceneWork
 from LNSegFMLib.scene.segmentation_choice import choose_model, choose_pair
-from LNSegFMLib.setup.packages import foreign_python, install_packages, missing_packages
+from LNSegFMLib.setup.packages import foreign_python, install_packages, may_offer, missing_packages
 
 MODIFIED = vtk.vtkCommand.ModifiedEvent
 SECTIONS = ("Cases", "Plan", "Run", "Evidence")
@@ -64,11 +66,42 @@ class LNSegFMFineTune(ScriptedLoadableModule):
 
 
 class LNSegFMFineTuneLogic(ScriptedLoadableModuleLogic):
-    """The owner of the parameter node; the work is the session's."""
+    """What scripts can ask for, and the owner of the parameter node; the work is the session's.
+
+    Example:
+        >>> from lnsegfm.session import AdaptOptions
+        >>> logic = slicer.util.getModuleLogic("LNSegFMFineTune")
+        >>> model = logic.adapt(AdaptOptions(preset="short", name="Ours"))
+        >>> logic.workbench.models.accept(model.id)
+    """
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         self.workbench = Session()
+        self._work = PanelWork()
+
+    def adapt(self, options: AdaptOptions | None = None, *, wait: bool = True) -> Any:
+        """Adapt a model to the stored cases; the job works in the background and outlives Slicer.
+
+        Args:
+            options: What is asked; None for the paper's settings, from the default model.
+            wait: Return when the job has ended, while Slicer's event loop runs and the status bar shows the progress;
+                or else return at once a `LNSegFMLib.panels.common.scene_work.SceneWork` with ``done``, ``progress``,
+                ``cancel()``, which stops the job, ``result()`` and ``wait()``.
+
+        Returns:
+            The `lnsegfm.models.model_store.ModelInfo` of the adapted model.
+
+        Raises:
+            UserError: The job cannot be made, cannot work on this computer, or failed.
+            Cancelled: It was cancelled.
+        """
+        work = SceneWork(adapt_steps(self.workbench, options or AdaptOptions()), self._work)
+        return work.wait() if wait else work
+
+    def close(self) -> None:
+        """Follow the jobs no longer; they continue."""
+        self._work.stop(cancel=False)
 
 
 class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -121,6 +154,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
         self._runSection.stop()
         self._work.stop()
+        self.logic.close()
         self._casesSection.stop(end_of_session=not self._isReloading)
         self.removeObservers()
 
@@ -249,7 +283,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 missing = []
             except UserError as error:
                 slicer.util.errorDisplay(explain(error))
-        if not missing and not self._askedForScores and not slicer.app.testingEnabled():
+        if not missing and not self._askedForScores and may_offer():
             self._askedForScores = True  # once is enough: only the NSD needs it
             self._offerScores()
         return not missing

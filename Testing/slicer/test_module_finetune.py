@@ -267,6 +267,24 @@ def test_missing_packages_are_installed_only_when_the_user_agrees(
     assert installed
 
 
+def test_the_package_of_the_nsd_is_offered_once_and_never_in_a_self_test(
+    opened: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from LNSegFMLib.setup.packages import nothing_installed
+
+    monkeypatch.delenv("LNSEGFM_PYTHON")
+    module = sys.modules["LNSegFMFineTune"]
+    monkeypatch.setattr(module, "missing_packages", lambda also: [])
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with nothing_installed():
+        assert opened.widget.packages_ready_for("dgst")
+    assert opened.app.dialogs == []
+    opened.app.answers.append(False)
+    assert opened.widget.packages_ready_for("dgst") and opened.widget.packages_ready_for("dgst")
+    (question,) = opened.app.dialogs
+    assert "surface-distance" in question[1]
+
+
 def test_an_import_tells_what_was_left_out(panel: Panel, tmp_path: Path) -> None:
     phantom = make_case("hospital", 5, size=(32, 32, 16), spacing=(4, 4, 6))
     for folder, name in (("imagesTr", "a_0000"), ("imagesTr", "b_0000"), ("labelsTr", "a")):

@@ -14,11 +14,12 @@ from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.session import AdaptOptions
 from LNSegFMLib.scene.segmentation_choice import choose_model, chosen_model
 from LNSegFMLib.scene.views import show_module
 from LNSegFMLib.self_tests.panel_self_test import WidthWatch, check_sections
 from LNSegFMLib.self_tests.self_test_slate import Slate, clean_slate
-from LNSegFMLib.setup.packages import missing_packages
+from LNSegFMLib.setup.packages import missing_packages, nothing_installed
 
 SECTIONS = {
     "casesCollapsibleButton": "casesTable",
@@ -45,7 +46,7 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
             self.delayDisplay(f"Skipped, not installed: {', '.join(missing)}")
             return
         self.widget = slicer.util.getModuleWidget("LNSegFMFineTune")
-        with clean_slate(close=self._stop_job, refresh=self._show_own_home) as self._slate:
+        with nothing_installed(), clean_slate(close=self._stop_job, refresh=self._show_own_home) as self._slate:
             show_module("LNSegFMFineTune")
             self.test_adaptation()
 
@@ -85,6 +86,7 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
         adapted = self._look_at_the_evidence(case_id)
         self._save_reports()
         self._decide(adapted)
+        self._adapt_by_script(adapted)
 
     def _store_cases(self) -> str:
         """Store three phantoms, the last one as hold-out; return its id."""
@@ -201,3 +203,13 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
         ui.rejectButton.click()
         self.assertTrue(models.is_rejected(adapted.id), "Expected the adapted model to be rejected.")
         self.delayDisplay("The adapted model was used, rolled back and rejected")
+
+    def _adapt_by_script(self, adapted: ModelInfo) -> None:
+        self.delayDisplay("Adapting from a script")
+        options = AdaptOptions(
+            base_model=str(adapted.card.parent), preset="short", epochs=1, iterations_per_epoch=2, holdout=(),
+            name="Scripted",
+        )
+        model = slicer.util.getModuleLogic("LNSegFMFineTune").adapt(options)
+        in_short = (model.name, model.card.parent)
+        self.assertEqual(in_short, ("Scripted", adapted.card.parent), "Expected a script to get the adapted model.")

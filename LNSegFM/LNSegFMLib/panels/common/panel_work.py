@@ -60,10 +60,11 @@ class PanelWork:
         """Cancel work and forget it, all of it when no name is given; its value goes nowhere."""
         self._agenda.drop(*names)
 
-    def stop(self, *, after: str = "", timeout_s: float = 0.0) -> None:
+    def stop(self, *, after: str = "", timeout_s: float = 0.0, cancel: bool = True) -> None:
         """Ask no more, and cancel all work but one, which is waited for.
 
         Args:
+            cancel: Cancel the work; without it, its threads continue unasked.
             after: Name of work that must not be lost, if any: without the timer its thread would stand still.
             timeout_s: How long it is waited for.
         """
@@ -72,7 +73,8 @@ class PanelWork:
             pending = self._agenda[after]
             with slicer.util.WaitCursor(), suppress(UserError, Cancelled, TimeoutError):
                 pending.wait(timeout_s)
-        self._agenda.drop()
+        if cancel:
+            self._agenda.drop()
 
     def show_error(self, error: UserError) -> None:
         """Show an error in a dialog as soon as the code that is running has come to its end.
