@@ -184,7 +184,7 @@ def test_a_measurement_tells_what_each_preset_will_take(opened: Panel) -> None:
     opened.until(lambda: estimate in opened.ui.estimateLabel.text, "the estimate")
     box = opened.ui.presetComboBox
     texts = [box.itemText(index) for index in range(3)]
-    assert texts == ["Quick (about 1 min)", "Standard (about 8 min 20 s)", "Paper (about 1 h 44 min)"]
+    assert texts == ["Short (about 1 min)", "Standard (about 8 min 20 s)", "Paper (about 1 h 44 min)"]
     opened.app.click(opened.ui.advancedCollapsibleButton)
     opened.app.choose(opened.ui.methodComboBox, "Full")
     assert "not known yet" in opened.ui.estimateLabel.text

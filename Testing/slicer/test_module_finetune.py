@@ -75,7 +75,7 @@ def test_the_job_gets_the_chosen_parameters(opened: Panel) -> None:
     opened.app.type_text(opened.ui.gammaSpinBox, "3")
     opened.app.type_text(opened.ui.nameLineEdit, "Our hospital")
     opened.app.choose(opened.ui.deviceComboBox, "CPU")
-    assert opened.ui.presetComboBox.currentText == "Own settings"
+    assert opened.ui.presetComboBox.currentText == "Custom"
     opened.click("startButton")
     opened.until_state("done")
     spec = json.loads((opened.job.path / "job.json").read_text())["spec"]

@@ -136,7 +136,7 @@ class PlanSection:
         known = self._known(values)
         steps = {name: preset_settings(name, values["method"]) for name in PRESETS}
         iterations = {name: each["epochs"] * each["iterations_per_epoch"] for name, each in steps.items()}
-        own = iterations["own"] = values["epochs"] * values["iterations_per_epoch"]
+        own = iterations[wording.CUSTOM] = values["epochs"] * values["iterations_per_epoch"]
         box = self._ui.presetComboBox
         for index in range(box.count):
             name = box.itemData(index)

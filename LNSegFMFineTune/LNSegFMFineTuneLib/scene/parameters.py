@@ -8,7 +8,7 @@ from typing import Any
 
 from lnsegfm.jobs.job_spec import PRESETS, JobSpec
 
-OWN = "own"
+OWN = "custom"
 SETTINGS = (
     "method", "epochs", "iterations_per_epoch", "batch_size", "learning_rate", "gamma", "granularity", "step_rule",
     "seed", "device", "name",

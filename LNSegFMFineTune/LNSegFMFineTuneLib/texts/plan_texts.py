@@ -13,6 +13,9 @@ from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.preflight import gigabytes
 from lnsegfm.jobs.timing import Calibration
 
+CUSTOM = "custom"
+"""The choice beside the presets, for settings that are those of none."""
+
 
 def start_refusal(selection: Selection, model_id: str) -> str:
     """Say why a job cannot be started; empty when it can."""
@@ -78,7 +81,7 @@ def checking() -> str:
 
 def presets() -> Mapping[str, str]:
     """The names of the presets."""
-    return {"short": _("Quick"), "standard": _("Standard"), "paper": _("Paper"), "own": _("Own settings")}
+    return {"short": _("Short"), "standard": _("Standard"), "paper": _("Paper"), CUSTOM: _("Custom")}
 
 
 def choices() -> Mapping[str, Mapping[Any, str]]:
@@ -90,7 +93,7 @@ def choices() -> Mapping[str, Mapping[Any, str]]:
         "step_rule": {"momentum": _("Momentum (paper)"), "plain": _("Plain gradient step")},
         "device": {"auto": _("Automatic"), "cuda": _("CUDA GPU"), "mps": _("Apple GPU"), "cpu": _("CPU")},
         "holdout_choice": {
-            "stored": _("As marked in the table"), "random": _("A quarter by chance"), "none": _("None"),
+            "stored": _("As marked in the table"), "random": _("Random 25 %"), "none": _("None"),
         },
     }
 
