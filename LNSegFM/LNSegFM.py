@@ -26,14 +26,14 @@ from LNSegFMLib.panels.reviewing.review_section import ReviewSection
 from LNSegFMLib.panels.segmenting.segment_section import SegmentSection
 from LNSegFMLib.panels.segmenting.worklist_section import WorklistSection
 from LNSegFMLib.scene.scripting import accept_steps, measure_steps, segment_steps
+from LNSegFMLib.scene.segment_parameters import SegmentParameters
 from LNSegFMLib.scene.segmentation_bench import Workbench
 from LNSegFMLib.scene.shown_pair import ShownPair, first_pair
+from LNSegFMLib.scene.typed_parameters import AFTER_PARAMETERS, typed_parameters
 from LNSegFMLib.self_tests.module_self_test import LNSegFMTest  # noqa: F401 - Slicer looks for it here
 from LNSegFMLib.setup.packages import missing_packages
 
 ACCEPT_WAIT_S = 60
-# Parameter with the queue of volumes, from the end of a panel to the start of the next.
-KEPT_QUEUE = "KeptQueue"
 # Work on what lies in the scene; the rest goes on when the scene is closed.
 SCENE_WORK = ("segment", "measure", "split", "overlay")
 # These look at the disk, and at nothing that a click in the other sections changes.
@@ -72,7 +72,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.parameter_node = None
+        self.parameter_node = self.parameters = None
         self._work = None
         self._sections = []  # that are built
         self._storeSections = []
@@ -104,9 +104,9 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.enter()  # after a reload nobody else says so
 
     def _takeOverQueue(self):
-        kept = self.parameter_node.GetParameter(KEPT_QUEUE)
+        kept = self.parameters.KeptQueue
         if kept:
-            self.parameter_node.UnsetParameter(KEPT_QUEUE)
+            self.parameters.KeptQueue = ""
             self.segment.take_over(kept)
 
     def _addSections(self, frame):
@@ -170,7 +170,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.steps.stop()
         # A reload of the module ends the worker; the next panel finds here what it is to go on with.
         if self.parameter_node is not None:
-            self.parameter_node.SetParameter(KEPT_QUEUE, self.segment.runner.kept())
+            self.parameters.KeptQueue = self.segment.runner.kept()
         # After a reload of the module the old selectors live on, and must not write what they show.
         self._setParameterNode(None)
         self._work.stop(after="accept", timeout_s=ACCEPT_WAIT_S)
@@ -222,16 +222,17 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parameter_node is not None:
             self.removeObserver(self.parameter_node, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
         self.parameter_node = node
+        self.parameters = None if node is None else typed_parameters(SegmentParameters, node)
         if node is None:
             return
-        self.logic.setDefaultParameters(node)
         if node.GetNodeReference("Volume") is None:
             # Nothing was chosen yet; in the first place what the user looks at.
             volumeNode, segmentationNode = first_pair(self.ui.volumeSelector.currentNode())
             node.SetNodeReferenceID("Volume", None if volumeNode is None else volumeNode.GetID())
             if segmentationNode is not None:
                 node.SetNodeReferenceID("Segmentation", segmentationNode.GetID())
-        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        # After the observers by which the typed parameters read the node again; VTK keeps no order among equals.
+        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified, priority=AFTER_PARAMETERS)
         self.models_changed()
 
     def onParameterNodeModified(self, caller, event):
@@ -262,8 +263,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def is_working(self, name):
         return name in self._work
 
-    def packages_ready(self):
-        missing = missing_packages() if self.logic.bench.worker_command is None else []
+    def packages_ready(self, also=()):
+        missing = missing_packages(also) if self.logic.bench.worker_command is None else []
         if not missing:
             return True
         # It asks, and installs while the user goes on; there is progress to be seen.
@@ -280,7 +281,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def use_model(self, model_id):
         self.logic.bench.models.get(model_id)
         self.initializeParameterNode()
-        self.parameter_node.SetParameter("Model", model_id)
+        self.parameters.Model = model_id
         self.models_changed()
 
     def show_error(self, error):
@@ -411,13 +412,3 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
     def _run(self, wait, steps):
         work = SceneWork(steps, self._work)
         return work.wait() if wait else work
-
-    def setDefaultParameters(self, parameterNode):
-        defaults = {
-            "Model": "", "Device": "auto", "Segments": "node", "Quality": "standard", "Region": "whole",
-            "MinimumShortAxis": "0.0",
-        }
-        with slicer.util.NodeModify(parameterNode):
-            for name, value in defaults.items():
-                if not parameterNode.GetParameter(name):
-                    parameterNode.SetParameter(name, value)

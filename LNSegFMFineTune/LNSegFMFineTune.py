@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
@@ -28,23 +28,22 @@ from lnsegfm.base.background import Pending, Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
 from lnsegfm.base.wording import explain
-from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.stored import Stored
 from lnsegfm.session import AdaptOptions, Session
 from LNSegFMFineTuneLib.panels.cases_section import CasesSection
 from LNSegFMFineTuneLib.panels.jobs_section import RunSection
 from LNSegFMFineTuneLib.panels.plan_section import PlanSection
 from LNSegFMFineTuneLib.panels.results_section import EvidenceSection
-from LNSegFMFineTuneLib.scene import parameters
+from LNSegFMFineTuneLib.scene.adapt_parameters import AdaptParameters, adapt_parameters
 from LNSegFMFineTuneLib.scene.scripted_adaptation import adapt_steps
 from LNSegFMFineTuneLib.texts import plan_texts as plan_wording
 from LNSegFMLib.panels.common.panel_work import PanelWork
 from LNSegFMLib.panels.common.scene_work import SceneWork
 from LNSegFMLib.scene.segmentation_choice import choose_model, choose_pair
+from LNSegFMLib.scene.typed_parameters import AFTER_PARAMETERS
 from LNSegFMLib.setup.packages import foreign_python, install_packages, may_offer, missing_packages
 
 MODIFIED = vtk.vtkCommand.ModifiedEvent
-SECTIONS = ("Cases", "Plan", "Run", "Evidence")
 ACTION, REFRESH = "action", "refresh"
 
 
@@ -112,9 +111,10 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic: LNSegFMFineTuneLogic | None = None
         self.parameter_node: Any = None
+        self.parameters: AdaptParameters | None = None
         self.stored = Stored()
         self._sections: tuple[Any, ...] = ()
-        self._isStale = self._isReloading = self._askedForScores = self._isEntered = False
+        self._isStale = self.is_reloading = self._askedForScores = self._isEntered = False
 
     # Set-up and end
 
@@ -122,46 +122,53 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/LNSegFMFineTune.ui"))
         self.layout.addWidget(panel)
-        for name in SECTIONS:
-            section = slicer.util.loadUI(self.resourcePath(f"UI/{name}Section.ui"))
-            slicer.util.findChild(panel, f"{name.lower()}Place").layout().addWidget(section)
-        self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = LNSegFMFineTuneLogic()
         self._work = PanelWork()
-        self._casesSection, self._planSection = CasesSection(self), PlanSection(self)
-        self.evidenceSection = EvidenceSection(self)
-        self._runSection = RunSection(self, self.evidenceSection.show_job)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        self._casesSection = self._add(CasesSection, "Cases")
+        self._planSection = self._add(PlanSection, "Plan")
+        self.evidenceSection = self._add(EvidenceSection, "Evidence")
+        self._runSection = self._add(RunSection, "Run", on_view=self.evidenceSection.show_job)
         self._sections = (self._casesSection, self._planSection, self._runSection, self.evidenceSection)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
         self.enter()
 
+    def _add(self, kind: Callable[..., Any], name: str, **options: Any) -> Any:
+        section = kind(self, self.resourcePath(f"UI/{name}Section.ui"), frame=self.ui, **options)
+        getattr(self.ui, f"{name.lower()}Place").layout().addWidget(section.widget)
+        vars(self.ui).update(vars(section.ui))
+        return section
+
     def enter(self) -> None:
         self._isEntered = True
         self.initializeParameterNode()
-        self._runSection.enter()
+        for section in self._sections:
+            section.enter()
         self.refresh()
 
     def exit(self) -> None:
         self._isEntered = False
         self.setParameterNode(None)
-        self._runSection.exit()
+        for section in self._sections:
+            section.exit()
 
     def cleanup(self) -> None:
         self.setParameterNode(None)
-        self._runSection.stop()
         self._work.stop()
         self.logic.close()
-        self._casesSection.stop(end_of_session=not self._isReloading)
+        for section in self._sections:
+            section.close()
         self.removeObservers()
 
     def onReload(self) -> None:
         # The session goes on, and with it what was removed. Slicer reloads the module file alone; the library has to
         # come anew with it.
-        self._isReloading = True
+        self.is_reloading = True
         for name in [name for name in sys.modules if name.partition(".")[0] == "LNSegFMFineTuneLib"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
@@ -182,14 +189,13 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parameter_node is not None:
             self.removeObserver(self.parameter_node, MODIFIED, self._showParameters)
         self.parameter_node = node
+        self.parameters = None if node is None else adapt_parameters(node)
         if node is not None:
-            parameters.fill_defaults(node)
-            self.addObserver(node, MODIFIED, self._showParameters)
-            self._showParameters()
+            self.addObserver(node, MODIFIED, self._showParameters, priority=AFTER_PARAMETERS)
+            self.update()
 
     def _showParameters(self, caller: Any = None, event: str = "") -> None:
-        self._planSection.show_parameters()
-        self.update_controls()
+        self.update()
 
     # What the sections ask of the panel
 
@@ -206,15 +212,9 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         name: str,
         pending: Pending,
         on_value: Callable[[Any], None],
-        on_error: Callable[[UserError], None] | None = None,
+        on_problem: Callable[[UserError | Cancelled], None] | None = None,
     ) -> None:
-        def onProblem(problem: UserError | Cancelled) -> None:
-            if isinstance(problem, UserError):
-                (on_error or self.show_error)(problem)
-            elif name == ACTION:
-                self._endAction()
-
-        self._work.start(name, pending, on_value, onProblem)
+        self._work.start(name, pending, on_value, on_problem)
 
     def is_working(self, name: str) -> bool:
         return name in self._work
@@ -238,11 +238,14 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.refresh()
         self.update_controls()
 
-    def _onActionFailed(self, error: UserError) -> None:
+    def _onActionFailed(self, problem: UserError | Cancelled) -> None:
+        if isinstance(problem, Cancelled):
+            self._endAction()
+            return
         self.stored = Stored()
         self._casesSection.on_action_failed()
         self._endAction()
-        self._work.show_error(error)
+        self._work.show_error(problem)
 
     def refresh(self) -> None:
         self._isStale = REFRESH in self._work
@@ -258,8 +261,17 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             section.show_stored(before, stored)
         self.update_controls()
 
-    def _onRefreshFailed(self, error: UserError) -> None:
-        self.ui.adviceLabel.text = explain(error)
+    def _onRefreshFailed(self, problem: UserError | Cancelled) -> None:
+        if isinstance(problem, UserError):
+            self.ui.adviceLabel.text = explain(problem)
+
+    def models_changed(self) -> None:
+        self.refresh()
+
+    def update(self) -> None:
+        for section in self._sections:
+            section.update()
+        self.update_controls()
 
     def update_controls(self) -> None:
         for section in self._sections:
@@ -274,8 +286,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def choose_pair(self, volume_node: Any, segmentation_node: Any) -> None:
         choose_pair(volume_node, segmentation_node)
 
-    def packages_ready_for(self, method: str) -> bool:
-        also = METHODS[method].packages if method in METHODS else ()
+    def packages_ready(self, also: Sequence[str] = ()) -> bool:
         missing = missing_packages(also)
         if missing and slicer.util.confirmOkCancelDisplay(plan_wording.install_question(missing)):
             try:

@@ -277,10 +277,10 @@ def test_the_package_of_the_nsd_is_offered_once_and_never_in_a_self_test(
     monkeypatch.setattr(module, "missing_packages", lambda also: [])
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     with nothing_installed():
-        assert opened.widget.packages_ready_for("dgst")
+        assert opened.widget.packages_ready()
     assert opened.app.dialogs == []
     opened.app.answers.append(False)
-    assert opened.widget.packages_ready_for("dgst") and opened.widget.packages_ready_for("dgst")
+    assert opened.widget.packages_ready() and opened.widget.packages_ready()
     (question,) = opened.app.dialogs
     assert "surface-distance" in question[1]
 

@@ -149,15 +149,6 @@ class Workbench:
 
         return SegmentRun(self.session.worker, image_reader(volume_node), options, finish)
 
-    def warnings(self, model_id: str) -> tuple[str, ...]:
-        """Return what the user should know of a model before its results are used, a sentence each.
-
-        Raises:
-            UserError: It is not installed.
-        """
-        _model, warnings = self.models.for_segmentation(model_id, rejected_too=True)
-        return tuple(warnings)
-
     def add_result(self, finding: Finding, volume_node: Any) -> Any:
         """Add the segmentation node of a result, with its measurements; on an error nothing is left in the scene.
 

@@ -198,6 +198,14 @@ class ModelsPart:
             self.install_bundled()
         return model_for_segmentation(self.store, wish, rejected_too=rejected_too)
 
+    def warnings(self, model_id: str) -> Sequence[str]:
+        """Return what the user should know of an installed model before it segments; its whole id is needed.
+
+        Raises:
+            UserError: It is not installed.
+        """
+        return model_for_segmentation(self.store, model_id, rejected_too=True)[1]
+
     def set_default(self, model_id: str) -> ModelInfo:
         """Make a model the default; one that was rejected is taken back by this. Return it.
 

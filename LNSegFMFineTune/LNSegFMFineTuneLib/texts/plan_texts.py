@@ -13,9 +13,6 @@ from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.preflight import gigabytes
 from lnsegfm.jobs.timing import Calibration
 
-CUSTOM = "custom"
-"""The choice beside the presets, for settings that are those of none."""
-
 
 def start_refusal(selection: Selection, model_id: str) -> str:
     """Say why a job cannot be started; empty when it can."""
@@ -81,7 +78,7 @@ def checking() -> str:
 
 def presets() -> Mapping[str, str]:
     """The names of the presets."""
-    return {"short": _("Short"), "standard": _("Standard"), "paper": _("Paper"), CUSTOM: _("Custom")}
+    return {"short": _("Short"), "standard": _("Standard"), "paper": _("Paper"), "custom": _("Custom")}
 
 
 def choices() -> Mapping[str, Mapping[Any, str]]:

@@ -163,8 +163,8 @@ class SetupSection(Section):
 
     def on_check(self) -> None:
         """Compute something tiny on the chosen device, in another process."""
-        node = self.host.parameter_node
-        device = (node.GetParameter("Device") if node is not None else "") or "auto"
+        parameters = self.host.parameters
+        device = "auto" if parameters is None else parameters.Device
         task = Task(run_self_check, device)
         self.host.start_work("self-check", task, self._on_checked, self._on_not_checked)
         self._bar.watch(task, self.update)

@@ -51,11 +51,10 @@ class SegmentSection(Section):
         ui = self.ui
         self.binding = ParameterBinding(
             host,
-            choices={
+            {
                 "Model": ui.modelSelector, "Quality": ui.qualitySelector, "Region": ui.regionSelector,
-                "Segments": ui.segmentsSelector, "Device": ui.deviceSelector,
+                "Segments": ui.segmentsSelector, "Device": ui.deviceSelector, "MinimumShortAxis": ui.minimumSpinBox,
             },
-            numbers={"MinimumShortAxis": ui.minimumSpinBox},
             nodes={"Volume": ui.volumeSelector, "RegionRoi": ui.regionRoiSelector},
         )
         for button, slot in (
@@ -76,9 +75,9 @@ class SegmentSection(Section):
 
     def refresh_models(self) -> None:
         """Show the models that are installed now; the chosen one stays chosen while it exists."""
-        node, selector = self.host.parameter_node, self.ui.modelSelector
+        parameters, selector = self.host.parameters, self.ui.modelSelector
         there = self._bench.models.look()
-        chosen = (node.GetParameter("Model") if node else "") or there.default
+        chosen = (parameters.Model if parameters is not None else "") or there.default
         self.binding.showing = True
         try:
             selector.clear()
@@ -89,16 +88,16 @@ class SegmentSection(Section):
         finally:
             self.binding.showing = False
         self._listed_for = selector.itemData(selector.currentIndex) or ""
-        if node is not None:
-            node.SetParameter("Model", self._listed_for)
+        if parameters is not None:
+            parameters.Model = self._listed_for
         self.update()
 
     def update(self) -> None:
         """Show the parameter node's choices and the queue."""
         self._follow_model()
         self.binding.show()
-        ui, node = self.ui, self.host.parameter_node
-        uses_roi = node is not None and node.GetParameter("Region") == ROI
+        ui, parameters = self.ui, self.host.parameters
+        uses_roi = parameters is not None and parameters.Region == ROI
         ui.regionRoiLabel.setVisible(uses_roi)
         ui.regionRoiSelector.setVisible(uses_roi)
         explain_choices(ui)
@@ -110,15 +109,15 @@ class SegmentSection(Section):
 
     def _follow_model(self) -> None:
         # The fine-tuning module and scripts choose models that came after the list was filled; none is the default one.
-        node, selector = self.host.parameter_node, self.ui.modelSelector
-        model_id = "" if node is None else node.GetParameter("Model")
-        if node is not None and selector.findData(model_id) < 0 and model_id != self._listed_for:
+        parameters, selector = self.host.parameters, self.ui.modelSelector
+        model_id = "" if parameters is None else parameters.Model
+        if parameters is not None and selector.findData(model_id) < 0 and model_id != self._listed_for:
             self.host.models_changed()
 
     def _show_warnings(self) -> None:
         label, model_id = self.ui.modelWarningLabel, self.ui.modelSelector.currentData or ""
         try:
-            warnings = self._bench.warnings(model_id) if model_id else ()
+            warnings = self._bench.models.warnings(model_id) if model_id else ()
         except UserError:  # removed a moment ago; the list follows
             warnings = ()
         label.text = " ".join(warnings)
@@ -286,13 +285,13 @@ class SegmentSection(Section):
     # --- The queue
 
     def _add(self, volume_node: Any) -> None:
-        segment_per_node = self.host.parameter_node.GetParameter("Segments") == "node"
+        segment_per_node = self.host.parameters.Segments == "node"
         self.runner.add(volume_node, self._options(volume_node), segment_per_node=segment_per_node)
 
     def _options(self, volume_node: Any) -> SegmentOptions:
         """Return what is chosen now, for a volume."""
-        node = self.host.parameter_node
-        region: Any = node.GetParameter("Region")
+        chosen = self.host.parameters
+        region: Any = chosen.Region
         if region == ROI:
             roi = self.ui.regionRoiSelector.currentNode()
             if roi is None:
@@ -302,8 +301,7 @@ class SegmentSection(Section):
                 )
             region = box_of(roi, volume_node).index_box(geometry_of_volume(volume_node))
         return SegmentOptions(
-            node.GetParameter("Model"), node.GetParameter("Device"), node.GetParameter("Quality"), region,
-            self.ui.minimumSpinBox.value, probability=True,
+            chosen.Model, chosen.Device, chosen.Quality, region, chosen.MinimumShortAxis, probability=True
         )
 
     def _on_result(self, finding: Finding, volume_node: Any, segmentation_node: Any) -> None:
