@@ -13,7 +13,10 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from lnsegfm.base.errors import UserError
+from lnsegfm.session.segmenting import SegmentChoices
 from LNSegFMLib.panels.common.panel_work import PanelWork
+from LNSegFMLib.panels.common.scene_work import SceneWork
 from LNSegFMLib.panels.common.section_steps import PanelWidgets, SectionAttribute, SectionSteps
 from LNSegFMLib.panels.correcting.correct_section import CorrectSection
 from LNSegFMLib.panels.models.models_section import ModelsSection
@@ -22,14 +25,15 @@ from LNSegFMLib.panels.reviewing.export_section import ExportSection
 from LNSegFMLib.panels.reviewing.review_section import ReviewSection
 from LNSegFMLib.panels.segmenting.segment_section import SegmentSection
 from LNSegFMLib.panels.segmenting.worklist_section import WorklistSection
+from LNSegFMLib.scene.scripting import accept_steps, measure_steps, segment_steps
+from LNSegFMLib.scene.segment_parameters import SegmentParameters
 from LNSegFMLib.scene.segmentation_bench import Workbench
 from LNSegFMLib.scene.shown_pair import ShownPair, first_pair
+from LNSegFMLib.scene.typed_parameters import AFTER_PARAMETERS, typed_parameters
 from LNSegFMLib.self_tests.module_self_test import LNSegFMTest  # noqa: F401 - Slicer looks for it here
 from LNSegFMLib.setup.packages import missing_packages
 
 ACCEPT_WAIT_S = 60
-# Parameter with the queue of volumes, from the end of a panel to the start of the next.
-KEPT_QUEUE = "KeptQueue"
 # Work on what lies in the scene; the rest goes on when the scene is closed.
 SCENE_WORK = ("segment", "measure", "split", "overlay")
 # These look at the disk, and at nothing that a click in the other sections changes.
@@ -68,7 +72,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.parameter_node = None
+        self.parameter_node = self.parameters = None
         self._work = None
         self._sections = []  # that are built
         self._storeSections = []
@@ -101,9 +105,9 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.enter()  # after a reload nobody else says so
 
     def _takeOverQueue(self):
-        kept = self.parameter_node.GetParameter(KEPT_QUEUE)
+        kept = self.parameters.KeptQueue
         if kept:
-            self.parameter_node.UnsetParameter(KEPT_QUEUE)
+            self.parameters.KeptQueue = ""
             self.segment.take_over(kept)
 
     def _addSections(self, frame):
@@ -125,7 +129,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             "export": lambda: ExportSection(self, self.resourcePath("UI/ExportSection.ui"), bench),
             "models": lambda: ModelsSection(
                 self, self.resourcePath("UI/ModelsSection.ui"), install=bench.install,
-                in_use=lambda model_id: self.segment.runner.use_of(model_id),
+                in_use=lambda model_id: self.segment.runner.use_of(model_id), session=bench.session,
             ),
         }, self._onSectionBuilt)
         self._places = {
@@ -167,14 +171,14 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.steps.stop()
         # A reload of the module ends the worker; the next panel finds here what it is to go on with.
         if self.parameter_node is not None:
-            self.parameter_node.SetParameter(KEPT_QUEUE, self.segment.runner.kept())
+            self.parameters.KeptQueue = self.segment.runner.kept()
         # After a reload of the module the old selectors live on, and must not write what they show.
         self._setParameterNode(None)
         self._work.stop(after="accept", timeout_s=ACCEPT_WAIT_S)
         self.removeObservers()
         for section in self._sections:
             section.close()
-        self.logic.bench.close()
+        self.logic.close()
 
     def onReload(self):
         # Otherwise the reloaded module file would go on with the old library.
@@ -219,16 +223,17 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parameter_node is not None:
             self.removeObserver(self.parameter_node, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
         self.parameter_node = node
+        self.parameters = None if node is None else typed_parameters(SegmentParameters, node)
         if node is None:
             return
-        self.logic.setDefaultParameters(node)
         if node.GetNodeReference("Volume") is None:
             # Nothing was chosen yet; in the first place what the user looks at.
             volumeNode, segmentationNode = first_pair(self.ui.volumeSelector.currentNode())
             node.SetNodeReferenceID("Volume", None if volumeNode is None else volumeNode.GetID())
             if segmentationNode is not None:
                 node.SetNodeReferenceID("Segmentation", segmentationNode.GetID())
-        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        # After the observers by which the typed parameters read the node again; VTK keeps no order among equals.
+        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified, priority=AFTER_PARAMETERS)
         self.models_changed()
 
     def onParameterNodeModified(self, caller, event):
@@ -259,8 +264,8 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def is_working(self, name):
         return name in self._work
 
-    def packages_ready(self):
-        missing = missing_packages() if self.logic.bench.worker_command is None else []
+    def packages_ready(self, also=()):
+        missing = missing_packages(also) if self.logic.bench.worker_command is None else []
         if not missing:
             return True
         # It asks, and installs while the user goes on; there is progress to be seen.
@@ -275,9 +280,9 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.update()
 
     def use_model(self, model_id):
-        self.logic.modelStore.get(model_id)
+        self.logic.bench.models.get(model_id)
         self.initializeParameterNode()
-        self.parameter_node.SetParameter("Model", model_id)
+        self.parameters.Model = model_id
         self.models_changed()
 
     def show_error(self, error):
@@ -317,22 +322,94 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class LNSegFMLogic(ScriptedLoadableModuleLogic):
-    """The module's work is `bench`'s; here is what Slicer wants to find."""
+    """What scripts and other modules can ask for; the panel's own work is `bench`'s.
+
+    Each call returns when the work is done, while Slicer's event loop runs and the status bar shows the progress. With
+    ``wait=False`` it returns at once a `LNSegFMLib.panels.common.scene_work.SceneWork` with ``done``, ``progress``,
+    ``cancel()``, ``result()`` and ``wait()``.
+
+    Example:
+        >>> logic = slicer.util.getModuleLogic("LNSegFM")
+        >>> segmentationNode = logic.segment(volumeNode, quality="fast")
+        >>> for lymphNodes in logic.measure(segmentationNode, volumeNode).values():
+        ...     print([each.short_axis_mm for each in lymphNodes])
+        >>> case = logic.accept(segmentationNode, volumeNode)
+    """
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
         self.bench = Workbench()
+        self._work = PanelWork(is_busy=lambda: self.bench.busy)
 
-    @property
-    def modelStore(self):
-        return self.bench.models
+    def segment(self, volumeNode, *, roiNode=None, segmentPerLymphNode=True, wait=True, **choices):
+        """Segment the lymph nodes of a CT.
 
-    def setDefaultParameters(self, parameterNode):
-        defaults = {
-            "Model": "", "Device": "auto", "Segments": "node", "Quality": "standard", "Region": "whole",
-            "MinimumShortAxis": "0.0",
-        }
-        with slicer.util.NodeModify(parameterNode):
-            for name, value in defaults.items():
-                if not parameterNode.GetParameter(name):
-                    parameterNode.SetParameter(name, value)
+        Args:
+            volumeNode: vtkMRMLScalarVolumeNode with the CT; it is not changed.
+            roiNode: vtkMRMLMarkupsROINode, to segment what lies in it alone.
+            segmentPerLymphNode: One segment for each lymph node, or else one for all of them.
+            wait: Return the result, or else a handle to the work.
+            **choices: Fields of `lnsegfm.session.segmenting.SegmentChoices`: ``model`` (the default model without it),
+                ``device``, ``quality``, ``region``, ``minimum_short_axis_mm`` and ``rejected_too``.
+
+        Returns:
+            The new vtkMRMLSegmentationNode.
+
+        Raises:
+            UserError: The CT cannot be segmented, or there is no model for patients.
+            Cancelled: The handle's ``cancel()`` was called.
+        """
+        missing = missing_packages() if self.bench.worker_command is None else []
+        if missing:
+            raise UserError(
+                "The CT cannot be segmented.", f"Python packages are missing: {', '.join(missing)}.",
+                "Install them in the section Setup of the module LN-Seg-FM.",
+            )
+        return self._run(wait, segment_steps(
+            self.bench, volumeNode, SegmentChoices(**choices), roiNode, segment_per_node=segmentPerLymphNode
+        ))  # fmt: skip
+
+    def measure(self, segmentationNode, volumeNode, *, wait=True):
+        """Measure the segments as they are now; what was measured is kept with the segmentation node.
+
+        Args:
+            segmentationNode: vtkMRMLSegmentationNode.
+            volumeNode: Its CT.
+            wait: Return the result, or else a handle to the work.
+
+        Returns:
+            Lists of `lnsegfm.lymph_nodes.instances.LymphNode` by segment id, the largest first; lengths in mm.
+
+        Raises:
+            UserError: The segments cannot be brought to the volume.
+        """
+        return self._run(wait, measure_steps(self.bench, segmentationNode, volumeNode))
+
+    def accept(self, segmentationNode, volumeNode, *, noLymphNodes=False, reviewedRoiNode=None, wait=True):
+        """Store a CT and its corrected segmentation as a case for the adaptation.
+
+        Args:
+            segmentationNode: vtkMRMLSegmentationNode; None only with ``noLymphNodes``.
+            volumeNode: Its CT.
+            noLymphNodes: The user states that the CT shows no lymph nodes.
+            reviewedRoiNode: vtkMRMLMarkupsROINode around what was reviewed; None for the whole CT.
+            wait: Return the result, or else a handle to the work.
+
+        Returns:
+            The `lnsegfm.cases.case_info.CaseInfo`.
+
+        Raises:
+            UserError: The nodes cannot be used, or the labels do not fit what is stated.
+        """
+        return self._run(wait, accept_steps(
+            self.bench, segmentationNode, volumeNode, no_nodes=noLymphNodes, reviewed_roi=reviewedRoiNode
+        ))  # fmt: skip
+
+    def close(self):
+        """End the work and its process; the next call starts them again."""
+        self._work.stop()
+        self.bench.close()
+
+    def _run(self, wait, steps):
+        work = SceneWork(steps, self._work)
+        return work.wait() if wait else work

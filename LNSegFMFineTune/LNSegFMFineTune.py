@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
@@ -28,21 +28,23 @@ from lnsegfm.base.background import Pending, Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
 from lnsegfm.base.wording import explain
-from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.stored import Stored
-from lnsegfm.session import Session
+from lnsegfm.session import AdaptOptions, Session
 from LNSegFMFineTuneLib.panels.cases_section import CasesSection
 from LNSegFMFineTuneLib.panels.jobs_section import RunSection
 from LNSegFMFineTuneLib.panels.plan_section import PlanSection
 from LNSegFMFineTuneLib.panels.results_section import EvidenceSection
-from LNSegFMFineTuneLib.scene import parameters
+from LNSegFMFineTuneLib.scene.adapt_parameters import AdaptParameters, adapt_parameters
+from LNSegFMFineTuneLib.scene.scripted_adaptation import adapt_steps
 from LNSegFMFineTuneLib.self_tests.fine_tuning_self_test import LNSegFMFineTuneTest  # noqa: F401 - for Slicer
 from LNSegFMFineTuneLib.texts import plan_texts as plan_wording
 from LNSegFMLib.panels.common.panel_work import PanelWork
-from LNSegFMLib.setup.packages import foreign_python, install_packages, missing_packages
+from LNSegFMLib.panels.common.scene_work import SceneWork
+from LNSegFMLib.scene.segmentation_choice import choose_model, choose_pair
+from LNSegFMLib.scene.typed_parameters import AFTER_PARAMETERS
+from LNSegFMLib.setup.packages import foreign_python, install_packages, may_offer, missing_packages
 
 MODIFIED = vtk.vtkCommand.ModifiedEvent
-SECTIONS = ("Cases", "Plan", "Run", "Evidence")
 ACTION, REFRESH = "action", "refresh"
 
 
@@ -64,11 +66,42 @@ class LNSegFMFineTune(ScriptedLoadableModule):
 
 
 class LNSegFMFineTuneLogic(ScriptedLoadableModuleLogic):
-    """The owner of the parameter node; the work is the session's."""
+    """What scripts can ask for, and the owner of the parameter node; the work is the session's.
+
+    Example:
+        >>> from lnsegfm.session import AdaptOptions
+        >>> logic = slicer.util.getModuleLogic("LNSegFMFineTune")
+        >>> model = logic.adapt(AdaptOptions(preset="short", name="Ours"))
+        >>> logic.workbench.models.accept(model.id)
+    """
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         self.workbench = Session()
+        self._work = PanelWork()
+
+    def adapt(self, options: AdaptOptions | None = None, *, wait: bool = True) -> Any:
+        """Adapt a model to the stored cases; the job works in the background and outlives Slicer.
+
+        Args:
+            options: What is asked; None for the paper's settings, from the default model.
+            wait: Return when the job has ended, while Slicer's event loop runs and the status bar shows the progress;
+                or else return at once a `LNSegFMLib.panels.common.scene_work.SceneWork` with ``done``, ``progress``,
+                ``cancel()``, which stops the job, ``result()`` and ``wait()``.
+
+        Returns:
+            The `lnsegfm.models.model_store.ModelInfo` of the adapted model.
+
+        Raises:
+            UserError: The job cannot be made, cannot work on this computer, or failed.
+            Cancelled: It was cancelled.
+        """
+        work = SceneWork(adapt_steps(self.workbench, options or AdaptOptions()), self._work)
+        return work.wait() if wait else work
+
+    def close(self) -> None:
+        """Follow the jobs no longer; they continue."""
+        self._work.stop(cancel=False)
 
 
 class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -79,9 +112,10 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic: LNSegFMFineTuneLogic | None = None
         self.parameter_node: Any = None
+        self.parameters: AdaptParameters | None = None
         self.stored = Stored()
         self._sections: tuple[Any, ...] = ()
-        self._isStale = self._isReloading = self._askedForScores = self._isEntered = False
+        self._isStale = self.is_reloading = self._askedForScores = self._isEntered = False
 
     # Set-up and end
 
@@ -89,45 +123,53 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/LNSegFMFineTune.ui"))
         self.layout.addWidget(panel)
-        for name in SECTIONS:
-            section = slicer.util.loadUI(self.resourcePath(f"UI/{name}Section.ui"))
-            slicer.util.findChild(panel, f"{name.lower()}Place").layout().addWidget(section)
-        self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = LNSegFMFineTuneLogic()
         self._work = PanelWork()
-        self._casesSection, self._planSection = CasesSection(self), PlanSection(self)
-        self.evidenceSection = EvidenceSection(self)
-        self._runSection = RunSection(self, self.evidenceSection.show_job)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        self._casesSection = self._add(CasesSection, "Cases")
+        self._planSection = self._add(PlanSection, "Plan")
+        self.evidenceSection = self._add(EvidenceSection, "Evidence")
+        self._runSection = self._add(RunSection, "Run", on_view=self.evidenceSection.show_job)
         self._sections = (self._casesSection, self._planSection, self._runSection, self.evidenceSection)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
         self.enter()
 
+    def _add(self, kind: Callable[..., Any], name: str, **options: Any) -> Any:
+        section = kind(self, self.resourcePath(f"UI/{name}Section.ui"), frame=self.ui, **options)
+        getattr(self.ui, f"{name.lower()}Place").layout().addWidget(section.widget)
+        vars(self.ui).update(vars(section.ui))
+        return section
+
     def enter(self) -> None:
         self._isEntered = True
         self.initializeParameterNode()
-        self._runSection.enter()
+        for section in self._sections:
+            section.enter()
         self.refresh()
 
     def exit(self) -> None:
         self._isEntered = False
         self.setParameterNode(None)
-        self._runSection.exit()
+        for section in self._sections:
+            section.exit()
 
     def cleanup(self) -> None:
         self.setParameterNode(None)
-        self._runSection.stop()
         self._work.stop()
-        self._casesSection.stop(end_of_session=not self._isReloading)
+        self.logic.close()
+        for section in self._sections:
+            section.close()
         self.removeObservers()
 
     def onReload(self) -> None:
         # The session goes on, and with it what was removed. Slicer reloads the module file alone; the library has to
         # come anew with it.
-        self._isReloading = True
+        self.is_reloading = True
         for name in [name for name in sys.modules if name.partition(".")[0] == "LNSegFMFineTuneLib"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
@@ -148,14 +190,13 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parameter_node is not None:
             self.removeObserver(self.parameter_node, MODIFIED, self._showParameters)
         self.parameter_node = node
+        self.parameters = None if node is None else adapt_parameters(node)
         if node is not None:
-            parameters.fill_defaults(node)
-            self.addObserver(node, MODIFIED, self._showParameters)
-            self._showParameters()
+            self.addObserver(node, MODIFIED, self._showParameters, priority=AFTER_PARAMETERS)
+            self.update()
 
     def _showParameters(self, caller: Any = None, event: str = "") -> None:
-        self._planSection.show_parameters()
-        self.update_controls()
+        self.update()
 
     # What the sections ask of the panel
 
@@ -172,15 +213,9 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         name: str,
         pending: Pending,
         on_value: Callable[[Any], None],
-        on_error: Callable[[UserError], None] | None = None,
+        on_problem: Callable[[UserError | Cancelled], None] | None = None,
     ) -> None:
-        def onProblem(problem: UserError | Cancelled) -> None:
-            if isinstance(problem, UserError):
-                (on_error or self.show_error)(problem)
-            elif name == ACTION:
-                self._endAction()
-
-        self._work.start(name, pending, on_value, onProblem)
+        self._work.start(name, pending, on_value, on_problem)
 
     def is_working(self, name: str) -> bool:
         return name in self._work
@@ -204,11 +239,14 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.refresh()
         self.update_controls()
 
-    def _onActionFailed(self, error: UserError) -> None:
+    def _onActionFailed(self, problem: UserError | Cancelled) -> None:
+        if isinstance(problem, Cancelled):
+            self._endAction()
+            return
         self.stored = Stored()
         self._casesSection.on_action_failed()
         self._endAction()
-        self._work.show_error(error)
+        self._work.show_error(problem)
 
     def refresh(self) -> None:
         self._isStale = REFRESH in self._work
@@ -224,8 +262,17 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             section.show_stored(before, stored)
         self.update_controls()
 
-    def _onRefreshFailed(self, error: UserError) -> None:
-        self.ui.adviceLabel.text = explain(error)
+    def _onRefreshFailed(self, problem: UserError | Cancelled) -> None:
+        if isinstance(problem, UserError):
+            self.ui.adviceLabel.text = explain(problem)
+
+    def models_changed(self) -> None:
+        self.refresh()
+
+    def update(self) -> None:
+        for section in self._sections:
+            section.update()
+        self.update_controls()
 
     def update_controls(self) -> None:
         for section in self._sections:
@@ -235,17 +282,12 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._runSection.watch(job_id)
 
     def use_model(self, model_id: str) -> None:
-        slicer.modules.lnsegfm.widgetRepresentation().self().useModel(model_id)
+        choose_model(model_id)
 
     def choose_pair(self, volume_node: Any, segmentation_node: Any) -> None:
-        module = getattr(slicer.modules, "lnsegfm", None)
-        if module is not None:
-            segmenting = module.widgetRepresentation().self()
-            segmenting.initializeParameterNode()  # it has none while another module is shown
-            segmenting.choose_pair(volume_node, segmentation_node)
+        choose_pair(volume_node, segmentation_node)
 
-    def packages_ready_for(self, method: str) -> bool:
-        also = METHODS[method].packages if method in METHODS else ()
+    def packages_ready(self, also: Sequence[str] = ()) -> bool:
         missing = missing_packages(also)
         if missing and slicer.util.confirmOkCancelDisplay(plan_wording.install_question(missing)):
             try:
@@ -253,7 +295,7 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 missing = []
             except UserError as error:
                 slicer.util.errorDisplay(explain(error))
-        if not missing and not self._askedForScores and not slicer.app.testingEnabled():
+        if not missing and not self._askedForScores and may_offer():
             self._askedForScores = True  # once is enough: only the NSD needs it
             self._offerScores()
         return not missing

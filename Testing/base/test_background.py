@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 import time
 
 import pytest
 
 from lnsegfm.base.background import Task, let_threads_run
-from LNSegFMLib.panels.common.agenda import Agenda
 
 TICK_US = 20_000
 
@@ -32,16 +30,3 @@ def test_work_goes_on_while_the_event_loop_keeps_the_lock() -> None:
         ticks += 1
     assert task.done, "each time the work gave the lock away it waited for a whole tick"
     assert task.result() == "done"
-
-
-def test_dropped_work_counts_until_it_has_ended() -> None:
-    """The panel's timer must go on for it: it still clears away its files."""
-    agenda, may_end = Agenda(), threading.Event()
-    agenda.start("segment", Task(may_end.wait), lambda value: None)
-    agenda.drop("segment")
-    assert "segment" not in agenda and agenda and agenda.take_done() == []
-    may_end.set()
-    deadline = time.monotonic() + 10
-    while agenda and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not agenda

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,16 +43,11 @@ def files_below(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def segmenting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The models that the module LN-Seg-FM was told to use."""
+def without_other_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module LN-Seg-FM cannot be shown, as in a Slicer that does not have it."""
     import slicer
 
-    used: list[str] = []
-    widget = SimpleNamespace(self=lambda: SimpleNamespace(useModel=used.append))
-    module = SimpleNamespace(widgetRepresentation=lambda: widget)
-    monkeypatch.setattr(slicer.modules, "lnsegfm", module, raising=False)
     monkeypatch.setattr(slicer.util, "selectModule", lambda name: None)
-    return used
 
 
 # Cases
@@ -314,27 +308,28 @@ def test_forgetting_is_shown_where_it_was_measured(opened: Panel) -> None:
 
 
 def test_a_rejected_model_is_kept_aside_and_can_be_accepted_after_all(
-    adapted: ModelInfo, opened: Panel, segmenting: list[str]
+    adapted: ModelInfo, opened: Panel, without_other_module: None
 ) -> None:
     models = ModelStore(opened.home.models)
     opened.start()
     opened.click("useModelButton")
+    assert opened.chosen_model == adapted.id
     opened.until(lambda: "is the default" in opened.ui.decisionLabel.text, "the decision")
     opened.click("rejectButton")
     opened.until(lambda: "Rejected" in opened.ui.decisionLabel.text, "the rejection")
     assert models.is_rejected(adapted.id) and models.default_id == adapted.card.parent
-    assert segmenting == [adapted.id, adapted.card.parent]
+    assert opened.chosen_model == adapted.card.parent
     assert not opened.ui.rejectButton.enabled
     opened.click("useModelButton")
     assert models.default_id == adapted.id and not models.is_rejected(adapted.id)
 
 
-def test_one_click_goes_back_to_an_ancestor(adapted: ModelInfo, opened: Panel, segmenting: list[str]) -> None:
+def test_one_click_goes_back_to_an_ancestor(adapted: ModelInfo, opened: Panel, without_other_module: None) -> None:
     opened.start()
     opened.click("useModelButton")
     opened.until(lambda: opened.ui.rollBackButton.enabled, "the ancestors")
     opened.pick("rollBackButton", "the model it was adapted from")
-    assert segmenting == [adapted.id, adapted.card.parent]
+    assert opened.chosen_model == adapted.card.parent
     assert ModelStore(opened.home.models).default_id == adapted.card.parent
 
 

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -198,11 +197,8 @@ def test_the_figures_of_a_finished_job_and_its_model(
 ) -> None:
     import slicer
 
-    used: list[str] = []
-    segmenting = SimpleNamespace(self=lambda: SimpleNamespace(useModel=used.append))
-    module = SimpleNamespace(widgetRepresentation=lambda: segmenting)
-    monkeypatch.setattr(slicer.modules, "lnsegfm", module, raising=False)
-    monkeypatch.setattr(slicer.util, "selectModule", used.append)
+    shown: list[str] = []
+    monkeypatch.setattr(slicer.util, "selectModule", shown.append)
     opened.start()
     table = opened.ui.resultTable
     rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
@@ -211,7 +207,7 @@ def test_the_figures_of_a_finished_job_and_its_model(
     assert opened.ui.verdictLabel.text.startswith("Too few hold-out cases for a conclusion: mean DSC 0.200 → 0.600")
     assert opened.ui.forgettingLabel.isHidden()
     opened.click("useModelButton")
-    assert used == [adapted.id, "LNSegFM"]
+    assert (opened.chosen_model, shown) == (adapted.id, ["LNSegFM"])
     assert ModelStore(opened.home.models).default_id == adapted.id
 
 
@@ -269,6 +265,24 @@ def test_missing_packages_are_installed_only_when_the_user_agrees(
     opened.click("startButton")
     opened.until_state("done")
     assert installed
+
+
+def test_the_package_of_the_nsd_is_offered_once_and_never_in_a_self_test(
+    opened: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from LNSegFMLib.setup.packages import nothing_installed
+
+    monkeypatch.delenv("LNSEGFM_PYTHON")
+    module = sys.modules["LNSegFMFineTune"]
+    monkeypatch.setattr(module, "missing_packages", lambda also: [])
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with nothing_installed():
+        assert opened.widget.packages_ready()
+    assert opened.app.dialogs == []
+    opened.app.answers.append(False)
+    assert opened.widget.packages_ready() and opened.widget.packages_ready()
+    (question,) = opened.app.dialogs
+    assert "surface-distance" in question[1]
 
 
 def test_an_import_tells_what_was_left_out(panel: Panel, tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_choices_come_back_with_the_scene(app: Any, widget: Any, tmp_path: Path)
 def test_reload_ends_the_worker_and_the_new_panel_works(app: Any, widget: Any, tmp_path: Path) -> None:
     add_ct()
     segment(app, widget)
-    worker = widget.logic.bench._worker
+    worker = widget.logic.bench.session.worker
     fresh = app.reload_module("LNSegFM")
     assert fresh is not widget
     assert not worker.running
@@ -276,6 +276,39 @@ def test_adapted_model_can_be_used_at_once(app: Any, widget: Any) -> None:
     assert widget.ui.modelSelector.currentText == "Adapted"
     widget.refreshModels()
     assert widget.ui.modelSelector.currentText == "Adapted"
+
+
+def test_the_panel_warns_of_a_demonstration_model_and_of_a_rejected_one(app: Any, widget: Any) -> None:
+    add_ct()
+    label = widget.ui.modelWarningLabel
+    assert widget.ui.modelSelector.currentText == "fine" and label.isHidden()
+    widget.useModel("phantom-demonstration")
+    assert label.isVisible() and "knows synthetic scans only" in label.text
+    segment(app, widget, widget.ui.modelSelector.currentText)
+    assert "knows synthetic scans only" in widget.ui.statusLabel.text
+    widget.logic.bench.models.reject("moody")
+    widget.useModel("moody")
+    assert "was rejected" in label.text and "synthetic" not in label.text
+    widget.useModel("fine")
+    assert label.isHidden()
+    segment(app, widget)
+    assert "synthetic" not in widget.ui.statusLabel.text
+
+
+def test_a_model_and_a_pair_can_be_chosen_without_the_panel(app: Any, widget: Any) -> None:
+    from LNSegFMLib.scene.segmentation_choice import choose_model, choose_pair, chosen_model
+
+    first, _second = add_ct("First"), add_ct("Second")
+    choose_pair(first, None)
+    assert widget.ui.volumeSelector.currentNode() is first
+    # The panel has not listed it yet.
+    choose_model(add_model("Adapted"))
+    assert (widget.ui.modelSelector.currentText, chosen_model()) == ("Adapted", "adapted")
+    # Empty is the default model, and one that is gone is not chosen.
+    choose_model("")
+    assert widget.ui.modelSelector.currentText == "fine" == chosen_model()
+    choose_model("gone")
+    assert widget.ui.modelSelector.currentText == "fine" == chosen_model()
 
 
 def test_model_is_installed_from_a_file(app: Any, widget: Any) -> None:

@@ -79,17 +79,12 @@ def test_the_command_line_marks_and_refuses_rejected_models(
 
 
 def test_a_model_that_is_rejected_leaves_the_plan(opened: Panel, adapted: Any) -> None:  # noqa: F811
-    import slicer
-
     opened.start()
     box = opened.ui.modelComboBox
     opened.choose("modelComboBox", adapted.id)
-    slicer.modules.lnsegfm = None  # not loaded in this test
-    opened.widget.use_model = lambda model_id: None
     opened.click("rejectButton")
     opened.until(lambda: box.currentData != adapted.id, "another base model")
     assert box.itemText(box.findData(adapted.id)) == f"{adapted.name} (rejected)"
-    del slicer.modules.lnsegfm
     count = len(list(opened.home.jobs.glob("job-*")))
     opened.choose("modelComboBox", adapted.id)
     opened.app.answers.append(False)

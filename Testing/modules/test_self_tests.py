@@ -108,3 +108,16 @@ def test_a_window_that_grows_is_seen_though_it_shrinks_again(app: Any, widget: A
     app.process_events()
     with pytest.raises(AssertionError, match=f"main window to stay {width} px wide"):
         watch.check(unittest.TestCase())
+
+
+def test_a_self_test_installs_and_offers_nothing(app: Any, tmp_path: Any) -> None:
+    from lnsegfm.base.errors import UserError
+    from LNSegFMLib.setup.packages import install_packages, may_offer, nothing_installed, start_installation
+
+    assert may_offer()
+    with nothing_installed():
+        assert not may_offer()
+        for install in (install_packages, lambda: start_installation(tmp_path / "log", only=["gdown"])):
+            with pytest.raises(UserError, match="installs nothing"):
+                install()
+    assert may_offer()

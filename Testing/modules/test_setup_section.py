@@ -124,7 +124,7 @@ def section_of(host: FakeHost, **hooks: Any) -> Any:
 def finish(section: Any) -> None:
     app = standin.start()
     for _ in range(2):  # what follows on one work may be another
-        app.wait_until(lambda: not section._bar.busy and not section.host.agenda, 60, "the work")
+        app.wait_until(lambda: not section._bar.busy and not section.host.work, 60, "the work")
         app.process_events()
 
 

@@ -25,6 +25,28 @@ def test_a_session_works_on_the_home_it_is_given(own_home: Home, tmp_path: Path)
     assert [model.id for model in Session().models.list()] == [BASE, "ours"]
 
 
+def test_a_session_without_a_home_of_its_own_starts_another_worker_in_another_home(
+    own_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Session() as session:
+        first = session.worker
+        assert session.worker is first and not session.worker_busy
+        monkeypatch.setenv("LNSEGFM_HOME", str(tmp_path / "other"))
+        assert session.worker is not first
+
+
+def test_the_models_are_told_with_what_was_decided_on_them(own_home: Home) -> None:
+    models = Session().models
+    add_model(own_home, "Adapted")
+    models.reject(BASE)
+    there = models.look()
+    assert [model.id for model in there.models] == [BASE, "adapted"]
+    assert (there.rejected, there.default, there.accepted) == ({BASE}, "", "")
+    models.accept("adapted")
+    assert (models.look().default, models.look().accepted) == ("adapted", "adapted")
+    assert [model.id for model in models.descendants(BASE)] == ["adapted"]
+
+
 class TestDefault:
     def test_it_is_the_accepted_one_and_never_a_rejected_or_unaccepted_one(self, own_home: Home) -> None:
         models = Session().models

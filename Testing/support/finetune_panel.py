@@ -167,6 +167,13 @@ class Panel:
         return self.widget.ui
 
     @property
+    def chosen_model(self) -> str:
+        """The model that the module LN-Seg-FM segments with next."""
+        from LNSegFMLib.scene.segmentation_choice import chosen_model
+
+        return chosen_model()
+
+    @property
     def job(self) -> Job:
         return JobStore(self.home.jobs).list()[-1]
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from lnsegfm.base.background import Pending, let_threads_run
+from lnsegfm.base.background import Pending
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.models.catalogue import RESOURCES
-from LNSegFMLib.panels.common.agenda import Agenda
-
-POLL_MS = 20
 
 
 class FakeHost:
@@ -31,17 +28,14 @@ class FakeHost:
         self.used: list[str] = []
         self.changes = 0
         self.has_packages = True
-        self.agenda = Agenda()
+        self.work = self._make_work()
         self.parameter_node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+        self.parameters = self._typed()
         self.window = qt.QWidget()
         self.window.setLayout(qt.QVBoxLayout())
         self.window.resize(380, 700)
         self.window.show()
-        self._on_problem: dict[str, Callable[[UserError | Cancelled], None] | None] = {}
         self._sections: list[Any] = []
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_MS)
-        self._timer.connect("timeout()", self._poll)
 
     def add(self, kind: type, **options: Any) -> Any:
         """Make a section of the module LN-Seg-FM and put it below the others."""
@@ -57,14 +51,12 @@ class FakeHost:
         on_value: Callable[[Any], None],
         on_problem: Callable[[UserError | Cancelled], None] | None = None,
     ) -> None:
-        self._on_problem[name] = on_problem
-        self.agenda.start(name, pending, on_value)
-        self._timer.start()
+        self.work.start(name, pending, on_value, on_problem)
 
     def is_working(self, name: str) -> bool:
-        return name in self.agenda
+        return name in self.work
 
-    def packages_ready(self) -> bool:
+    def packages_ready(self, also: Sequence[str] = ()) -> bool:
         return self.has_packages
 
     def models_changed(self) -> None:
@@ -84,20 +76,18 @@ class FakeHost:
     def close(self) -> None:
         for section in self._sections:
             section.close()
-        self._timer.stop()
-        self.agenda.drop()
+        self.work.stop()
         self.window.close()
 
-    def _poll(self) -> None:
-        let_threads_run()
-        for work in self.agenda.take_done():
-            on_problem = self._on_problem.pop(work.name)
-            try:
-                work.on_value(work.pending.result())
-            except (UserError, Cancelled) as problem:
-                if on_problem is not None:
-                    on_problem(problem)
-                elif isinstance(problem, UserError):
-                    self.show_error(problem)
-        if not self.agenda:
-            self._timer.stop()
+    def _make_work(self) -> Any:
+        from LNSegFMLib.panels.common.panel_work import PanelWork  # `qt` is there only now
+
+        work = PanelWork()
+        work.show_error = self.show_error  # type: ignore[method-assign]
+        return work
+
+    def _typed(self) -> Any:
+        from LNSegFMLib.scene.segment_parameters import SegmentParameters
+        from LNSegFMLib.scene.typed_parameters import typed_parameters
+
+        return typed_parameters(SegmentParameters, self.parameter_node)

@@ -12,21 +12,19 @@ from slicer.i18n import tr as _
 
 from lnsegfm.base.background import Task
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.home import Home
-from lnsegfm.base.processes import child_environment
 from lnsegfm.cases.case_info import IGNORE, CaseInfo
-from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.images.body import Body, find_body_in
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.oriented_box import OrientedBox
 from lnsegfm.images.packed_image import PackedImage
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.segment_measures import measure_segments
-from lnsegfm.models.catalogue import install_bundled
-from lnsegfm.models.model_store import ModelStore
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.segment_run import SegmentResult, SegmentRun
-from lnsegfm.segmentation.worker_client import WorkerClient, WorkerRequest
+from lnsegfm.segmentation.worker_client import WorkerRequest
+from lnsegfm.session import Session
+from lnsegfm.session.cases_part import CasesPart
+from lnsegfm.session.models_part import ModelsPart
 from LNSegFMLib.scene.drafts import draft_of, set_draft
 from LNSegFMLib.scene.overlay import in_percent, overlay_of
 from LNSegFMLib.scene.regions import box_of
@@ -51,11 +49,13 @@ class Finding:
         result: The result, without its probability.
         labelmap: Its labels, ready for the scene.
         probability: Its probability, packed; None where it was not asked for.
+        warnings: What the user should know of the model, a sentence each.
     """
 
     result: SegmentResult
     labelmap: Labelmap
     probability: PackedImage | None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,69 +75,79 @@ class _Kept:
 class Workbench:
     """Starts the module's work; slow work comes back as something to ask from a timer.
 
-    The stores are those of the home folder as it is set at the moment of the call.
+    What is stored, and which model may be used, is the session's; it works on the home folder as it is set at the
+    moment of a call.
 
     Args:
         worker_command: Command line of the segmentation worker, where it is not the default one.
     """
 
     def __init__(self, worker_command: Sequence[str] | None = None) -> None:
-        self.worker_command = worker_command
-        self._worker: WorkerClient | None = None
-        self._worker_home = Home.default()
+        self.session = Session(worker_command=worker_command)
         self._kept: dict[str, _Kept] = {}  # by id of the segmentation node
         self._body: tuple[object, Body | None] = (None, None)  # of the CT that was measured last
 
     @property
-    def models(self) -> ModelStore:
-        """The installed models."""
-        return ModelStore(Home.default().models)
+    def worker_command(self) -> Sequence[str] | None:
+        """Command line of the segmentation worker; None for the default one."""
+        return self.session.worker_command
+
+    @worker_command.setter
+    def worker_command(self, command: Sequence[str] | None) -> None:
+        self.session.worker_command = command
 
     @property
-    def cases(self) -> CaseStore:
+    def models(self) -> ModelsPart:
+        """The installed models."""
+        return self.session.models
+
+    @property
+    def cases(self) -> CasesPart:
         """The corrected cases."""
-        return CaseStore(Home.default().cases)
+        return self.session.cases
 
     @property
     def busy(self) -> bool:
-        """Whether the worker process is at work, be it on something that nobody waits for any more."""
-        return self._worker is not None and self._worker.busy
+        """Whether the worker process is at work, be it on something that was cancelled."""
+        return self.session.worker_busy
 
     def close(self) -> None:
         """End the worker process; the next request starts another."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
+        self.session.close()
 
     def install_bundled(self) -> Task:
         """Install the models that come with the extension; the value is what went wrong, or an empty text."""
 
-        def install(store: ModelStore) -> str:
+        def install() -> str:
             try:
-                install_bundled(store)
+                self.models.install_bundled()
             except UserError as error:
                 return str(error)
             return ""
 
-        return Task(install, self.models)
+        return Task(install)
 
     def install(self, source: str) -> WorkerRequest:
         """Install a model from a file or folder; the value has its id as ``model``."""
-        return self._ready_worker().request("install", source=source, name="")
+        return self.session.worker.request("install", source=source, name="")
 
     def segment(self, volume_node: Any, options: SegmentOptions, *, segment_per_node: bool) -> SegmentRun:
         """Segment a volume node; the value is what `add_result` takes.
 
+        A rejected model is used; whoever asks for it has asked the user.
+
         Raises:
-            UserError: The volume node has no voxels that could be segmented.
+            UserError: The model is not installed, or the volume node has no voxels that could be segmented.
         """
+        model, warnings = self.models.for_segmentation(options.model, rejected_too=True)
+        options = replace(options, model=model.id)
 
         def finish(result: SegmentResult) -> Finding:
             probability = None if result.probability is None else PackedImage.of(result.probability)
             labelmap = labelmap_of(result.instances, segment_per_node=segment_per_node)
-            return Finding(replace(result, probability=None), labelmap, probability)
+            return Finding(replace(result, probability=None), labelmap, probability, tuple(warnings))
 
-        return SegmentRun(self._ready_worker(), image_reader(volume_node), options, finish)
+        return SegmentRun(self.session.worker, image_reader(volume_node), options, finish)
 
     def add_result(self, finding: Finding, volume_node: Any) -> Any:
         """Add the segmentation node of a result, with its measurements; on an error nothing is left in the scene.
@@ -254,15 +264,6 @@ class Workbench:
             )
 
         return Task(work)
-
-    def _ready_worker(self) -> WorkerClient:
-        home = Home.default()
-        if self._worker is not None and self._worker_home != home:
-            self.close()
-        if self._worker is None:
-            environment = child_environment(extra={"LNSEGFM_HOME": str(home.root)})
-            self._worker, self._worker_home = WorkerClient(self.worker_command, env=environment), home
-        return self._worker
 
 
 def _ignored_outside(labels: sitk.Image, checked: OrientedBox) -> sitk.Image:

@@ -20,8 +20,9 @@ from LNSegFMLib.self_tests.clinic_self_test import check_editor, check_partial_a
 from LNSegFMLib.self_tests.export_self_test import check_exports
 from LNSegFMLib.self_tests.panel_self_test import WidthWatch, check_sections
 from LNSegFMLib.self_tests.saved_scene_self_test import check_saved_scene
+from LNSegFMLib.self_tests.scripting_self_test import check_logic
 from LNSegFMLib.self_tests.self_test_slate import Slate, clean_slate
-from LNSegFMLib.setup.packages import missing_packages
+from LNSegFMLib.setup.packages import missing_packages, nothing_installed
 
 _MODEL = "phantom-demonstration"
 _TIMEOUT_S = 300.0
@@ -51,7 +52,7 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         if missing:
             self.delayDisplay(f"Skipped: this Python needs {', '.join(missing)}.")
             return
-        with clean_slate(close=_end_work, refresh=_show_own_home) as self._slate:
+        with nothing_installed(), clean_slate(close=_end_work, refresh=_show_own_home) as self._slate:
             self._run_story()
 
     def _run_story(self) -> None:
@@ -105,6 +106,7 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         self._check_cancel(widget)
         check_saved_scene(self, widget)
         width.check(self)
+        check_logic(self, widget.ui.volumeSelector.currentNode(), _MODEL)
         self.delayDisplay("Passed")
 
     def _choose_model(self, widget: Any) -> None:

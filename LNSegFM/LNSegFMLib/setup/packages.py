@@ -8,7 +8,8 @@ import importlib.util
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
@@ -33,6 +34,23 @@ GDOWN = "gdown>=6.5"
 _KEPT = ("torch", "numpy", "SimpleITK")
 # Command line of pip, where it is not the one of Slicer's Python.
 PIP: Sequence[str] | None = None
+_may_install = True
+
+
+@contextmanager
+def nothing_installed() -> Iterator[None]:
+    """Offer and install nothing meanwhile, as in a self-test, which answers all questions with yes."""
+    global _may_install
+    before, _may_install = _may_install, False
+    try:
+        yield
+    finally:
+        _may_install = before
+
+
+def may_offer() -> bool:
+    """Tell whether packages that are useful but not needed are to be offered."""
+    return _may_install and not slicer.app.testingEnabled()
 
 
 def missing_packages(also: Sequence[str] = ()) -> list[str]:
@@ -94,6 +112,7 @@ def start_installation(
     Raises:
         UserError: The folder of wheels lacks a package, another installation goes on, or PyTorch's failed.
     """
+    _refuse_in_self_test()
     _refuse_second_installation()
     lines = list(only) or _requirements()
     if wheels is not None:
@@ -132,6 +151,7 @@ def install_packages(also: Sequence[str] = ()) -> None:
     Raises:
         UserError: The installation failed.
     """
+    _refuse_in_self_test()
     wanted = _requirements()
     try:
         _install_torch(wanted)
@@ -183,6 +203,11 @@ def _kept(wanted: Sequence[str]) -> list[tuple[str, str]]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _refuse_in_self_test() -> None:
+    if not _may_install:
+        raise UserError("Nothing was installed.", "A self-test is running; it installs nothing.", "Wait for its end.")
 
 
 def _refuse_second_installation() -> None:

@@ -18,7 +18,8 @@ from lnsegfm.base.failures import last_traceback
 from lnsegfm.base.home import Home
 from lnsegfm.base.wording import data_size
 from lnsegfm.models.catalogue import published_models
-from lnsegfm.models.model_store import KINDS, ModelStore
+from lnsegfm.models.model_store import KINDS
+from lnsegfm.session import Session
 from lnsegfm.setup.problem_report import anonymous, report
 
 _PACKAGES = (
@@ -37,7 +38,7 @@ def system_report(self_check: str, log: Sequence[str]) -> str:
     application = slicer.app
     packages = ", ".join(f"{name} {version}" for name in _PACKAGES if (version := _version(name)))
     home, private = Home.default(), _private_words()
-    models = ModelStore(home.models).list()
+    models = Session(home).models.look().models
     counts = ", ".join(f"{sum(model.card.kind == kind for model in models)} {kind}" for kind in KINDS)
     facts = {
         "3D Slicer": f"{application.applicationVersion}, revision {application.revision}",

@@ -54,6 +54,23 @@ class PublishedModel:
 
 
 @dataclass(frozen=True)
+class ModelsThere:
+    """The installed models at one moment, for those who list them.
+
+    Args:
+        models: The models, oldest first.
+        rejected: Ids of those that were rejected.
+        default: Id of the model to begin with, never a rejected one; empty when there is none.
+        accepted: Id of the model that was accepted last; empty before any was.
+    """
+
+    models: tuple[ModelInfo, ...]
+    rejected: frozenset[str]
+    default: str
+    accepted: str
+
+
+@dataclass(frozen=True)
 class InstalledModel:
     """What became of an installation.
 
@@ -116,6 +133,14 @@ class ModelsPart:
         self.install_bundled()
         return self.store.list()
 
+    def look(self) -> ModelsThere:
+        """Return the models that are there, without installing the demonstration model where it is missing."""
+        store = self.store
+        default = default_model(store)
+        return ModelsThere(
+            tuple(store.list()), frozenset(store.rejected()), "" if default is None else default.id, store.default_id
+        )
+
     def get(self, model_id: str) -> ModelInfo:
         """Return one model.
 
@@ -126,7 +151,10 @@ class ModelsPart:
 
     def resolve(self, model_id: str) -> str:
         """Return the whole id of which ``model_id`` is the beginning, see `lnsegfm.base.prefixes.resolve`."""
-        return resolve(model_id, (model.id for model in self.list()), "model")
+        known = [model.id for model in self.store.list()]
+        if not any(each.startswith(model_id) for each in known):
+            known = [model.id for model in self.list()]  # it may be the demonstration model
+        return resolve(model_id, known, "model")
 
     # Which one is used
 
@@ -172,8 +200,17 @@ class ModelsPart:
                 patients.
         """
         wish = self.get(model_id).id if model_id else ""
-        self.list()
+        if not wish:
+            self.install_bundled()
         return model_for_segmentation(self.store, wish, rejected_too=rejected_too)
+
+    def warnings(self, model_id: str) -> Sequence[str]:
+        """Return what the user should know of an installed model before it segments; its whole id is needed.
+
+        Raises:
+            UserError: It is not installed.
+        """
+        return model_for_segmentation(self.store, model_id, rejected_too=True)[1]
 
     def set_default(self, model_id: str) -> ModelInfo:
         """Make a model the default; one that was rejected is taken back by this. Return it.
@@ -208,6 +245,10 @@ class ModelsPart:
     def ancestors(self, model_id: str) -> Models:
         """Return the installed models that one was adapted from, its parent first."""
         return self.store.ancestors(self.resolve(model_id))
+
+    def descendants(self, model_id: str) -> Models:
+        """Return the installed models that were adapted from one, directly or not."""
+        return self.store.descendants(self.resolve(model_id))
 
     def roll_back(self, model_id: str = "", *, to: str = "") -> ModelInfo:
         """Make an ancestor of a model the default again, and return that ancestor.

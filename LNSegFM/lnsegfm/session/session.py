@@ -53,8 +53,9 @@ class Session:
         calibration_command: Callable[[Path], Sequence[str]] | None = None,
     ) -> None:
         self._fixed_home = home
-        self._worker_command = worker_command
+        self.worker_command = worker_command
         self._worker: WorkerClient | None = None
+        self._worker_home: Home | None = None
         self.runner_command = runner_command
         self.calibration_command = calibration_command
 
@@ -82,13 +83,20 @@ class Session:
     @property
     def worker(self) -> WorkerClient:
         """The process that runs networks and reads checkpoints; it starts with the first request."""
+        if self._worker is not None and self._worker_home != self.home:
+            self.close()  # it works in the home it was started in
         if self._worker is None:
             from lnsegfm.segmentation.worker_client import WorkerClient
 
-            fixed = self._fixed_home
-            env = child_environment(extra={"LNSEGFM_HOME": str(fixed.root)}) if fixed is not None else None
-            self._worker = WorkerClient(self._worker_command, env=env)
+            self._worker_home = self.home
+            env = child_environment(extra={"LNSEGFM_HOME": str(self._worker_home.root)})
+            self._worker = WorkerClient(self.worker_command, env=env)
         return self._worker
+
+    @property
+    def worker_busy(self) -> bool:
+        """Whether that process works on a request, be it one that was cancelled."""
+        return self._worker is not None and self._worker.busy
 
     # The parts. Each is imported when it is first asked for, so that a list of models needs no SimpleITK.
 

@@ -10,12 +10,12 @@ import ctk
 import qt
 
 from lnsegfm.base.background import Task
-from lnsegfm.base.errors import UserError
+from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.models.model_store import ModelInfo
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
-from LNSegFMFineTuneLib.panels.widgets import fill_combo_box, fill_row, fit_height, set_up_table
 from LNSegFMFineTuneLib.texts import case_texts as wording
+from LNSegFMLib.panels.common.widgets import fill_combo_box, fill_row, fit_height, set_up_table
 
 _ICON_PX = 32
 _LABELS_COLUMN = 1
@@ -43,12 +43,13 @@ class CaseTable:
 
     Args:
         host: The panel.
+        ui: Widgets of the section.
         on_use_chosen: Called with a case's id and its new use.
     """
 
-    def __init__(self, host: FineTuneHost, on_use_chosen: Callable[[str, str], None]) -> None:
-        self._host, self._on_use_chosen = host, on_use_chosen
-        self._table = host.ui.casesTable
+    def __init__(self, host: FineTuneHost, ui: Any, on_use_chosen: Callable[[str, str], None]) -> None:
+        self._host, self._ui, self._on_use_chosen = host, ui, on_use_chosen
+        self._table = ui.casesTable
         self._cases: Sequence[CaseInfo] = ()
         self._names: dict[str, str] = {}
         self._choices: list[UseChoice] = []
@@ -79,7 +80,7 @@ class CaseTable:
         self._show_details()
 
     def _show_details(self) -> None:
-        case, label = self.current, self._host.ui.caseDetailsLabel
+        case, label = self.current, self._ui.caseDetailsLabel
         label.text = "" if case is None else wording.details(case, self._names)
         label.visible = case is not None
 
@@ -117,7 +118,7 @@ class CaseTable:
             self._waiting = [each for each in self._waiting if each.id != case.id]
         self._make_next_thumbnail()
 
-    def _on_no_thumbnail(self, _error: UserError) -> None:
+    def _on_no_thumbnail(self, _problem: UserError | Cancelled) -> None:
         # The case can be used without a picture.
         self._waiting = self._waiting[1:]
         self._make_next_thumbnail()

@@ -13,7 +13,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.stored import Stored
 from LNSegFMFineTuneLib.panels.case_table import CaseTable
-from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
+from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost, FineTuneSection
 from LNSegFMFineTuneLib.scene.scene_pairs import find_pairs, import_pair
 from LNSegFMFineTuneLib.scene.stored_case import CaseContent, read_case, show_case
 from LNSegFMFineTuneLib.texts import case_texts as wording
@@ -22,68 +22,70 @@ _ALL = "all"
 _PROGRESS_MS = 200
 
 
-class CasesSection:
+class CasesSection(FineTuneSection):
     """The cases of the home.
 
     Args:
         host: The panel.
+        ui_file: Path of the .ui file.
+        frame: The panel's widgets around the sections.
     """
 
-    def __init__(self, host: FineTuneHost) -> None:
-        self._host, self._ui = host, host.ui
+    def __init__(self, host: FineTuneHost, ui_file: str, *, frame: Any) -> None:
+        super().__init__(host, ui_file, frame=frame)
         self._importing: Pending | None = None
         self._removed: list[str] = []  # in this session, the last one at the end
-        self.table = CaseTable(host, self.on_use_chosen)
+        self.table = CaseTable(host, self.ui, self.on_use_chosen)
         self._progress_timer = qt.QTimer()
         self._progress_timer.setInterval(_PROGRESS_MS)
         self._progress_timer.connect("timeout()", self._show_progress)
-        self._import_menu = qt.QMenu(self._ui.importButton)
+        self._import_menu = qt.QMenu(self.ui.importButton)
         self._import_menu.connect("aboutToShow()", self.on_import_menu)
         self._import_menu.connect("triggered(QAction*)", self.on_import_chosen)
         self._fill_import_menu()
-        self._ui.importButton.setMenu(self._import_menu)
+        self.ui.importButton.setMenu(self._import_menu)
         for button, slot in (
-            (self._ui.showCaseButton, self.on_show), (self._ui.removeCaseButton, self.on_remove),
-            (self._ui.undoRemoveButton, self.on_undo),
+            (self.ui.showCaseButton, self.on_show), (self.ui.removeCaseButton, self.on_remove),
+            (self.ui.undoRemoveButton, self.on_undo),
         ):  # fmt: skip
             button.connect("clicked(bool)", slot)
-        self._ui.casesTable.connect("itemSelectionChanged()", host.update_controls)
+        self.ui.casesTable.connect("itemSelectionChanged()", host.update_controls)
 
     def show_stored(self, before: Stored, stored: Stored) -> None:
         """Follow what lies on the disk."""
         if (stored.cases, stored.models) != (before.cases, before.models):
             self.table.show(stored.cases, stored.models)
         selection = Selection.of(stored.cases)
-        self._ui.adviceLabel.text = wording.advice(selection, stored.findings, stored.problem)
+        self.ui.adviceLabel.text = wording.advice(selection, stored.findings, stored.problem)
 
     def update_controls(self) -> None:
         """Enable what can be done now."""
-        idle, chosen = not self._host.is_acting, self.table.current is not None
+        idle, chosen = not self.host.is_acting, self.table.current is not None
         self.table.update_controls()
-        self._ui.importButton.enabled = idle
-        self._ui.showCaseButton.enabled = self._ui.removeCaseButton.enabled = idle and chosen
-        self._ui.undoRemoveButton.enabled = idle and bool(self._removed)
+        self.ui.importButton.enabled = idle
+        self.ui.showCaseButton.enabled = self.ui.removeCaseButton.enabled = idle and chosen
+        self.ui.undoRemoveButton.enabled = idle and bool(self._removed)
 
     def on_action_failed(self) -> None:
         """Show the table as it is on the disk, and not as the user wanted it."""
         if self._importing is not None:
             self._end_import()
-            self._ui.importLabel.visible = False
+            self.ui.importLabel.visible = False
         self.table.clear()
 
-    def stop(self, *, end_of_session: bool) -> None:
+    def close(self) -> None:
         """The panel goes away; at the end of the session, so does what was removed in it."""
         self._progress_timer.stop()
-        for case_id in self._removed if end_of_session else ():
+        for case_id in () if self.host.is_reloading else self._removed:
             try:
-                self._host.workbench.cases.forget(case_id)
+                self.host.workbench.cases.forget(case_id)
             except (UserError, OSError):
                 # It stays in the trash, where it takes space and does no harm.
                 continue
 
     def on_use_chosen(self, case_id: str, use: str) -> None:
         """Store what a case is used for."""
-        self._host.act(self._ignore, self._host.workbench.cases.set_use, case_id, use)
+        self.host.act(self._ignore, self.host.workbench.cases.set_use, case_id, use)
 
     def _ignore(self, _result: Any) -> None:
         """Nothing is left to do: everything is read anew after an action."""
@@ -123,15 +125,15 @@ class CasesSection:
             parent = slicer.util.mainWindow()
             folder = qt.QFileDialog.getExistingDirectory(parent, _("Folder with imagesTr and labelsTr"), "")
             if folder:
-                self._import(self._host.workbench.cases.import_folder, folder)
+                self._import(self.host.workbench.cases.import_folder, folder)
             return
         with slicer.util.WaitCursor():  # a segmentation without labelmap gets one here
             pairs = [import_pair(pair) for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())]
-        self._import(self._host.workbench.cases.import_pairs, pairs)
+        self._import(self.host.workbench.cases.import_pairs, pairs)
 
     def _import(self, function: Any, source: Any) -> None:
-        self._ui.importLabel.visible = True
-        self._importing = self._host.act(self._on_imported, function, source)
+        self.ui.importLabel.visible = True
+        self._importing = self.host.act(self._on_imported, function, source)
         self._progress_timer.start()
 
     def _end_import(self) -> None:
@@ -140,30 +142,30 @@ class CasesSection:
 
     def _show_progress(self) -> None:
         if self._importing is not None:
-            self._ui.importLabel.text = wording.importing(self._importing.progress.message)
+            self.ui.importLabel.text = wording.importing(self._importing.progress.message)
 
     def _on_imported(self, report: Any) -> None:
         self._end_import()
-        self._ui.importLabel.text = wording.import_text(len(report.imported), report.skipped)
+        self.ui.importLabel.text = wording.import_text(len(report.imported), report.skipped)
 
     # One case
 
     def on_show(self) -> None:
         """Load the chosen case into the scene, and choose it in the LN-Seg-FM module."""
-        self._host.act(self._on_read, read_case, self.table.current)
+        self.host.act(self._on_read, read_case, self.table.current)
 
     def _on_read(self, content: CaseContent) -> None:
-        self._host.choose_pair(*show_case(content))
+        self.host.choose_pair(*show_case(content))
 
     def on_remove(self) -> None:
         """Move the chosen case into the trash, once the user has agreed."""
         case = self.table.current
         if case is not None and slicer.util.confirmOkCancelDisplay(wording.removal_question(case.id)):
-            self._host.act(self._removed.extend, self._host.workbench.cases.remove, case.id)
+            self.host.act(self._removed.extend, self.host.workbench.cases.remove, case.id)
 
     def on_undo(self) -> None:
         """Bring back the case that was removed last."""
-        self._host.act(self._on_restored, self._host.workbench.cases.restore, self._removed[-1])
+        self.host.act(self._on_restored, self.host.workbench.cases.restore, self._removed[-1])
 
     def _on_restored(self, cases: Any) -> None:
         for case in cases:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import qt
@@ -16,10 +15,11 @@ from lnsegfm.jobs.stored import Stored
 from lnsegfm.jobs.timing import Calibration
 from lnsegfm.session import AdaptOptions
 from lnsegfm.session.job_handle import JobHandle
-from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
-from LNSegFMFineTuneLib.panels.widgets import connect_edited, fill_combo_box, set_widget_value, widget_value
-from LNSegFMFineTuneLib.scene import parameters
+from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost, FineTuneSection
+from LNSegFMFineTuneLib.scene.adapt_parameters import CUSTOM
 from LNSegFMFineTuneLib.texts import plan_texts as wording
+from LNSegFMLib.panels.common.section import ParameterBinding
+from LNSegFMLib.panels.common.widgets import fill_combo_box
 from LNSegFMLib.panels.models.rejected_models import may_use
 from LNSegFMLib.texts.model_texts import listed_name
 
@@ -42,92 +42,78 @@ WIDGETS = {
 }
 
 
-class PlanSection:
+class PlanSection(FineTuneSection):
     """The settings of the next job, kept in the parameter node.
 
     Args:
         host: The panel.
+        ui_file: Path of the .ui file.
+        frame: The panel's widgets around the sections.
     """
 
-    def __init__(self, host: FineTuneHost) -> None:
-        self._host, self._ui = host, host.ui
-        self._is_showing = False
+    def __init__(self, host: FineTuneHost, ui_file: str, *, frame: Any) -> None:
+        super().__init__(host, ui_file, frame=frame)
         self._stored = Stored()
         self._pending: Pending | None = None  # what measures, or starts a job
-        for name, widget in self._widgets().items():
+        widgets = {field: getattr(self.ui, name) for field, name in WIDGETS.items()}
+        for name, widget in widgets.items():
             if widget.inherits("QComboBox"):
                 fill_combo_box(widget, wording.choices().get(name, {}).items(), None)
-            connect_edited(widget, self.on_preset_chosen if name in ("preset", "method") else self.on_edited)
+        self.binding = ParameterBinding(host, widgets, before_store=self._on_edited)
         for index, method in enumerate(METHODS.values()):
-            self._ui.methodComboBox.setItemData(index, method.text, qt.Qt.ToolTipRole)
-        self._ui.startButton.connect("clicked(bool)", self.on_start)
-        self._ui.calibrateButton.connect("clicked(bool)", self.on_calibrate)
-
-    def _widgets(self) -> dict[str, Any]:
-        return {field: getattr(self._ui, name) for field, name in WIDGETS.items()}
+            self.ui.methodComboBox.setItemData(index, method.text, qt.Qt.ToolTipRole)
+        self.ui.startButton.connect("clicked(bool)", self.on_start)
+        self.ui.calibrateButton.connect("clicked(bool)", self.on_calibrate)
 
     @property
     def values(self) -> dict[str, Any]:
         """What is set now, by field; ``base_model`` and ``preset`` among them."""
-        return {field: widget_value(widget) for field, widget in self._widgets().items()}
+        return self.binding.values
 
     @property
     def _measuring(self) -> Pending | None:
         return None if self._pending is None or self._pending.done else self._pending
 
-    def show_parameters(self) -> None:
+    def update(self) -> None:
         """Follow the parameter node."""
-        node = self._host.parameter_node
-        self._set({field: node.GetParameter(field) for field in WIDGETS})
+        self.binding.show()
         self._show_estimate()
 
     def show_stored(self, before: Stored, stored: Stored) -> None:
         """Follow what lies on the disk."""
         self._stored = stored
-        node = self._host.parameter_node
-        chosen = node.GetParameter("base_model") if node else ""
+        parameters = self.host.parameters
+        chosen = parameters.base_model if parameters is not None else ""
         models = [(model.id, listed_name(model, "", stored.rejected)) for model in stored.models]
-        chosen = chosen or self._ui.modelComboBox.currentData or ""
+        chosen = chosen or self.ui.modelComboBox.currentData or ""
         # One that was chosen although it is rejected stays; one that has just been rejected does not.
         if not any(model.id == chosen for model in stored.models) or chosen in stored.rejected - before.rejected:
             chosen = stored.suggested_model
-        fill_combo_box(self._ui.modelComboBox, models, chosen)
-        self.on_edited()
+        fill_combo_box(self.ui.modelComboBox, models, chosen)
+        self.binding.store()
+        self._show_estimate()
 
     def update_controls(self) -> None:
         """Enable what can be done now."""
-        values, idle = self.values, not self._host.is_acting
+        values, idle = self.values, not self.host.is_acting
         selection = Selection.of(self._stored.cases, values["holdout_choice"], values["seed"])
         refusal = wording.start_refusal(selection, values["base_model"] or "")
-        self._ui.startButton.enabled = idle and not refusal
-        self._ui.startButton.toolTip = refusal or wording.start_tooltip()
+        self.ui.startButton.enabled = idle and not refusal
+        self.ui.startButton.toolTip = refusal or wording.start_tooltip()
         is_measuring = self._measuring is not None
-        self._ui.calibrateButton.enabled = is_measuring or (idle and not refusal)
-        self._ui.calibrateButton.text = wording.stop_measuring() if is_measuring else wording.measure()
+        self.ui.calibrateButton.enabled = is_measuring or (idle and not refusal)
+        self.ui.calibrateButton.text = wording.stop_measuring() if is_measuring else wording.measure()
 
-    def on_preset_chosen(self) -> None:
-        """Set what belongs to a preset; what a method needs differs in the paper's."""
+    def _on_edited(self, field: str) -> None:
+        """Set what belongs to a preset and a method; settings that differ from those of the preset make it custom."""
         values = self.values
-        if not self._is_showing:
-            if values["preset"] in PRESETS:
-                self._set(preset_settings(values["preset"], values["method"]))
-            self.on_edited()
-
-    def on_edited(self) -> None:
-        """Keep what the user has set in the parameter node."""
-        if not self._is_showing and self._host.parameter_node is not None:
-            parameters.store(self._host.parameter_node, self.values)
-            self._show_estimate()
-            self._host.update_controls()
-
-    def _set(self, values: Mapping[str, Any]) -> None:
-        self._is_showing = True
-        widgets = self._widgets()
-        for field, value in values.items():
-            if field in widgets and (value or field == "name"):
-                with suppress(ValueError):  # a scene from elsewhere may hold anything
-                    set_widget_value(widgets[field], value)
-        self._is_showing = False
+        if values["preset"] not in PRESETS:
+            return
+        settings = preset_settings(values["preset"], values["method"])
+        if field in ("preset", "method"):
+            self.binding.set(settings)
+        elif any(values.get(name, value) != value for name, value in settings.items()):
+            self.binding.set({"preset": CUSTOM})
 
     # What it will take
 
@@ -136,13 +122,13 @@ class PlanSection:
         known = self._known(values)
         steps = {name: preset_settings(name, values["method"]) for name in PRESETS}
         iterations = {name: each["epochs"] * each["iterations_per_epoch"] for name, each in steps.items()}
-        own = iterations["own"] = values["epochs"] * values["iterations_per_epoch"]
-        box = self._ui.presetComboBox
+        own = iterations[CUSTOM] = values["epochs"] * values["iterations_per_epoch"]
+        box = self.ui.presetComboBox
         for index in range(box.count):
             name = box.itemData(index)
             box.setItemText(index, wording.preset(name, known, iterations[name]))
         if self._measuring is None:
-            self._ui.estimateLabel.text = wording.estimate(known, own)
+            self.ui.estimateLabel.text = wording.estimate(known, own)
 
     def _known(self, values: Mapping[str, Any]) -> Calibration | None:
         model = next((model for model in self._stored.models if model.id == values["base_model"]), None)
@@ -159,10 +145,10 @@ class PlanSection:
             self._measuring.cancel()
             return
         fields = self.values
-        if self._host.packages_ready_for(fields["method"]):
-            self._ui.estimateLabel.text = wording.measuring()
-            self._pending = self._host.act(self._on_calibrated, self._host.workbench.calibrate, _options(fields))
-            self._host.update_controls()
+        if self.host.packages_ready(METHODS[fields["method"]].packages):
+            self.ui.estimateLabel.text = wording.measuring()
+            self._pending = self.host.act(self._on_calibrated, self.host.workbench.calibrate, _options(fields))
+            self.host.update_controls()
 
     def _on_calibrated(self, _calibration: Calibration) -> None:
         """The estimate follows with everything that is read anew after an action."""
@@ -172,15 +158,15 @@ class PlanSection:
     def on_start(self) -> None:
         """Start a job with what is set, once it is clear that it can work."""
         fields = self.values
-        if not may_use(self._host.workbench.models.store, fields["base_model"]):
+        if not may_use(self.host.workbench.models, fields["base_model"]):
             return
-        if self._host.packages_ready_for(fields["method"]):
-            self._ui.estimateLabel.text = wording.checking()
-            self._pending = self._host.act(self._on_started, self._host.workbench.adapt, _options(fields))
-            self._host.update_controls()
+        if self.host.packages_ready(METHODS[fields["method"]].packages):
+            self.ui.estimateLabel.text = wording.checking()
+            self._pending = self.host.act(self._on_started, self.host.workbench.adapt, _options(fields))
+            self.host.update_controls()
 
     def _on_started(self, handle: JobHandle) -> None:
-        self._host.watch(handle.id)
+        self.host.watch(handle.id)
 
 
 def _options(fields: Mapping[str, Any]) -> AdaptOptions:

@@ -14,10 +14,12 @@ from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.session import AdaptOptions
+from LNSegFMLib.scene.segmentation_choice import choose_model, chosen_model
 from LNSegFMLib.scene.views import show_module
 from LNSegFMLib.self_tests.panel_self_test import WidthWatch, check_sections
 from LNSegFMLib.self_tests.self_test_slate import Slate, clean_slate
-from LNSegFMLib.setup.packages import missing_packages
+from LNSegFMLib.setup.packages import missing_packages, nothing_installed
 
 SECTIONS = {
     "casesCollapsibleButton": "casesTable",
@@ -44,7 +46,7 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
             self.delayDisplay(f"Skipped, not installed: {', '.join(missing)}")
             return
         self.widget = slicer.util.getModuleWidget("LNSegFMFineTune")
-        with clean_slate(close=self._stop_job, refresh=self._show_own_home) as self._slate:
+        with nothing_installed(), clean_slate(close=self._stop_job, refresh=self._show_own_home) as self._slate:
             show_module("LNSegFMFineTune")
             self.test_adaptation()
 
@@ -59,7 +61,7 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
 
     def _show_own_home(self) -> None:
         self.widget.refresh()
-        slicer.util.getModuleWidget("LNSegFM").refreshModels()
+        choose_model("")  # so that the other panel lists the user's own models again
 
     def waitUntil(
         self, condition: Callable[[], Any], seconds: float, what: str, meanwhile: Callable[[], object] = bool
@@ -84,6 +86,7 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
         adapted = self._look_at_the_evidence(case_id)
         self._save_reports()
         self._decide(adapted)
+        self._adapt_by_script(adapted)
 
     def _store_cases(self) -> str:
         """Store three phantoms, the last one as hold-out; return its id."""
@@ -188,16 +191,25 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
     def _decide(self, adapted: ModelInfo) -> None:
         ui, models = self.widget.ui, ModelStore(Home.default().models)
         ui.useModelButton.click()
-        segmenting = slicer.util.getModuleWidget("LNSegFM")
-        in_use = (segmenting.ui.modelSelector.currentData, models.default_id)
+        in_use = (chosen_model(), models.default_id)
         self.assertEqual(in_use, (adapted.id, adapted.id), "Expected the adapted model to be chosen and the default.")
         show_module("LNSegFMFineTune")
         self.waitUntil(lambda: ui.rollBackButton.enabled, 60, "the ancestors")
         ui.rollBackButton.menu().actions()[0].trigger()
-        in_use, parent = (segmenting.ui.modelSelector.currentData, models.default_id), adapted.card.parent
+        in_use, parent = (chosen_model(), models.default_id), adapted.card.parent
         self.assertEqual(in_use, (parent, parent), "Expected to go back to the model that it was adapted from.")
         show_module("LNSegFMFineTune")
         self.waitUntil(lambda: ui.rejectButton.enabled, 60, "the decision")
         ui.rejectButton.click()
         self.assertTrue(models.is_rejected(adapted.id), "Expected the adapted model to be rejected.")
         self.delayDisplay("The adapted model was used, rolled back and rejected")
+
+    def _adapt_by_script(self, adapted: ModelInfo) -> None:
+        self.delayDisplay("Adapting from a script")
+        options = AdaptOptions(
+            base_model=str(adapted.card.parent), preset="short", epochs=1, iterations_per_epoch=2, holdout=(),
+            name="Scripted",
+        )
+        model = slicer.util.getModuleLogic("LNSegFMFineTune").adapt(options)
+        in_short = (model.name, model.card.parent)
+        self.assertEqual(in_short, ("Scripted", adapted.card.parent), "Expected a script to get the adapted model.")

@@ -78,7 +78,7 @@ def checking() -> str:
 
 def presets() -> Mapping[str, str]:
     """The names of the presets."""
-    return {"short": _("Short"), "standard": _("Standard"), "paper": _("Paper"), "own": _("Custom")}
+    return {"short": _("Short"), "standard": _("Standard"), "paper": _("Paper"), "custom": _("Custom")}
 
 
 def choices() -> Mapping[str, Mapping[Any, str]]:

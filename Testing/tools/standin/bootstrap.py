@@ -11,7 +11,7 @@ from typing import Any
 import slicer
 import slicer.util
 
-from . import ctk_module, qt_messages, qt_module, scripted_module, ui_loader
+from . import ctk_module, parameter_node, qt_messages, qt_module, scripted_module, ui_loader
 from .app import App
 from .dialogs import DialogRecorder
 from .failures import failures
@@ -80,3 +80,4 @@ def _install_submodules() -> None:
     i18n.translate = lambda context, text: text  # type: ignore[attr-defined]
     slicer.i18n = i18n
     sys.modules["slicer.i18n"] = i18n
+    parameter_node.install()

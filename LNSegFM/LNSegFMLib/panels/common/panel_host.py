@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -12,11 +12,15 @@ from lnsegfm.base.failures import as_user_error
 
 
 class PanelHost(Protocol):
-    """The module's widget, as its sections see it."""
+    """A module's widget, as its sections see it."""
 
     @property
     def parameter_node(self) -> Any:
         """The module's parameter node (MRML); None while a scene is being closed or loaded."""
+
+    @property
+    def parameters(self) -> Any:
+        """Its values as a typed object, see `LNSegFMLib.scene.typed_parameters`; None together with the node."""
 
     def start_work(
         self,
@@ -40,8 +44,12 @@ class PanelHost(Protocol):
     def is_working(self, name: str) -> bool:
         """Tell whether work of this name goes on."""
 
-    def packages_ready(self) -> bool:
-        """Tell whether the Python packages are there; ask the user to install them where they are not."""
+    def packages_ready(self, also: Sequence[str] = ()) -> bool:
+        """Tell whether the Python packages are there; ask the user to install them where they are not.
+
+        Args:
+            also: Names of further packages that the work at hand needs.
+        """
 
     def models_changed(self) -> None:
         """Say that models were installed, renamed or removed, so that every list of them is made anew."""

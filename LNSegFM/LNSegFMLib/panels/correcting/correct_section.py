@@ -38,7 +38,7 @@ class CorrectSection(Section):
         self._bench, self._on_next = bench, on_next
         self._said_for: tuple[Any, Any] = (None, None)  # the pair under which caseLabel says something
         ui = self.ui
-        self.binding = ParameterBinding(host, nodes={"CheckedRoi": ui.checkedRoiSelector})
+        self.binding = ParameterBinding(host, {}, nodes={"CheckedRoi": ui.checkedRoiSelector})
         self.editing = Editing(ui, self._pair)
         for button, slot in ((ui.editButton, self.on_edit), (ui.acceptButton, self.on_accept)):
             button.connect("clicked(bool)", slot)

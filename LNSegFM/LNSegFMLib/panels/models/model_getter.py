@@ -15,7 +15,7 @@ from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.home import Home
 from lnsegfm.models.drive import Drive, GdownDrive
 from lnsegfm.models.model_download import Fetched, ModelDownloads
-from lnsegfm.models.model_store import ModelStore
+from lnsegfm.session import Session
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.common.work_bar import WorkBar
 from LNSegFMLib.setup.packages import GDOWN, is_met, start_installation
@@ -111,7 +111,7 @@ class ModelGetter:
         (_source, name, published_id), *rest = self._waiting
         is_new = value.get("is_new", True)
         if name and is_new:
-            ModelStore(Home.default().models).rename(value["model"], name)
+            Session().models.rename(value["model"], name)
         if name:
             self.downloads.clear(published_id)
         self._host.use_model(value["model"])

@@ -12,11 +12,13 @@ from slicer.i18n import tr as _
 
 from lnsegfm.base.background import Pending, Task
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.home import Home, slug
+from lnsegfm.base.home import slug
 from lnsegfm.models.catalogue import published_models, recommended_model
 from lnsegfm.models.drive import Drive
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.models.model_tree import family_tree
+from lnsegfm.session import Session
+from lnsegfm.session.models_part import ModelsThere
 from LNSegFMLib.panels.common.drop_filter import DropFilter
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.common.section import Section
@@ -24,7 +26,6 @@ from LNSegFMLib.panels.common.work_bar import WorkBar
 from LNSegFMLib.panels.models.model_getter import ModelGetter
 from LNSegFMLib.panels.models.model_tree_view import ModelTreeView
 from LNSegFMLib.panels.models.rejected_models import may_use
-from LNSegFMLib.scene.fine_tuning import jobs_using
 from LNSegFMLib.texts.model_texts import installed_words, published_words
 
 
@@ -42,15 +43,17 @@ class ModelsSection(Section):
         install: Installs a model from a file or folder; the value has its id as ``model``.
         in_use: Tells what in this module needs a model, by its id; empty when nothing does.
         drive: Google Drive; None for the one of gdown, which is installed when it is needed.
+        session: Knows the models and jobs; None for one of its own.
     """
 
     def __init__(
         self, host: PanelHost, ui_file: str, *, install: Callable[[str], Pending],
-        in_use: Callable[[str], str] = _not_in_use, drive: Drive | None = None,
+        in_use: Callable[[str], str] = _not_in_use, drive: Drive | None = None, session: Session | None = None,
     ) -> None:
         super().__init__(host, ui_file)
+        self._session = session or Session()
         self._in_use = in_use
-        self._shown: object = None
+        self._shown: ModelsThere | None = None
         ui = self.ui
         self._bar = WorkBar(ui.modelsWorkLabel, ui.modelsProgressBar, ui.modelsCancelButton)
         self._getter = ModelGetter(host, self._bar, install, drive, self.update)
@@ -84,14 +87,11 @@ class ModelsSection(Section):
 
     def update(self) -> None:
         """Show the models that are installed now."""
-        store = self._store()
-        models, default = store.list(), store.default_id
-        rejected = {model.id for model in models if store.is_rejected(model.id)}
-        state = (models, default, rejected)
-        if state != self._shown:
-            self._shown = state
+        there = self._session.models.look()
+        if there != self._shown:
+            self._shown = there
             entries = [entry for entry in published_models() if "download" in entry]
-            self._view.fill(entries, family_tree(models), default, rejected)
+            self._view.fill(entries, family_tree(there.models), there.accepted, set(there.rejected))
         self._show_chosen()
 
     def _show_chosen(self) -> None:
@@ -106,7 +106,7 @@ class ModelsSection(Section):
         if entry is not None:
             words, more = published_words(entry, self._getter.downloads.recorded(entry["id"]))
         elif model is not None:
-            words, more = installed_words(model, self._store().is_rejected(model.id))
+            words, more = installed_words(model, self._session.models.is_rejected(model.id))
         ui.modelDetailLabel.text = words
         ui.modelDetailLabel.toolTip = more
         ui.modelDetailLabel.setVisible(bool(words))
@@ -148,7 +148,7 @@ class ModelsSection(Section):
     def on_use(self) -> None:
         """Choose the model for the next segmentation."""
         model = self._installed()
-        if model is not None and may_use(self._store(), model.id):
+        if model is not None and may_use(self._session.models, model.id):
             self.host.use_model(model.id)
             self._bar.say(_("{name} is now used for segmentation.").format(name=model.name))
 
@@ -161,14 +161,14 @@ class ModelsSection(Section):
         name = qt.QInputDialog.getText(slicer.util.mainWindow(), title, question, qt.QLineEdit.Normal, model.name)
         if name and name.strip():
             with errors_shown(self.host):
-                self._store().rename(model.id, name)
+                self._session.models.rename(model.id, name)
             self.host.models_changed()
 
     def on_verify(self) -> None:
         """Compare the files with their recorded hashes."""
         model = self._installed()
         if model is not None:
-            self._start("verify-model", Task(self._store().verify, model.id), self._on_verified)
+            self._start("verify-model", Task(self._session.models.verify, model.id), self._on_verified)
             self._bar.say(_("Verifying {name}...").format(name=model.name))
 
     def _on_verified(self, model: ModelInfo) -> None:
@@ -186,7 +186,7 @@ class ModelsSection(Section):
         path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, suggestion, _("Zip (*.zip)"))
         if path:
             target = Path(path) if path.lower().endswith(".zip") else Path(f"{path}.zip")
-            self._start("export-model", Task(self._store().export, model.id, target), self._on_exported)
+            self._start("export-model", Task(self._session.models.export, model.id, target), self._on_exported)
             self._bar.say(_("Exporting {name}...").format(name=model.name))
 
     def _on_exported(self, _nothing: None) -> None:
@@ -198,14 +198,14 @@ class ModelsSection(Section):
         if model is None:
             return
         reason = self._in_use(model.id)
-        jobs = jobs_using(model.id)
+        jobs = self._session.jobs.users_of(model=model.id)
         if jobs:
             reason = _("It is needed by {jobs} of LN-Seg-FM Fine-Tuning.").format(jobs=", ".join(jobs))
         if reason:
             todo = _("Wait until it has finished, or cancel it.")
             self.host.show_error(UserError(_("'{name}' is in use.").format(name=model.name), reason, todo))
             return
-        heirs = ", ".join(each.name for each in self._store().descendants(model.id))
+        heirs = ", ".join(each.name for each in self._session.models.descendants(model.id))
         question = _("Delete '{name}' from this computer? This cannot be undone.").format(name=model.name)
         if heirs:
             question += "\n\n" + _(
@@ -213,7 +213,7 @@ class ModelsSection(Section):
             ).format(names=heirs)
         if slicer.util.confirmOkCancelDisplay(question):
             with errors_shown(self.host):
-                self._store().remove(model.id)
+                self._session.models.remove(model.id)
                 self._bar.say(_("{name} was removed.").format(name=model.name))
             self.host.models_changed()
 
@@ -223,6 +223,3 @@ class ModelsSection(Section):
         self.host.start_work(name, pending, on_value)
         self._bar.watch(pending, self.update)
         self._show_chosen()
-
-    def _store(self) -> ModelStore:
-        return ModelStore(Home.default().models)

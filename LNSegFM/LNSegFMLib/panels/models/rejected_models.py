@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import slicer
 
-from lnsegfm.models.model_store import ModelStore
+from lnsegfm.session.models_part import ModelsPart
 from LNSegFMLib.texts.model_texts import rejected_question
 
 
-def may_use(store: ModelStore, model_id: str) -> bool:
+def may_use(models: ModelsPart, model_id: str) -> bool:
     """Tell whether a model may be used; the user is asked when it was rejected."""
-    if not model_id or not store.is_rejected(model_id):
+    if not model_id or not models.is_rejected(model_id):
         return True
-    return bool(slicer.util.confirmOkCancelDisplay(rejected_question(store.get(model_id).name)))
+    return bool(slicer.util.confirmOkCancelDisplay(rejected_question(models.get(model_id).name)))

@@ -14,7 +14,7 @@ from lnsegfm.base.background import Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.home import Home
 from lnsegfm.base.text_tail import tail
-from lnsegfm.models.model_store import ModelStore
+from lnsegfm.session import Session
 from lnsegfm.setup.compute_check import SelfCheck, run_self_check
 from LNSegFMLib.panels.common.panel_host import PanelHost
 from LNSegFMLib.panels.common.section import Section
@@ -76,7 +76,7 @@ class SetupSection(Section):
     def update(self) -> None:
         """Look again what is missing, and say so."""
         packages = missing_packages()
-        has_model = any(model.card.kind != "demonstration" for model in ModelStore(Home.default().models).list())
+        has_model = any(model.card.kind != "demonstration" for model in Session().models.look().models)
         self._missing = [*packages, *([] if has_model else [_("a model for patients")])]
         ui, busy = self.ui, self._bar.busy
         foreign = foreign_python()
@@ -163,8 +163,8 @@ class SetupSection(Section):
 
     def on_check(self) -> None:
         """Compute something tiny on the chosen device, in another process."""
-        node = self.host.parameter_node
-        device = (node.GetParameter("Device") if node is not None else "") or "auto"
+        parameters = self.host.parameters
+        device = "auto" if parameters is None else parameters.Device
         task = Task(run_self_check, device)
         self.host.start_work("self-check", task, self._on_checked, self._on_not_checked)
         self._bar.watch(task, self.update)

@@ -45,7 +45,7 @@ class ReviewSection(Section, VTKObservationMixin):
         self._editing = editing
         self._segment_id = ""  # of the chosen row, as the editor knows it
         ui = self.ui
-        self.binding = ParameterBinding(host, nodes={"Segmentation": ui.segmentationSelector})
+        self.binding = ParameterBinding(host, {}, nodes={"Segmentation": ui.segmentationSelector})
         self._overlay = OverlayControls(host, ui, bench)
         self._view = NodeTableView(ui.nodeTable, self._on_node_chosen, self._on_reviewed)
         self._edits = NodeEdits(host, bench, self._view, before=editing.save_state,

@@ -13,7 +13,7 @@ from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.segmentation.kept_queue import dump_queue, load_queue
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING, Entry, SegmentQueue
-from lnsegfm.segmentation.segment_run import SegmentResult, SegmentRun
+from lnsegfm.segmentation.segment_run import SegmentRun
 from LNSegFMLib.panels.common.panel_host import PanelHost
 from LNSegFMLib.scene.segmentation_bench import Finding, Workbench
 from LNSegFMLib.texts.lymph_node_columns import count_of_nodes
@@ -27,7 +27,7 @@ class QueueRunner:
     Args:
         host: Waits for the work.
         bench: Does it.
-        on_result: Called with the result, its volume node and the new segmentation node.
+        on_result: Called with what was found, its volume node and the new segmentation node.
         on_end: Called with what there is to be said when the segmentation of a volume has ended otherwise, and the id
             of that volume's node.
         on_change: Called whenever the queue has changed.
@@ -38,7 +38,7 @@ class QueueRunner:
         host: PanelHost,
         bench: Workbench,
         *,
-        on_result: Callable[[SegmentResult, Any, Any], None],
+        on_result: Callable[[Finding, Any, Any], None],
         on_end: Callable[[str, str], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -151,7 +151,7 @@ class QueueRunner:
             self._on_problem(error)
             return
         self.queue.end(DONE, count_of_nodes(len(result.nodes)), result.seconds)
-        self._on_result(result, volume_node, segmentation_node)
+        self._on_result(finding, volume_node, segmentation_node)
         self.go_on()
 
     def _on_problem(self, problem: UserError | Cancelled) -> None:

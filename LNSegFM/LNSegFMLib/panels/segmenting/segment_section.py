@@ -10,10 +10,8 @@ from slicer.i18n import tr as _
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import duration
-from lnsegfm.models.model_choice import default_model
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING
-from lnsegfm.segmentation.segment_run import SegmentResult
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.common.section import ParameterBinding, Section
 from LNSegFMLib.panels.models.rejected_models import may_use
@@ -22,7 +20,7 @@ from LNSegFMLib.panels.segmenting.queue_table import QueueTable
 from LNSegFMLib.panels.segmenting.segment_choices import ROI, add_choices, explain_choices
 from LNSegFMLib.scene.drafts import drafts, segmentation_of, volume_of
 from LNSegFMLib.scene.regions import box_of, place_in
-from LNSegFMLib.scene.segmentation_bench import Workbench
+from LNSegFMLib.scene.segmentation_bench import Finding, Workbench
 from LNSegFMLib.scene.shown_pair import show_pair
 from LNSegFMLib.scene.volumes import ct_volumes, geometry_of_volume
 from LNSegFMLib.texts.model_texts import listed_name
@@ -42,6 +40,7 @@ class SegmentSection(Section):
         self._bench = bench
         self._volume_node: Any = None
         self._chosen_id = ""
+        self._listed_for: str | None = None  # the chosen model when the models were listed last
         self._said_of = ""  # id of the volume node that the status line speaks of
         self.runner = QueueRunner(
             host, bench, on_result=self._on_result, on_end=self._on_end, on_change=self.update
@@ -52,11 +51,10 @@ class SegmentSection(Section):
         ui = self.ui
         self.binding = ParameterBinding(
             host,
-            choices={
+            {
                 "Model": ui.modelSelector, "Quality": ui.qualitySelector, "Region": ui.regionSelector,
-                "Segments": ui.segmentsSelector, "Device": ui.deviceSelector,
+                "Segments": ui.segmentsSelector, "Device": ui.deviceSelector, "MinimumShortAxis": ui.minimumSpinBox,
             },
-            numbers={"MinimumShortAxis": ui.minimumSpinBox},
             nodes={"Volume": ui.volumeSelector, "RegionRoi": ui.regionRoiSelector},
         )
         for button, slot in (
@@ -77,36 +75,53 @@ class SegmentSection(Section):
 
     def refresh_models(self) -> None:
         """Show the models that are installed now; the chosen one stays chosen while it exists."""
-        node, selector = self.host.parameter_node, self.ui.modelSelector
-        store = self._bench.models
-        models, rejected, default = store.list(), store.rejected(), default_model(store)
-        suggested = "" if default is None else default.id
-        chosen = (node.GetParameter("Model") if node else "") or suggested
+        parameters, selector = self.host.parameters, self.ui.modelSelector
+        there = self._bench.models.look()
+        chosen = (parameters.Model if parameters is not None else "") or there.default
         self.binding.showing = True
         try:
             selector.clear()
-            for model in models:
-                selector.addItem(listed_name(model, "", rejected), model.id)
+            for model in there.models:
+                selector.addItem(listed_name(model, "", there.rejected), model.id)
             index = selector.findData(chosen)
-            selector.setCurrentIndex(index if index >= 0 else selector.findData(suggested))
+            selector.setCurrentIndex(index if index >= 0 else selector.findData(there.default))
         finally:
             self.binding.showing = False
-        if node is not None:
-            node.SetParameter("Model", selector.itemData(selector.currentIndex) or "")
+        self._listed_for = selector.itemData(selector.currentIndex) or ""
+        if parameters is not None:
+            parameters.Model = self._listed_for
         self.update()
 
     def update(self) -> None:
         """Show the parameter node's choices and the queue."""
+        self._follow_model()
         self.binding.show()
-        ui, node = self.ui, self.host.parameter_node
-        uses_roi = node is not None and node.GetParameter("Region") == ROI
+        ui, parameters = self.ui, self.host.parameters
+        uses_roi = parameters is not None and parameters.Region == ROI
         ui.regionRoiLabel.setVisible(uses_roi)
         ui.regionRoiSelector.setVisible(uses_roi)
         explain_choices(ui)
+        self._show_warnings()
         self.runner.follow_scene()
         self._forget_what_was_said()
         self._table.show()
         self._update_buttons()
+
+    def _follow_model(self) -> None:
+        # The fine-tuning module and scripts choose models that came after the list was filled; none is the default one.
+        parameters, selector = self.host.parameters, self.ui.modelSelector
+        model_id = "" if parameters is None else parameters.Model
+        if parameters is not None and selector.findData(model_id) < 0 and model_id != self._listed_for:
+            self.host.models_changed()
+
+    def _show_warnings(self) -> None:
+        label, model_id = self.ui.modelWarningLabel, self.ui.modelSelector.currentData or ""
+        try:
+            warnings = self._bench.models.warnings(model_id) if model_id else ()
+        except UserError:  # removed a moment ago; the list follows
+            warnings = ()
+        label.text = " ".join(warnings)
+        label.setVisible(bool(warnings))
 
     def poll(self) -> None:
         """Show how far the segmentation is."""
@@ -270,13 +285,13 @@ class SegmentSection(Section):
     # --- The queue
 
     def _add(self, volume_node: Any) -> None:
-        segment_per_node = self.host.parameter_node.GetParameter("Segments") == "node"
+        segment_per_node = self.host.parameters.Segments == "node"
         self.runner.add(volume_node, self._options(volume_node), segment_per_node=segment_per_node)
 
     def _options(self, volume_node: Any) -> SegmentOptions:
         """Return what is chosen now, for a volume."""
-        node = self.host.parameter_node
-        region: Any = node.GetParameter("Region")
+        chosen = self.host.parameters
+        region: Any = chosen.Region
         if region == ROI:
             roi = self.ui.regionRoiSelector.currentNode()
             if roi is None:
@@ -286,18 +301,18 @@ class SegmentSection(Section):
                 )
             region = box_of(roi, volume_node).index_box(geometry_of_volume(volume_node))
         return SegmentOptions(
-            node.GetParameter("Model"), node.GetParameter("Device"), node.GetParameter("Quality"), region,
-            self.ui.minimumSpinBox.value, probability=True,
+            chosen.Model, chosen.Device, chosen.Quality, region, chosen.MinimumShortAxis, probability=True
         )
 
-    def _on_result(self, result: SegmentResult, volume_node: Any, segmentation_node: Any) -> None:
+    def _on_result(self, finding: Finding, volume_node: Any, segmentation_node: Any) -> None:
+        result = finding.result
         selector = self.ui.modelSelector
         model = selector.itemText(selector.findData(result.model)) or result.model
         text = _("{volume}: {model} took {time} on {device}.").format(
             volume=volume_node.GetName(), model=model, time=duration(result.seconds),
             device=result.device_reason or result.device,
         )
-        self._say(text, volume_node.GetID())
+        self._say(" ".join((text, *finding.warnings)), volume_node.GetID())
         if volume_node is self.ui.volumeSelector.currentNode():
             self.host.choose_pair(volume_node, segmentation_node)
         else:
