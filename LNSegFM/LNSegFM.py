@@ -34,7 +34,7 @@ from LNSegFMLib.self_tests.module_self_test import LNSegFMTest  # noqa: F401 - S
 from LNSegFMLib.setup.packages import missing_packages
 
 ACCEPT_WAIT_S = 60
-# Work on what lies in the scene; the rest goes on when the scene is closed.
+# Work on what lies in the scene; the rest continues when the scene is closed.
 SCENE_WORK = ("segment", "measure", "split", "overlay")
 # These look at the disk, and at nothing that a click in the other sections changes.
 STORE_SECTIONS = ("packages", "models")
@@ -102,7 +102,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.start_work("bundled", self.logic.bench.install_bundled(), self.onBundledInstalled)
         self._takeOverQueue()
         if slicer.util.mainWindow() is not None and slicer.util.selectedModule() == self.moduleName:
-            self.enter()  # after a reload nobody else says so
+            self.enter()  # after a reload nothing else calls it
 
     def _takeOverQueue(self):
         kept = self.parameters.KeptQueue
@@ -268,7 +268,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         missing = missing_packages(also) if self.logic.bench.worker_command is None else []
         if not missing:
             return True
-        # It asks, and installs while the user goes on; there is progress to be seen.
+        # It asks, and installs while the user continues; there is progress to be seen.
         self.ui.setupCollapsibleButton.collapsed = False
         self.packages.on_install()
         return False

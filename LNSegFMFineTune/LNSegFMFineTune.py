@@ -167,8 +167,8 @@ class LNSegFMFineTuneWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def onReload(self) -> None:
-        # The session goes on, and with it what was removed. Slicer reloads the module file alone; the library has to
-        # come anew with it.
+        # The session continues, and with it what was removed. Slicer reloads the module file alone; the library has to
+        # be reloaded with it.
         self.is_reloading = True
         for name in [name for name in sys.modules if name.partition(".")[0] == "LNSegFMFineTuneLib"]:
             del sys.modules[name]

@@ -33,7 +33,7 @@ TOLD_TO_SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); ti
 def until(condition: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"waited too long: {what}"
         time.sleep(0.01)
 
 

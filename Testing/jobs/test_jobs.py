@@ -50,7 +50,7 @@ def spec(**changes: Any) -> JobSpec:
 def until(condition: Callable[[], object], what: str, timeout_s: float = 15.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"waited too long: {what}"
         time.sleep(0.01)
 
 

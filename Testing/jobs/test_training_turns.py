@@ -54,7 +54,7 @@ with JobWriter(folder, heartbeat_s=0.1) as writer, training_turn(writer, Home.de
 def until(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"waited too long: {what}"
         time.sleep(0.02)
 
 

@@ -93,7 +93,7 @@ def test_acceptance_changes_nothing_in_the_scene_but_the_segmentations_note(app:
 
 
 def test_a_deleted_roi_is_not_replaced_by_another(app: Any, widget: Any) -> None:
-    """Slicer's box goes on with the row beside it; everything outside of that would be taken for unchecked."""
+    """Slicer's box takes the row beside it; everything outside of that would be taken for unchecked."""
     import slicer
 
     volume = add_ct()

@@ -1,4 +1,4 @@
-"""What an edit costs: the events it fires, the voxels it reads, the surfaces that are made anew."""
+"""What an edit costs: the events it fires, the voxels it reads, the surfaces that are remade."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_edits_read_the_boxes_of_their_segments(
     assert 0 < undone < labelmap_size / 10
     widget.logic.bench.measure(node, pair[0]).wait(60)  # where the patient is, is found in all of the CT
     assert touched_by(lambda: widget.logic.bench.measure(node, pair[0]).wait(60)) < labelmap_size / 2
-    # And no function of Slicer has written all of it anew.
+    # And no function of Slicer has rewritten all of it.
     assert node.GetSegmentation().GetNthSegment(0).GetRepresentation(BINARY) is image
     assert image.GetPointData().GetScalars() is voxels
     assert node.GetSegmentation().GetNumberOfLayers() == 1

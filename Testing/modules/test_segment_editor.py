@@ -181,7 +181,7 @@ def test_a_loaded_scene_gives_the_editor_everything_back(app: Any, widget: Any, 
     assert editor.segmentationNode() is node
     assert editor.sourceVolumeNode() is widget.ui.volumeSelector.currentNode()
     assert editor.currentSegmentID() == "LymphNode_2" and chosen_rows(widget) == [1]
-    assert editor.activeEffect() is None  # nobody expects a brush in hand
+    assert editor.activeEffect() is None  # a brush in hand would be a surprise
     assert editor.effectByName("Islands").integerParameter("MinimumSize") == 30
 
 
@@ -234,7 +234,7 @@ def press_with(app: Any, key: QtCore.Qt.Key, modifier: Any = QtCore.Qt.KeyboardM
     app.window.setFocus()
     app.process_events()
     QtTest.QTest.keyClick(app.window, key, modifier)
-    QtTest.QTest.keyClick(app.window, KEY.Key_F35)  # or Qt goes on to think that Ctrl is down
+    QtTest.QTest.keyClick(app.window, KEY.Key_F35)  # or Qt still takes Ctrl for pressed
     app.process_events()
 
 

@@ -215,7 +215,7 @@ def test_time_left_of_the_queue_counts_what_waits() -> None:
         queue.add(key, key, None)
     assert queue.remaining_s(None) is None
     queue.start_next()
-    assert queue.remaining_s(30.0) is None  # nobody knows how long b and c will take
+    assert queue.remaining_s(30.0) is None  # it is not known how long b and c will take
     queue.end("done", seconds=60.0)
     queue.start_next()
     assert queue.remaining_s(20.0) == 20.0 + 60.0

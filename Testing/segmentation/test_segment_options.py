@@ -128,8 +128,8 @@ def test_a_smallest_short_axis_of_nothing_changes_nothing_and_a_huge_one_leaves_
     again, same = measure(blocks(), minimum_short_axis_mm=0.0)
     assert same == nodes
     assert np.array_equal(array(again), array(instances))
-    none, nobody = measure(blocks(), minimum_short_axis_mm=99.0)
-    assert nobody == []
+    none, no_nodes = measure(blocks(), minimum_short_axis_mm=99.0)
+    assert no_nodes == []
     assert not array(none).any()
 
 

@@ -74,7 +74,7 @@ def client(tmp_path: Path) -> Iterator[WorkerClient]:
 def until(condition: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"waited too long: {what}"
         time.sleep(0.01)
 
 

@@ -19,7 +19,7 @@ class WebServer:
         files: Content by path.
         cut_after: Bytes after which each of the next answers ends without warning; one entry an answer.
         etag: Version of the files; empty: the server tells none and does no ranges.
-        if_range: Whether it knows the header If-Range; otherwise it goes on with another version of a file.
+        if_range: Whether it knows the header If-Range; otherwise it continues with another version of a file.
         status: Answer to everything, where it is not 200.
         content_type: Of every answer.
         requests: (path, value of the header Range) of what was asked so far.

@@ -406,7 +406,7 @@ def test_the_walk_leaves_a_job_to_a_second_slicer(tmp_path: Path, capsys: pytest
     status = command_line.main([*arguments, "--require-packages"])
     printed = capsys.readouterr().out
     assert status == 0, printed
-    assert re.search(r"passed .*The job goes on after Slicer has quit", printed)
+    assert re.search(r"passed .*The job continues after Slicer has quit", printed)
     assert re.search(r"passed .*The job of the Slicer before is found and followed", printed)
     assert running_jobs(output / "homes" / "walk") == {}
     html = (output / "index.html").read_text(encoding="utf-8")

@@ -225,7 +225,7 @@ def test_a_node_box_follows_the_scene(app: App) -> None:
     assert box.currentNodeID == second.GetID()
     slicer().mrmlScene.RemoveNode(second)
     assert box.nodeCount() == 1
-    # Qt goes on with the row beside the one that went, also where there is a "None".
+    # Qt takes the row beside the one that went, also where there is a "None".
     assert box.currentNode() is first and seen == ["second", "first"]
     app.close_scene()
     assert box.nodeCount() == 0 and seen[-1] is None

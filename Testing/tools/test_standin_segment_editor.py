@@ -62,7 +62,7 @@ def test_its_boxes_choose_by_themselves_and_win_at_the_end_of_a_batch(app: Any, 
     import slicer
 
     _volume, node = add_pair()
-    assert editor.mrmlSegmentEditorNode().GetSegmentationNode() is node  # nobody has chosen it
+    assert editor.mrmlSegmentEditorNode().GetSegmentationNode() is node  # it was not chosen
     box = editor.findChild(QtWidgets.QWidget, "SegmentationNodeComboBox")
     box.noneEnabled = True
     box.setCurrentNode(None)

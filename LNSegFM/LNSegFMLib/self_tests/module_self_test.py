@@ -145,7 +145,7 @@ class LNSegFMTest(ScriptedLoadableModuleTest):
         while not condition():
             meanwhile()
             self._slate.check()
-            self.assertLess(time.monotonic(), end, f"Waited {_TIMEOUT_S:.0f} s in vain for {what}.")
+            self.assertLess(time.monotonic(), end, f"Waited {_TIMEOUT_S:.0f} s for {what}, which did not come.")
             slicer.app.processEvents()
             time.sleep(0.01)
 

@@ -103,14 +103,14 @@ def start_installation(
         log: File that gets pip's output.
         only: Install these requirements, not those of ``requirements.txt``.
         wheels: Take the packages from this folder of wheels alone, for a computer without the internet.
-        repair: Install PyTorch anew, though it is there.
+        repair: Reinstall PyTorch, although it is there.
 
     Returns:
         The task; its value is the list of the packages that changed while Slicer has them loaded, for the sake of which
         it has to be started again.
 
     Raises:
-        UserError: The folder of wheels lacks a package, another installation goes on, or PyTorch's failed.
+        UserError: The folder of wheels lacks a package, another installation is running, or PyTorch's failed.
     """
     _refuse_in_self_test()
     _refuse_second_installation()
@@ -118,10 +118,10 @@ def start_installation(
     if wheels is not None:
         check_wheels(wheels, [line for line in lines if repair or not is_met(line)])
     elif repair or not only:
-        _torch_by_extension(lines, anew=repair)
+        _torch_by_extension(lines, again=repair)
     by_pip = repair and importlib.util.find_spec("PyTorchUtils") is None
-    anew = [line for line in lines if by_pip and _name(line) == "torch"]
-    wanted = [line for line in lines if not is_met(line) or line in anew]
+    again = [line for line in lines if by_pip and _name(line) == "torch"]
+    wanted = [line for line in lines if not is_met(line) or line in again]
     kept = [f"{name}=={version}" for name, version in _kept(wanted) if name not in map(_name, wanted)]
 
     def install(progress: Callable[[float | None, str], object], is_cancelled: Callable[[], bool]) -> list[str]:
@@ -132,7 +132,7 @@ def start_installation(
             constraints = Path(folder) / "constraints.txt"
             constraints.write_text("\n".join(kept), encoding="utf-8")
             source = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
-            force = ["--force-reinstall"] if anew else []
+            force = ["--force-reinstall"] if again else []
             arguments = ["--constraint", str(constraints), *source, *force, *wanted]
             run_pip(arguments, log, command=PIP, progress=progress, is_cancelled=is_cancelled)
         return changed_in_use(before, installed_versions())
@@ -221,17 +221,17 @@ def _refuse_second_installation() -> None:
         )
 
 
-def _torch_by_extension(lines: Sequence[str], *, anew: bool) -> None:
+def _torch_by_extension(lines: Sequence[str], *, again: bool) -> None:
     try:
-        _install_torch(lines, anew=anew)
+        _install_torch(lines, again=again)
     except (CalledProcessError, RuntimeError, ImportError) as error:
         raise _failure(error) from error
 
 
-def _install_torch(wanted: Sequence[str], *, anew: bool = False) -> None:
+def _install_torch(wanted: Sequence[str], *, again: bool = False) -> None:
     """Let the PyTorch extension install torch where both are needed and possible; else pip does it."""
     line = next((line for line in wanted if line.startswith("torch")), "")
-    if not line or (is_met(line) and not anew) or importlib.util.find_spec("PyTorchUtils") is None:
+    if not line or (is_met(line) and not again) or importlib.util.find_spec("PyTorchUtils") is None:
         return
     utilities: Any = importlib.import_module("PyTorchUtils")
     logic = utilities.PyTorchUtilsLogic()

@@ -73,7 +73,7 @@ class CaseTable:
             choice.combo_box.enabled = is_enabled
 
     def clear(self) -> None:
-        """Forget what is shown, so that the next `show` fills the table anew."""
+        """Forget what is shown, so that the next `show` refills the table."""
         # The combo boxes go with the rows.
         self._cases, self._waiting, self._choices = (), [], []
         self._table.setRowCount(0)
@@ -109,7 +109,7 @@ class CaseTable:
             self._host.start_work(_WORK, task, self._on_thumbnail, self._on_no_thumbnail)
 
     def _on_thumbnail(self, path: str) -> None:
-        # The table may have been filled anew while the picture was made.
+        # The table may have been refilled while the picture was made.
         case = next((case for case in self._cases if case.path == Path(path).parent), None)
         if case is not None:
             icon = self._icons[case.id, case.latest.number] = qt.QIcon(path)

@@ -88,7 +88,7 @@ class CasesSection(FineTuneSection):
         self.host.act(self._ignore, self.host.workbench.cases.set_use, case_id, use)
 
     def _ignore(self, _result: Any) -> None:
-        """Nothing is left to do: everything is read anew after an action."""
+        """Nothing is left to do: everything is read again after an action."""
 
     # Import
 

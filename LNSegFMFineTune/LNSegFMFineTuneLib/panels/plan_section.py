@@ -151,7 +151,7 @@ class PlanSection(FineTuneSection):
             self.host.update_controls()
 
     def _on_calibrated(self, _calibration: Calibration) -> None:
-        """The estimate follows with everything that is read anew after an action."""
+        """The estimate follows with everything that is read again after an action."""
 
     # Start
 

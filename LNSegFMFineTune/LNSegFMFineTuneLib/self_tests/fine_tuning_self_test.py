@@ -71,7 +71,7 @@ class LNSegFMFineTuneTest(ScriptedLoadableModuleTest):
         while not condition():
             meanwhile()
             self._slate.check()
-            self.assertLess(time.monotonic(), end, f"Waited in vain for {what}: {self.widget.ui.stateLabel.text}")
+            self.assertLess(time.monotonic(), end, f"{what} did not come: {self.widget.ui.stateLabel.text}")
             slicer.app.processEvents()
             time.sleep(0.02)
 

@@ -99,7 +99,7 @@ def verdict(evidence: Evidence) -> str:
 
 
 def forgetting(evidence: Evidence) -> str:
-    """Say what the model lost on the base model's own domain; empty where nobody measured it."""
+    """Say what the model lost on the base model's own domain; empty where it was not measured."""
     mean = mean_of(evidence.forgetting)
     if mean is None:
         return ""

@@ -89,7 +89,7 @@ class Segmenting:
         user.close(ui.queueCollapsibleButton)
 
     def look_at_adapted(self, scan: Scan) -> None:
-        """Segment a scan anew with the chosen model, and click the largest lymph node."""
+        """Segment a scan again with the chosen model, and click the largest lymph node."""
         user, ui = self._user, self._ui
         close_plot()
         user.app.choose(ui.volumeSelector, scan.name)

@@ -31,7 +31,7 @@ class Part:
 PARTS = (
     Part("self-test-segment", "Self-test of LN-Seg-FM, testing mode", 900, testing=True),
     Part("self-test-fine-tune", "Self-test of LN-Seg-FM Fine-Tuning, testing mode", 1800, testing=True),
-    Part("self-tests-as-user", "Both self-tests as with Reload and Test, nobody at the keyboard", 2700),
+    Part("self-tests-as-user", "Both self-tests as with Reload and Test, without anyone at the keyboard", 2700),
     Part("walk", "Panels, Segment Editor, scenes, and Slicer quits during a job", 1200, home="walk", watching=3,
          leaves_job=True),
     Part("walk-again", "A second Slicer finds the job, both modules are reloaded", 600, home="walk"),

@@ -116,7 +116,7 @@ def _judge_end(report: PartReport, content: dict[str, Any], status: int | None, 
 
 
 def _judge_job(report: PartReport, home: Path, content: dict[str, Any]) -> None:
-    title = "The job goes on after Slicer has quit"
+    title = "The job continues after Slicer has quit"
     if not content.get("left_job"):
         return  # the step that starts it was skipped, and says why
     running = running_jobs(home)

@@ -9,7 +9,7 @@ import qt
 
 
 class DropFilter(qt.QObject):
-    """Takes local files and folders that are dragged onto a widget; everything else goes on to the widget.
+    """Takes local files and folders that are dragged onto a widget; everything else is passed on to the widget.
 
     Args:
         target: The widget; of an item view, its viewport gets the events.

@@ -32,17 +32,17 @@ class PanelHost(Protocol):
         """Wait for work from the panel's timer; its value goes to ``on_value``, its error into a dialog.
 
         Args:
-            name: What it is known by; one work of a name goes on at a time.
+            name: What it is known by; one task of a name runs at a time.
             pending: The work.
             on_value: Gets its value.
             on_problem: Gets its error, or that it was cancelled, instead of the dialog.
 
         Raises:
-            ValueError: Work of this name goes on already.
+            ValueError: A task of this name is running already.
         """
 
     def is_working(self, name: str) -> bool:
-        """Tell whether work of this name goes on."""
+        """Tell whether a task of this name is running."""
 
     def packages_ready(self, also: Sequence[str] = ()) -> bool:
         """Tell whether the Python packages are there; ask the user to install them where they are not.
@@ -52,7 +52,7 @@ class PanelHost(Protocol):
         """
 
     def models_changed(self) -> None:
-        """Say that models were installed, renamed or removed, so that every list of them is made anew."""
+        """Say that models were installed, renamed or removed, so that every list of them is refreshed."""
 
     def use_model(self, model_id: str) -> None:
         """Choose a model for the next segmentation."""
@@ -69,7 +69,7 @@ class PanelHost(Protocol):
 
 @contextmanager
 def errors_shown(host: PanelHost) -> Iterator[None]:
-    """Show an error of the block in a dialog; one that nobody foresaw goes on to the Python console as well."""
+    """Show an error of the block in a dialog; an unexpected one is passed on to the Python console as well."""
     try:
         yield
     except UserError as error:

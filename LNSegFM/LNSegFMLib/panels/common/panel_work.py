@@ -1,4 +1,4 @@
-"""The work that goes on beside a panel: asked from one timer, its errors shown when the timer has come back."""
+"""The tasks that run beside a panel: asked from one timer, its errors shown when the timer has come back."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PanelWork:
     """Named work of a panel, one of each name at a time.
 
     Args:
-        on_tick: Called by the timer while work goes on, with whether any has ended since the last call.
+        on_tick: Called by the timer while tasks are running, with whether any has ended since the last call.
         is_busy: Tells whether the timer has to go on without any work, so that other threads can run.
     """
 
@@ -68,7 +68,7 @@ class PanelWork:
         """Take on work, see `LNSegFMLib.panels.common.panel_host.PanelHost.start_work`.
 
         Raises:
-            ValueError: Work of this name goes on already.
+            ValueError: A task of this name is running already.
         """
         if name in self._works:
             raise ValueError(f"'{name}' is being worked on already")
@@ -132,7 +132,7 @@ class PanelWork:
             raise surprises[0]
 
     def _finish(self, work: _Work) -> Exception | None:
-        """Bring work to its end; return an error that nobody foresaw."""
+        """Bring work to its end; return an unexpected error."""
         try:
             try:
                 work.on_value(work.pending.result())

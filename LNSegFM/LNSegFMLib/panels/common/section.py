@@ -32,7 +32,7 @@ class Section:
         """Show what the scene and the parameter node say now."""
 
     def poll(self) -> None:
-        """Show how far work is; called by the panel's timer while any goes on."""
+        """Show how far work is; called by the panel's timer while any is running."""
 
     def enter(self) -> None:
         """The user has come to the module."""

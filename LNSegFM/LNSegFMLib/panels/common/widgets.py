@@ -71,7 +71,7 @@ def set_widget_value(widget: Any, value: Any) -> None:
         index = widget.findData(value)
         widget.setCurrentIndex(index if index >= 0 else widget.currentIndex)
     elif widget.inherits("QLineEdit"):
-        # Even the same text would move the cursor of somebody who is typing, and the same number be written out anew.
+        # Even the same text would move the cursor of somebody who is typing, and the same number would be reformatted.
         if widget.text != value:
             widget.text = value
     else:

@@ -1,4 +1,4 @@
-"""A section's line, progress bar and Cancel button for the one work that goes on in it."""
+"""A section's line, progress bar and Cancel button for the one task that runs in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _POLL_MS = 150
 
 
 class WorkBar:
-    """Shows work while it goes on, and how it ended.
+    """Shows a task while it runs, and how it ended.
 
     It only looks: the values of work go where `PanelHost.start_work` was told to bring them.
 
@@ -38,7 +38,7 @@ class WorkBar:
 
     @property
     def busy(self) -> bool:
-        """Whether the work goes on."""
+        """Whether a task is running."""
         return self._pending is not None
 
     def watch(self, pending: Pending, on_end: Callable[[], object]) -> None:

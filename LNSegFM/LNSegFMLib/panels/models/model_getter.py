@@ -26,7 +26,7 @@ class ModelGetter:
 
     Args:
         host: The module's widget.
-        bar: Shows what goes on.
+        bar: Shows what is being done.
         install: Installs a model from a file or folder; the value has its id as ``model``.
         drive: Google Drive; None for the one of gdown, which is installed when it is needed.
         on_end: Called when some work has ended.

@@ -79,7 +79,7 @@ class ModelsSection(Section):
         self.update()
 
     def close(self) -> None:
-        """End what goes on here; what was downloaded so far is kept."""
+        """End the work of this section; what was downloaded so far is kept."""
         self._drops.close()
         self._bar.close()
 

@@ -68,7 +68,7 @@ class SetupSection(Section):
         ui.setupCollapsibleButton.collapsed = not self._missing
 
     def close(self) -> None:
-        """End what goes on here, for the panel is being closed."""
+        """End the work of this section, for the panel is being closed."""
         self._bar.close()
 
     # --- What is there
@@ -117,7 +117,7 @@ class SetupSection(Section):
             self._start(wheels=Path(folder))
 
     def on_repair(self) -> None:
-        """Install PyTorch anew."""
+        """Reinstall PyTorch."""
         question = _("PyTorch is installed but does not work. Reinstall it? This downloads about 3 GB.")
         if slicer.util.confirmOkCancelDisplay(question):
             self._start(repair=True)

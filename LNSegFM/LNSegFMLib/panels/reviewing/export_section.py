@@ -80,7 +80,7 @@ class ExportSection(Section):
             self._bar.say("")
 
     def close(self) -> None:
-        """End what goes on here."""
+        """End the work of this section."""
         self._bar.close()
 
     # --- Labelmap

@@ -27,7 +27,7 @@ class NodeEdits:
         bench: Does the work.
         view: Tells what is chosen.
         before: Called before the segmentation is changed.
-        on_change: Called when the table is to be shown anew; its argument tells whether what it shows is up to date.
+        on_change: Called when the table is to be shown again; its argument tells whether what it shows is up to date.
         say: Shows a sentence below the table.
     """
 

@@ -83,7 +83,7 @@ class NodeTableView:
     def _fill(self, chosen: set[int]) -> None:
         table = self.table
         self._filling = True
-        # Or every cell would make the table find its columns' widths anew.
+        # Or every cell would make the table compute its columns' widths.
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
         try:
             shown = [record for record in self._records if _is_listed(record, self._least_mm)]
@@ -227,7 +227,7 @@ class NodeTableView:
         if not self._filling and item.column() == self._tick:
             record, reviewed = self._rows[item.row()], item.checkState() == qt.Qt.Checked
             ticked = replace(record, reviewed=reviewed)
-            # Noted here first, so that the table is not filled anew while it still speaks of this very cell.
+            # Noted here first, so that the table is not refilled while it is still changing this very cell.
             self._rows[item.row()] = self._records[self._records.index(record)] = ticked
             self._on_reviewed(record, reviewed)
 

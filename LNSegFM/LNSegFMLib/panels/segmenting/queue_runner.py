@@ -173,5 +173,5 @@ class QueueRunner:
         entry = self.queue.end(FAILED, str(error))
         self._on_end(error.what, entry.key)
         if len(self.queue.entries) == 1:
-            # In a queue the reasons stand in the table: nobody wants to close thirty dialogs in the morning.
+            # In a queue the reasons stand in the table: thirty dialogs would have to be closed in the morning.
             self._host.show_error(error)

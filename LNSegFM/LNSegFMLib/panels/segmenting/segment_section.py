@@ -1,4 +1,4 @@
-"""Choose a model and volumes, and segment them one after the other while the user goes on working."""
+"""Choose a model and volumes, and segment them one after the other while the user continues working."""
 
 from __future__ import annotations
 

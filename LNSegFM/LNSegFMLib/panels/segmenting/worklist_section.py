@@ -40,7 +40,7 @@ class WorklistSection(Section):
         )
 
     def update(self) -> None:
-        """Rank the segmented volumes of the scene anew."""
+        """Rank the segmented volumes of the scene again."""
         nodes = self._nodes()
         ranked = rank(
             Candidate(

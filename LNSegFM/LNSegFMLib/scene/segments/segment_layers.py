@@ -142,7 +142,7 @@ def _erase(image: Any, value: int) -> None:
 
 
 def _draw_surface(segmentation: Any, segment: Any, voxels: SegmentVoxels) -> None:
-    """Make the closed surface of a segment anew from its box, where the segmentation has closed surfaces."""
+    """Remake the closed surface of a segment from its box, where the segmentation has closed surfaces."""
     if not segmentation.ContainsRepresentation(_SURFACE):
         return
     alone, copy = slicer.vtkSegmentation(), slicer.vtkSegment()

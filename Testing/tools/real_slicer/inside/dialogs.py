@@ -1,4 +1,4 @@
-"""Dialogs that nobody answers: they are pictured, written down and closed."""
+"""Dialogs that are not answered: they are pictured, written down and closed."""
 
 from __future__ import annotations
 

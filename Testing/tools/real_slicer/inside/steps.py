@@ -117,7 +117,7 @@ class Steps:
             if self._dialogs.found:
                 raise AssertionError(f"A dialog came up while waiting for {what}.")
             if time.monotonic() > end:
-                raise AssertionError(f"Waited {seconds:.0f} s in vain for {what}.")
+                raise AssertionError(f"Waited {seconds:.0f} s for {what}, which did not come.")
             slicer.app.processEvents()
             time.sleep(0.01)
 

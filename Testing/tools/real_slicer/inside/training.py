@@ -95,7 +95,7 @@ class Training:
         self._steps.until(lambda: ui.progressBar.value > before, what)
 
     def close_scene(self) -> None:
-        """Close the scene; the job goes on, and so does its curve, without a click."""
+        """Close the scene; the job continues, and so does its curve, without a click."""
         require_packages()
         slicer.util.selectModule(_MODULE)
         slicer.mrmlScene.Clear(0)
