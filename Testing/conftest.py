@@ -14,6 +14,10 @@ from lnsegfm.models.catalogue import install_bundled
 from lnsegfm.models.model_store import ModelInfo, ModelStore
 from lnsegfm_panel import app, panel_home, widget  # noqa: F401 - fixtures of the tests of the panel
 
+# pytest has put this folder there for this file. The wheel's package slicer would take the folder slicer in it for a
+# part of itself, and import the tests as its modules.
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
+
 LIBRARIES = ("lnsegfm", "LNSegFMLib", "LNSegFMFineTuneLib")
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -9,6 +9,7 @@ from typing import Any
 import qt
 import slicer
 
+from real_slicer.inside.keys import press
 from real_slicer.inside.steps import Steps, expect
 
 
@@ -122,13 +123,8 @@ class User:
         self.app.process_events()
 
     def press(self, widget: Any, key: str) -> None:
-        """Let the widget's own shortcut for a key work; Slicer's Python cannot press keys."""
-        wanted = qt.QKeySequence(key).toString()
-        shortcuts = [child for child in widget.children() if child.inherits("QShortcut")]
-        found = [each for each in shortcuts if _key(each) == wanted and _is_enabled(each)]
-        expect(len(found), f"Expected a shortcut for the key {key} in {widget.objectName}.")
-        found[0].activated.emit()
-        self.app.process_events()
+        """Press a key with the focus in a widget."""
+        press(widget, key)
 
     def scroll_to(self, widget: Any) -> None:
         """Scroll the panel until a widget is seen."""
@@ -185,13 +181,3 @@ class Pictures:
     def note(self, name: str, **seen: Any) -> None:
         """Write a step down without a picture."""
         self.seen[name] = seen
-
-
-def _key(shortcut: Any) -> str:
-    key = shortcut.key  # a property, but a method where the wrapper has none
-    return str((key() if callable(key) else key).toString())
-
-
-def _is_enabled(shortcut: Any) -> bool:
-    enabled = shortcut.enabled
-    return bool(enabled() if callable(enabled) else enabled)
