@@ -7,7 +7,7 @@ export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing/support:Testing/tools
 # As the workers have it, see child_environment in lnsegfm/base/processes.py.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test slicer-test preview screenshots lint architecture reference bench phantom-model system clean
+.PHONY: demo test slicer-test preview screenshots lint architecture reference lock bench phantom-model system clean
 
 demo: $(READY)
 	$(PYTHON) -m demo
