@@ -32,6 +32,17 @@ def same_library_afterwards() -> Iterator[None]:
         for name in after:
             del sys.modules[name]
         sys.modules.update(before)
+        _unload_modules()
+
+
+def _unload_modules() -> None:
+    """Let the stand-in load the modules of Slicer again, which have the reloaded library."""
+    import standin
+
+    app = standin.start()
+    for name in ("LNSegFMFineTune", "LNSegFM"):
+        if app.application.moduleManager().module(name) is not None:
+            app.unload_module(name)
 
 
 def _library() -> dict[str, ModuleType]:

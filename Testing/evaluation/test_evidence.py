@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lnsegfm.jobs.outcome import FEWEST_CASES, LEVEL, Evidence, Measured, sign_test
@@ -24,6 +24,7 @@ def metrics(*pairs: tuple[float, float], surface: float = 0.0) -> dict[str, Any]
     }
 
 
+@settings(deadline=None)  # all ways of 18 signs take a while on a busy machine
 @given(risen=st.integers(0, 9), fallen=st.integers(0, 9))
 def test_the_sign_test_counts_every_way_the_signs_could_have_fallen(risen: int, fallen: int) -> None:
     extreme = min(risen, fallen)
