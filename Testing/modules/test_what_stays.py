@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,15 @@ def test_case_label_names_its_volume_when_the_next_one_opens(app: Any, widget: A
     assert widget.ui.caseLabel.text == ""
 
 
-def test_case_stored_while_the_scene_was_closed_is_said_by_its_name(app: Any, widget: Any, two: Any) -> None:
+def test_case_stored_while_the_scene_was_closed_is_said_by_its_name(
+    app: Any, widget: Any, two: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases, is_closed = widget.logic.bench.cases, threading.Event()
+    store = cases.accept
+    monkeypatch.setattr(cases, "accept", lambda *values, **more: is_closed.wait(60) and store(*values, **more))
     app.click(widget.ui.acceptButton)
     app.close_scene()
+    is_closed.set()
     app.wait_until(lambda: not widget.is_working("accept"), 60, "the case")
     assert widget.ui.caseLabel.text == "A: stored as case-0001, version 1."
     add_ct("Another patient")
