@@ -3,11 +3,7 @@
 # ruff: noqa: F811 - the fixtures are imported
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,29 +17,15 @@ from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.model_store import ModelInfo
-from lnsegfm_panel import MODULE, WORKER, add_ct, bright, exported
+from lnsegfm_panel import add_ct, bright, exported
 
 
 class TestSegmenting:
     @pytest.fixture
-    def logic(self, app: Any, tmp_path: Path) -> Iterator[Any]:
-        """The logic alone, of a module file of its own: the panel of another test may have been reloaded."""
-        spec = importlib.util.spec_from_file_location("LNSegFMAlone", MODULE)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        logic = module.LNSegFMLogic()
-        (tmp_path / "worker.py").write_text(WORKER)
-        logic.bench.worker_command = [sys.executable, str(tmp_path / "worker.py")]
-        yield logic
-        logic.close()
-
-    def test_slicer_finds_it_by_the_module_s_name(self, app: Any, widget: Any) -> None:
+    def logic(self, widget: Any) -> Any:
         import slicer
 
-        logic = slicer.util.getModuleLogic("LNSegFM")
-        assert logic is widget.logic
-        assert logic.segment(add_ct(), model="fine").GetName() == "CT lymph nodes"
+        return slicer.util.getModuleLogic("LNSegFM")
 
     def test_a_ct_becomes_a_segmentation_node(self, app: Any, logic: Any) -> None:
         volume = add_ct()
@@ -136,6 +118,8 @@ class TestSegmenting:
             work.wait(60)
 
     def test_measure_and_accept(self, app: Any, logic: Any) -> None:
+        import slicer
+
         from LNSegFMLib.scene.drafts import accepted_case_of
         from LNSegFMLib.scene.segments.lymph_node_records import records_of
 
@@ -156,6 +140,7 @@ class TestSegmenting:
         assert empty.latest.no_nodes
         work = logic.measure(segmentation, volume, wait=False)
         assert list(work.wait(60)) == list(measured)
+        assert slicer.util.getModuleLogic("LNSegFM") is logic
 
 
 class TestAdapting:
