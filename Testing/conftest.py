@@ -39,10 +39,10 @@ def _unload_modules() -> None:
     """Let the stand-in load the modules of Slicer again, which have the reloaded library."""
     import standin
 
-    app = standin.start()
+    slicer_app = standin.start()
     for name in ("LNSegFMFineTune", "LNSegFM"):
-        if app.application.moduleManager().module(name) is not None:
-            app.unload_module(name)
+        if slicer_app.application.moduleManager().module(name) is not None:
+            slicer_app.unload_module(name)
 
 
 def _library() -> dict[str, ModuleType]:

@@ -46,7 +46,8 @@ def stock(code: str, *arguments: str, results: Path) -> str:
     """Run an entry point of stock nnU-Net in a process of its own."""
     folders = {name: str(results) for name in ("nnUNet_results", "nnUNet_raw", "nnUNet_preprocessed")}
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], env={**os.environ, **folders}, capture_output=True, text=True,
+        [sys.executable, "-c", code, *arguments], env={**os.environ, **folders}, capture_output=True,
+        encoding="utf-8",  # its progress bar, whatever the locale of this process is
         check=False, timeout=300,
     )
     if done.returncode and "torchvision" in done.stderr:

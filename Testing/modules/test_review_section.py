@@ -176,6 +176,25 @@ def test_deleted_node_comes_back_by_undo(app: Any, widget: Any, reviewed: Any) -
     assert not widget.ui.undoButton.enabled
 
 
+def test_a_held_d_deletes_one_node_even_where_its_repeats_look_like_presses(
+    app: Any, widget: Any, reviewed: Any
+) -> None:
+    import slicer
+
+    from LNSegFMLib.panels.reviewing.shortcuts import PAUSE_S
+
+    table, view = widget.ui.nodeTable, slicer.app.layoutManager().sliceWidget("Red").sliceView()
+    view.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+    app.select_row(table, 0)
+    press(app, table, QtCore.Qt.Key_D)
+    press(app, view, QtCore.Qt.Key_D)
+    press(app, table, QtCore.Qt.Key_D)
+    assert column(widget, NUMBER) == ["2"]
+    app.process_events(PAUSE_S + 0.1)
+    press(app, view, QtCore.Qt.Key_D)
+    assert column(widget, NUMBER) == []
+
+
 def test_merged_nodes_are_one_and_come_apart_by_undo(app: Any, widget: Any, reviewed: Any) -> None:
     volume, node = reviewed
     whole = exported(node, volume)

@@ -53,7 +53,8 @@ class ReviewSection(Section, VTKObservationMixin):
         editing.on_segment, editing.on_segments, editing.undo_edit = self.choose_segment, self._show_table, self._undo
         self._shortcuts = Shortcuts(
             {"n": self.on_next, "p": self.on_previous, "d": self._on_key_d, "Space": self._on_key_space},
-            ui.nodeTable, repeating=("n", "p"), window={"Ctrl+Z": editing.undo, "Ctrl+Y": editing.redo},
+            ui.nodeTable, repeating=("n", "p"), deleting=("d",),
+            window={"Ctrl+Z": editing.undo, "Ctrl+Y": editing.redo},
         )
         for button, slot in (
             (ui.deleteButton, self.on_delete),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import qt
 import slicer
+
+PAUSE_S = 0.3  # longer than between two repeats of a held key, shorter than between two deliberate presses
 
 
 class Shortcuts:
@@ -20,6 +23,8 @@ class Shortcuts:
         table: Widget in which they always work; the slice views are added when they are turned on.
         repeating: Keys that act again and again while they are held down. All others act once: what deletes must not
             go on because a finger rests.
+        deleting: Keys that delete. They do nothing right after they have acted: on X11 Qt takes the repeats of a held
+            key for presses while the application is busy.
         window: What keys with modifiers do, anywhere in the main window; none of them repeats.
     """
 
@@ -29,9 +34,12 @@ class Shortcuts:
         table: Any,
         *,
         repeating: Collection[str] = (),
+        deleting: Collection[str] = (),
         window: Mapping[str, Callable[[], None]] | None = None,
     ) -> None:
         self._slots, self._window = dict(slots), dict(window or {})
+        for key in deleting:
+            self._slots[key] = _deliberate(self._slots[key])
         self._table = table
         self._repeating = frozenset(repeating)
         self._shortcuts: list[Any] = []
@@ -77,6 +85,21 @@ class Shortcuts:
     def _on_layout(self, _layout: int) -> None:
         if self._shortcuts:
             self.on()
+
+
+def _deliberate(slot: Callable[[], None]) -> Callable[[], None]:
+    """Return a slot that does nothing until its key has been left alone for a moment."""
+    last = float("-inf")
+
+    def call() -> None:
+        nonlocal last
+        try:
+            if time.monotonic() - last > PAUSE_S:
+                slot()
+        finally:
+            last = time.monotonic()
+
+    return call
 
 
 def _slice_views() -> list[Any]:
