@@ -158,7 +158,7 @@ def test_cases_have_a_use_and_the_advice_follows_it(day: Day) -> None:
     assert seen["uses"] == ["training", "training", "hold-out"]
     assert [row[0].partition("\n")[0] for row in seen["table"]] == ["case-0001", "case-0002", "case-0003"]
     assert "Without a hold-out case" in seen["advice_before"]
-    assert seen["advice"].startswith("2 training, 1 hold-out.") and "Only a part of case-0001" in seen["advice"]
+    assert seen["advice"].startswith("2 training, 1 hold-out.") and "Only part of case-0001" in seen["advice"]
 
 
 def test_plan_tells_the_time_and_memory_of_this_computer(day: Day) -> None:

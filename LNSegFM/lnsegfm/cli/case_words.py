@@ -13,7 +13,7 @@ _SENTENCES = {
     "same grid apart": "{cases} have the same voxel grid: possibly scans of one patient, yet some are learned from and "
     "others measured on. The figures would look better than they are.",
     "empty": "No lymph nodes are labelled in {cases}. Leave such cases out unless that is true of the patient.",
-    "partial": "Only a part of {cases} was reviewed; the rest is not learned from.",
+    "partial": "Only part of {cases} was reviewed; the rest is ignored in training.",
 }
 
 
