@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,12 @@ def test_parameters_are_saved_with_the_scene_and_the_curve_is_not(opened: Panel,
     opened.app.click(opened.ui.advancedCollapsibleButton)
     opened.app.type_text(opened.ui.gammaSpinBox, "7")
     opened.app.type_text(opened.ui.nameLineEdit, "Saved")
+    opened.until(lambda: opened.node("vtkMRMLPlotChartNode", "chart") is not None, "the curve")
     opened.app.save_scene(tmp_path / "scene.mrb")
+    with zipfile.ZipFile(tmp_path / "scene.mrb") as archive:
+        saved = archive.read(next(name for name in archive.namelist() if name.endswith(".mrml")))
+    assert b"<ScriptedModule" in saved
+    assert b"<PlotChart" not in saved and b"<PlotSeries" not in saved
     opened.app.close_scene()
     opened.until(lambda: opened.ui.gammaSpinBox.value == 1, "the defaults")
     (opened.job.path / "cancel").touch()
@@ -189,7 +195,6 @@ def test_parameters_are_saved_with_the_scene_and_the_curve_is_not(opened: Panel,
     assert opened.ui.gammaSpinBox.value == 7
     assert opened.ui.nameLineEdit.text == "Saved"
     assert opened.ui.learningRateSpinBox.value == pytest.approx(0.1)
-    assert opened.node("vtkMRMLPlotChartNode", "chart") is None
 
 
 def test_the_figures_of_a_finished_job_and_its_model(
