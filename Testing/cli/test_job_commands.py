@@ -105,7 +105,12 @@ def test_watching_as_json_is_one_document(job: Job, capsys: pytest.CaptureFixtur
 @contextmanager
 def watching(job: Job, *options: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "lnsegfm.cli", "jobs", "watch", job.id, *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that starts the tests in the background lets them, and so their children, ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         yield process
     finally:
