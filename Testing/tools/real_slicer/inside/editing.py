@@ -112,6 +112,7 @@ class Editing(unittest.TestCase):
         for number, widget in enumerate((table, view), start=1):
             press(widget, "d", repeats=5)
             expect_equal(table.rowCount, count - number, "Holding d does not delete one lymph node.")
+            self._steps.pause(0.5)  # a press right after another is taken for a repeat
         self._open_edit()
         table.selectRow(0)
         slicer.app.processEvents()
