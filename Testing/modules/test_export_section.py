@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from panel_host import FakeHost
+from panel_host import FakeHost, fake_host
 
 import standin
 from lnsegfm.base.errors import UserError
@@ -32,15 +32,8 @@ STRAIGHT = (1, 0, 0, 0, 1, 0, 0, 0, 1)
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHost]:
     monkeypatch.setenv("LNSEGFM_HOME", str(tmp_path / "home"))
-    app = standin.start()
-    app.close_scene()
-    app.dialogs.clear()
-    app.answers.clear()
-    host = FakeHost()
-    yield host
-    host.close()
-    app.close_scene()
-    app.check()
+    with fake_host() as host:
+        yield host
 
 
 def expected() -> np.ndarray:

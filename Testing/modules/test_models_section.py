@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from panel_host import FakeHost
+from panel_host import FakeHost, fake_host
 from web_server import WebServer, web_server
 
 import standin
@@ -50,15 +50,8 @@ def site() -> Iterator[WebServer]:
 
 @pytest.fixture
 def host(home: Home) -> Iterator[FakeHost]:
-    app = standin.start()
-    app.close_scene()
-    app.dialogs.clear()
-    app.answers.clear()
-    host = FakeHost()
-    yield host
-    host.close()
-    app.close_scene()
-    app.check()
+    with fake_host() as host:
+        yield host
 
 
 def add_model(home: Home, name: str = "Base", **card: Any) -> str:

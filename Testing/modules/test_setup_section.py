@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from panel_host import FakeHost
+from panel_host import FakeHost, fake_host
 
 import standin
 from lnsegfm.base.errors import UserError
@@ -100,15 +100,8 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
 
 @pytest.fixture
 def host(home: Home) -> Iterator[FakeHost]:
-    app = standin.start()
-    app.close_scene()
-    app.dialogs.clear()
-    app.answers.clear()
-    host = FakeHost()
-    yield host
-    host.close()
-    app.close_scene()
-    app.check()
+    with fake_host() as host:
+        yield host
 
 
 def section_of(host: FakeHost, **hooks: Any) -> Any:

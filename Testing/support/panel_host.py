@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import standin
 from lnsegfm.base.background import Pending
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.models.catalogue import RESOURCES
@@ -91,3 +93,17 @@ class FakeHost:
         from LNSegFMLib.scene.typed_parameters import typed_parameters
 
         return typed_parameters(SegmentParameters, self.parameter_node)
+
+
+@contextmanager
+def fake_host() -> Iterator[FakeHost]:
+    """Yield a host in an empty scene, and check afterwards that nothing went wrong unseen."""
+    app = standin.start()
+    app.close_scene()
+    app.dialogs.clear()
+    app.answers.clear()
+    host = FakeHost()
+    yield host
+    host.close()
+    app.close_scene()
+    app.check()
