@@ -232,5 +232,3 @@ def _answer(
     if not isinstance(value, dict):
         raise UserError("The segmentation process gave an answer that cannot be used.", f"It was {value!r}.")
     return value
-
-

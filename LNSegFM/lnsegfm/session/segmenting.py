@@ -132,4 +132,3 @@ def _options(model_id: str, choices: SegmentChoices) -> SegmentOptions:
     return SegmentOptions(
         model_id, choices.device, choices.quality, choices.region, choices.minimum_short_axis_mm
     )
-
