@@ -200,6 +200,10 @@ class TestCaseChoice:
 
 
 class TestEstimate:
+    def test_without_a_case_it_tells_how_to_get_one(self, own_home: Home, played: PlayedSession) -> None:
+        with pytest.raises(UserError, match=r"no case to learn from.*lnsegfm cases add"):
+            played.session.estimate(SHORT)
+
     def test_it_tells_what_a_job_would_take_and_makes_none(
         self, own_home: Home, stored_cases: CaseStore, played: PlayedSession
     ) -> None:

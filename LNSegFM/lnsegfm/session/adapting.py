@@ -132,7 +132,13 @@ class Adapting:
         )
 
     def _cases(self, options: AdaptOptions) -> list[CaseInfo]:
-        return as_used(CaseStore(self._home().cases).list(), options)
+        stored = CaseStore(self._home().cases).list()
+        if not stored:
+            raise UserError(
+                "There is no case to learn from.", "No corrected case is stored yet.",
+                "Accept a corrected segmentation in LN-Seg-FM, or add one by lnsegfm cases add CT LABELS.",
+            )
+        return as_used(stored, options)
 
     def _spec(self, options: AdaptOptions, cases: Sequence[CaseInfo]) -> JobSpec:
         model, settings = self._models.chosen(options.base_model), options.settings()
