@@ -132,17 +132,16 @@ class Adapting:
         )
 
     def _cases(self, options: AdaptOptions) -> list[CaseInfo]:
-        stored = CaseStore(self._home().cases).list()
-        if not stored:
-            raise UserError(
-                "There is no case to learn from.", "No corrected case is stored yet.",
-                "Accept a corrected segmentation in LN-Seg-FM, or add one by lnsegfm cases add CT LABELS.",
-            )
-        return as_used(stored, options)
+        return as_used(CaseStore(self._home().cases).list(), options)
 
     def _spec(self, options: AdaptOptions, cases: Sequence[CaseInfo]) -> JobSpec:
         model, settings = self._models.chosen(options.base_model), options.settings()
         refuse_rejected(self._models.store, model.id, options.rejected_too)
+        if not cases:
+            raise UserError(
+                "There is no case to learn from.", "No corrected case is stored yet.",
+                "Accept a corrected segmentation in LN-Seg-FM, or add one by lnsegfm cases add CT LABELS.",
+            )
         chosen = Selection.of(cases, options.holdout_choice, int(settings.get("seed", JobSpec.seed)))
         return JobSpec(
             base_model=model.id, base_sha256=model.sha256, cases=chosen.train, holdout=chosen.holdout,

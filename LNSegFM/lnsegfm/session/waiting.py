@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from lnsegfm.base.background import Pending
+from lnsegfm.base.errors import Cancelled, UserError
 
 Report = Callable[[float | None, str], object]
 """Called with the share done, 0 to 1 or None while it is not known, and a text."""
@@ -33,17 +35,17 @@ def wait_for(work: Pending, progress: Report = no_report, is_cancelled: IsCancel
     """
     said = None
     try:
-        while not work.done:
+        while True:
+            ended = work.done  # first: what was said last is told even when the end follows at once
             if work.progress != said:
                 said = work.progress
                 progress(said.fraction, said.message)
+            if ended:
+                return work.result()
             if is_cancelled() and not work.cancel_requested:
                 work.cancel()
-            try:
-                return work.wait(_POLL_S)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError, UserError, Cancelled):
+                work.wait(_POLL_S)
     except KeyboardInterrupt:
         work.cancel()
         raise
-    return work.result()
