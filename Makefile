@@ -13,7 +13,7 @@ demo: $(READY)
 	$(PYTHON) -m demo
 
 test: $(READY) system
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --numprocesses 2 --dist loadfile
 
 # make slicer-test SLICER=/path/to/Slicer: see docs/how-to/real-slicer.md. It needs no virtual environment, only Python 3.10.
 slicer-test:

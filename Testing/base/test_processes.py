@@ -146,7 +146,7 @@ def test_killing_a_tree_ends_the_grandchildren(tmp_path: Path) -> None:
     until(lambda: not is_alive(child, started), "the grandchild is gone")
 
 
-@pytest.mark.parametrize("pid", [0, -1, os.getpid()])
+@pytest.mark.parametrize("pid", [0, -1, pytest.param(os.getpid(), id="own")])
 def test_nobody_kills_himself_or_whole_groups_by_mistake(pid: int) -> None:
     with pytest.raises(ValueError, match=str(pid)):
         kill_tree(pid)
