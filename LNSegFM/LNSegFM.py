@@ -350,7 +350,7 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
             segmentPerLymphNode: One segment for each lymph node, or else one for all of them.
             wait: Return the result, or else a handle to the work.
             **choices: Fields of `lnsegfm.session.segmenting.SegmentChoices`: ``model`` (the default model without it),
-                ``device``, ``quality``, ``region``, ``minimum_short_axis_mm`` and ``rejected_too``.
+                ``device``, ``quality``, ``region``, ``minimum_short_axis_mm``, ``rejected_too`` and ``assume_hu``.
 
         Returns:
             The new vtkMRMLSegmentationNode.

@@ -49,7 +49,7 @@ def test_segmenting_writes_labels_and_measurements(
     nodes = tmp_path / "nodes.csv"
     command = ["segment", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "l.nrrd"), "--nodes", str(nodes)]
     assert main([*command, *QUICK]) == 0
-    rows = list(csv.DictReader(nodes.open()))
+    rows = list(csv.DictReader(nodes.open(encoding="utf-8-sig")))
     assert f"{len(rows)} lymph nodes" in capsys.readouterr().out
     assert rows
     assert all(0 < float(row["short_axis_mm"]) <= float(row["long_axis_mm"]) for row in rows)
@@ -73,7 +73,7 @@ def test_region_smallest_node_and_probability_are_chosen_on_the_command_line(
     found, likely = sitk.GetArrayFromImage(labels) > 0, sitk.GetArrayFromImage(probability) >= 128
     assert found.any()
     assert not (found & ~likely).any()
-    rows = list(csv.DictReader(files[1].open()))
+    rows = list(csv.DictReader(files[1].open(encoding="utf-8-sig")))
     assert rows
     assert all(float(row["short_axis_mm"]) >= 9 for row in rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -136,17 +137,23 @@ def test_only_changed_segments_get_new_surfaces(app: Any, widget: Any, pair: tup
 
 
 class _Counted(np.ndarray):
-    """An array that counts the voxels that are taken out of it or computed with."""
+    """An array that counts the voxels that the main thread takes out of it or computes with."""
 
     touched = 0
 
+    @classmethod
+    def count(cls, voxels: int) -> None:
+        # What is measured in the background may begin while the edit is still being made.
+        if threading.current_thread() is threading.main_thread():
+            cls.touched += voxels
+
     def __getitem__(self, key: Any) -> Any:
         part = super().__getitem__(key)
-        _Counted.touched += np.size(part)
+        _Counted.count(np.size(part))
         return part
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        _Counted.touched += max(np.size(each) for each in inputs)
+        _Counted.count(max(np.size(each) for each in inputs))
         plain = [each.view(np.ndarray) if isinstance(each, _Counted) else each for each in inputs]
         return getattr(ufunc, method)(*plain, **kwargs)
 

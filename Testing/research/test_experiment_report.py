@@ -475,7 +475,7 @@ def test_fig_2_is_radiological_however_the_voxels_are_stored(
 
 def test_the_first_column_is_the_patients_right_and_the_first_row_anterior(tmp_path: Path) -> None:
     ct = sitk.Image(20, 16, 4, sitk.sitkInt16)
-    ct[0, 0, 0] = 1
+    ct[:, 0, :] = -1000
     truth = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
     # In LPS x grows to the left and y to posterior: this voxel is on the patient's right and anterior.
     truth[2, 3, 1] = 1

@@ -49,6 +49,7 @@ for line in sys.stdin:
 
 def write_ct(path: Path, *, brightest: int = 800) -> Path:
     array = np.full((8, 12, 14), -100, np.int16)
+    array[:, 0] = -1000
     array[2:5, 3:8, 4:10] = brightest
     image = sitk.GetImageFromArray(array)
     image.SetSpacing((1.5, 2.0, 3.0))

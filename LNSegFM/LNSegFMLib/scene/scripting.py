@@ -30,7 +30,8 @@ def segment_steps(
     if roi_node is not None:
         region = box_of(roi_node, volume_node).index_box(geometry_of_volume(volume_node))
     options = SegmentOptions(
-        choices.model, choices.device, choices.quality, region, choices.minimum_short_axis_mm, probability=True
+        choices.model, choices.device, choices.quality, region, choices.minimum_short_axis_mm, probability=True,
+        assume_hu=choices.assume_hu,
     )
     # The demonstration model is installed by the first call.
     rule = bench.models.for_segmentation

@@ -12,6 +12,9 @@ class UserError(Exception):
         todo: What the user can do about it.
     """
 
+    kind = ""
+    """What sort of error it is, where callers treat it in a way of their own; it survives `to_json`."""
+
     def __init__(self, what: str, why: str = "", todo: str = "") -> None:
         self.what = what
         self.why = why
@@ -19,13 +22,15 @@ class UserError(Exception):
         super().__init__(" ".join(part for part in (what, why, todo) if part))
 
     def to_json(self) -> dict[str, str]:
-        """Return the three parts, for a message between processes."""
-        return {"what": self.what, "why": self.why, "todo": self.todo}
+        """Return its parts, for a message between processes."""
+        return {"what": self.what, "why": self.why, "todo": self.todo, **({"kind": self.kind} if self.kind else {})}
 
     @classmethod
     def from_json(cls, parts: dict[str, str]) -> UserError:
         """Rebuild an error from `to_json`."""
-        return cls(parts.get("what", "Unknown error."), parts.get("why", ""), parts.get("todo", ""))
+        error = cls(parts.get("what", "Unknown error."), parts.get("why", ""), parts.get("todo", ""))
+        error.kind = parts.get("kind", "")
+        return error
 
 
 class Cancelled(Exception):

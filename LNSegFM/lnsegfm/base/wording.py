@@ -32,3 +32,8 @@ def data_size(count: int) -> str:
 def explain(error: UserError) -> str:
     """Return an error as the paragraphs of a dialog: what happened, why, and what to do."""
     return "\n\n".join(part for part in (error.what, error.why, error.todo) if part)
+
+
+def printable(name: str) -> str:
+    """Return a file's name so that any terminal and log can show it: bytes that are no UTF-8 as ``\\udcNN``."""
+    return name.encode("utf-8", "backslashreplace").decode()

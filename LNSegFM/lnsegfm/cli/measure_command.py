@@ -10,7 +10,7 @@ import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import check_writable
-from lnsegfm.cli.terminal import Command, examples, open_session, print_table, say, terminal
+from lnsegfm.cli.terminal import Command, examples, open_session, print_table, say, terminal, warn
 
 if TYPE_CHECKING:
     from lnsegfm.lymph_nodes.instances import LymphNode
@@ -39,6 +39,9 @@ def measure(
     series: Annotated[
         str, typer.Option("--series", metavar="UID", help="Series Instance UID, where a folder holds several series.")
     ] = "",
+    assume_hu: Annotated[
+        bool, typer.Option("--assume-hu", help="Take the CT's values as HU although they do not look like it.")
+    ] = False,
 ) -> None:
     """Measure the lymph nodes of labels: short and long axis, volume, mean HU, side, size class.
 
@@ -47,8 +50,11 @@ def measure(
     """
     if output is not None:
         _check_output(output, ct, labels)
+    warnings: list[str] = []
     with open_session() as session:
-        found = session.measure(ct, labels, series=series)
+        found = session.measure(ct, labels, series=series, assume_hu=assume_hu, warnings=warnings)
+    for text in warnings:
+        warn(f"Warning: {text}")
     if output is not None:
         from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
 

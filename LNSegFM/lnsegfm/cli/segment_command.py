@@ -76,6 +76,9 @@ def segment(
         str, typer.Option("--series", metavar="UID", help="Series Instance UID, where a folder holds several series.")
     ] = "",
     rejected: Annotated[bool, typer.Option("--rejected", help="Use the model although it was rejected.")] = False,
+    assume_hu: Annotated[
+        bool, typer.Option("--assume-hu", help="Take the values as HU although they do not look like it.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that were not written by an earlier segmentation.")
     ] = False,
@@ -83,7 +86,7 @@ def segment(
     """Segment, see `_HELP`."""
     from lnsegfm.session.segmenting import SegmentChoices
 
-    choices = SegmentChoices(model, device, quality, region, min_short_axis, rejected)
+    choices = SegmentChoices(model, device, quality, region, min_short_axis, rejected, assume_hu)
     with open_session() as session, ProgressLines() as lines:
 
         def show(progress: Progress) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -24,25 +25,28 @@ def is_nifti(path: Path) -> bool:
 
 
 def check_whole(path: Path) -> None:
-    """Check that a ``.nii`` or ``.nii.gz`` file holds all the voxels its header announces.
+    """Check that a NIfTI file, or the data file of a pair, holds all the voxels its header announces.
 
     Raises:
-        UserError: It does not, or its compression is damaged.
+        UserError: It does not, its compression is damaged, or the other file of a pair is missing.
     """
     try:
-        with _opened(path) as stream:
-            expected = _announced_size(stream.read(352))
-        if _stored_size(path, expected) >= expected:
+        with opened(path) as stream:
+            head = stream.read(352)
+        expected = _announced_size(head)
+        path = _data_file(path) if head[344:348] == b"ni1\0" else path
+        stored = _stored_size(path, expected)
+        if stored >= expected:
             return
-        why = "Voxels are missing at its end."
+        why = f"It is cut short: {stored} of {expected} bytes."
     except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
         why = str(error) or "It ends too early."
     raise UserError(f"{path.name} is damaged.", why, "Copy, download or export the file again; check the disk's space.")
 
 
 def count_not_finite(path: Path) -> int:
-    """Return how many voxels of a ``.nii`` or ``.nii.gz`` file are NaN or infinite; SimpleITK reads them as 0."""
-    with _opened(path) as stream:
+    """Return how many voxels of a NIfTI file are NaN or infinite; SimpleITK reads them as 0."""
+    with opened(path) as stream:
         header = stream.read(352)
         order = next((order for order in "<>" if struct.unpack_from(f"{order}i", header) == (348,)), "")
         if not order:
@@ -59,8 +63,27 @@ def count_not_finite(path: Path) -> int:
     return found
 
 
-def _opened(path: Path) -> IO[bytes] | gzip.GzipFile:
-    return gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb")
+def opened(path: Path) -> IO[bytes] | gzip.GzipFile:
+    """Open a file to read what it holds, compressed or not; its name does not matter."""
+    return gzip.open(path) if is_packed(path) else path.open("rb")
+
+
+def is_packed(path: Path) -> bool:
+    """Tell whether a file is compressed by gzip."""
+    with path.open("rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
+
+
+def _data_file(header: Path) -> Path:
+    """Return where the voxels of a pair are: beside the header, under the same name."""
+    stem = re.sub(r"(?i)\.(hdr|img)(\.gz)?$", "", header.name)
+    for suffix in (".img", ".img.gz", ".IMG"):
+        if (found := header.with_name(stem + suffix)).is_file():
+            return found
+    raise UserError(
+        f"{header.name} cannot be read as an image.", f"{stem}.img, which holds its voxels, is not beside it.",
+        "Copy both files of the pair.",
+    )
 
 
 def _announced_size(header: bytes) -> int:
@@ -76,7 +99,7 @@ def _announced_size(header: bytes) -> int:
 
 
 def _stored_size(path: Path, expected: int) -> int:
-    if not path.name.lower().endswith(".gz"):
+    if not is_packed(path):
         return path.stat().st_size
     with open(path, "rb") as stream:
         stream.seek(-4, 2)

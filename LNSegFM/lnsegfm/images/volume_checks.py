@@ -9,7 +9,8 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 
-_SHEAR_TOLERANCE = 1e-3
+SHEAR_TOLERANCE = 1e-3
+"""Largest cosine between two axes of a grid that counts as one with right angles."""
 
 
 def check_volume(image: sitk.Image) -> None:
@@ -40,7 +41,7 @@ def check_direction(direction: Sequence[float]) -> None:
         UserError: The grid is sheared, as that of a CT with a tilted gantry.
     """
     axes = np.reshape(direction, (3, 3))
-    if not np.abs(axes.T @ axes - np.eye(3)).max() <= _SHEAR_TOLERANCE:
+    if not np.abs(axes.T @ axes - np.eye(3)).max() <= SHEAR_TOLERANCE:
         raise UserError(
             "The voxel grid of the image is sheared.",
             "Its axes are not at right angles to each other, as in a CT with a tilted gantry.",

@@ -9,23 +9,32 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
-from lnsegfm.dicom.series import check_grey_scale, read_series
-from lnsegfm.images.nifti import check_whole, count_not_finite, is_nifti
+from lnsegfm.dicom.series import read_multi_frame, read_series
+from lnsegfm.images.file_formats import sniff
+from lnsegfm.images.grids import regular, without_single_axes
+from lnsegfm.images.hounsfield import check_hu
+from lnsegfm.images.nifti import check_whole, count_not_finite
+from lnsegfm.images.nifti_grid import nifti_grid, read_voxels
+from lnsegfm.images.text_headers import check_metaimage, check_nrrd
 from lnsegfm.images.volume_checks import check_ct, refuse_not_finite
 
 
-def read_ct(path: Path, *, series: str = "", warnings: list[str] | None = None) -> sitk.Image:
-    """Read a CT from a folder with a DICOM series or from a file of any format SimpleITK knows.
+def read_ct(
+    path: Path, *, series: str = "", warnings: list[str] | None = None, assume_hu: bool = False
+) -> sitk.Image:
+    """Read a CT from a folder with a DICOM series or from a file.
 
     Args:
-        path: Folder, or file (NIfTI, NRRD, MHA, multi-frame DICOM, ...).
+        path: Folder, or file (NIfTI, NRRD, MetaImage, multi-frame DICOM).
         series: Series Instance UID of the series to take where a folder has several.
         warnings: Gets a text for each oddity that does not prevent segmentation, such as another modality than CT.
+        assume_hu: The user says that the values are HU, although they may not look like it.
 
     Returns:
         3D scalar image in HU: int16 where the file's values are integers that fit, else float32.
 
     Raises:
+        NotHounsfield: The values do not look like HU, and ``assume_hu`` is False.
         UserError: Nothing readable there, several series to choose from, slices missing or irregularly spaced, or one
             of the reasons of `check_ct`.
     """
@@ -33,8 +42,9 @@ def read_ct(path: Path, *, series: str = "", warnings: list[str] | None = None) 
     if not path.exists():
         raise UserError("The CT cannot be read.", f"{path} does not exist.", "Check the path.")
     notes: list[str] = []
-    image = read_series(path, series, notes) if path.is_dir() else _read_file(path, notes)
+    image = regular(read_series(path, series, notes), notes) if path.is_dir() else read_file(path, notes)
     check_ct(image)
+    check_hu(image, assume_hu=assume_hu, notes=notes)
     if warnings is not None:
         warnings.extend(notes)
     return _in_ct_type(image)
@@ -48,35 +58,55 @@ def read_labels(path: Path) -> sitk.Image:
     """
     if not Path(path).is_file():
         raise UserError("The labels cannot be read.", f"{path} is not a file.", "Check the path.")
-    return _execute(sitk.ImageFileReader(), Path(path))
+    return read_file(Path(path), [])
 
 
-def _execute(reader: sitk.ImageFileReader, path: Path) -> sitk.Image:
-    reader.SetFileName(str(path))
+def read_file(path: Path, notes: list[str]) -> sitk.Image:
+    """Read an image file on the grid that its header states, or refuse it.
+
+    Args:
+        path: NIfTI, NRRD or MetaImage file, or multi-frame DICOM file, told by its content.
+        notes: Gets a text for everything that the header lacks or contradicts itself in, and for what was taken.
+
+    Returns:
+        The image as it is stored; a 3D one has right angles and canonical spacings, see `lnsegfm.images.grids`.
+
+    Raises:
+        UserError: It is damaged, of another format, or does not say where its voxels lie in the patient.
+    """
+    kind = sniff(path)
+    if kind == "DICOM":
+        return regular(read_multi_frame(path, notes), notes)
+    if kind == "NIfTI":
+        return _read_nifti(path, notes)
+    (check_nrrd if kind == "NRRD" else check_metaimage)(path, notes)
+    image = _execute(path, {"NRRD": "NrrdImageIO", "MetaImage": "MetaImageIO"}[kind])
+    return regular(without_single_axes(image), notes)
+
+
+def _read_nifti(path: Path, notes: list[str]) -> sitk.Image:
+    check_whole(path)
+    grid = nifti_grid(path, notes)
     try:
-        image = reader.Execute()
+        image = without_single_axes(_execute(path, "NiftiImageIO"))
+    except UserError as error:
+        # It refuses grids that are sheared by a hair; whether they are is known by now.
+        if "orthonormal" not in error.why:
+            raise
+        image = read_voxels(path)
+    if "float" in image.GetPixelIDTypeAsString():
+        refuse_not_finite(count_not_finite(path), image.GetNumberOfPixels())
+    return regular(grid.put_on(image), notes) if image.GetDimension() == 3 else image
+
+
+def _execute(path: Path, image_io: str) -> sitk.Image:
+    try:
+        return sitk.ReadImage(str(path), imageIO=image_io)
     except RuntimeError as error:
         raise UserError(
-            f"{path.name} cannot be read as an image.",
-            reason(error),
-            "Choose a NIfTI, NRRD or MHA file, or the folder of a DICOM series.",
+            f"{path.name} cannot be read as an image.", f"It may be cut short or damaged ({reason(error)}).",
+            "Copy, download or export the file again.",
         ) from error
-    if is_nifti(path):
-        check_whole(path)
-    return image
-
-
-def _read_file(path: Path, notes: list[str]) -> sitk.Image:
-    reader = sitk.ImageFileReader()
-    image = _execute(reader, path)
-    if is_nifti(path) and "float" in image.GetPixelIDTypeAsString():
-        refuse_not_finite(count_not_finite(path), image.GetNumberOfPixels())
-    tags = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
-    check_grey_scale(tags.get("0028|0004", ""))
-    modality = tags.get("0008|0060", "CT")
-    if modality != "CT":
-        notes.append(f"The image's modality is {modality}, not CT; the models are made for CT.")
-    return image
 
 
 def _in_ct_type(image: sitk.Image) -> sitk.Image:

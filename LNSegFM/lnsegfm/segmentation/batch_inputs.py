@@ -102,9 +102,12 @@ def _in_folder(root: Path, directory: Path, names: list[str]) -> Iterator[BatchI
             yield BatchInput(directory / name, relative / (stem + _written_as(suffix)))
     if any(_is_dicom(directory / name) for name in names):
         # Only where there is DICOM: finding the files of other folders takes no SimpleITK.
-        import SimpleITK as sitk
+        from lnsegfm.dicom.series import list_series
 
-        series = sorted(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(directory)))
+        try:
+            series = list_series(directory)
+        except UserError:
+            series = [""]  # the reason is said when it is read
         place = relative if relative.name else Path(directory.resolve().name)
         for number, uid in enumerate(series, 1):
             counted = f"-{number}" if len(series) > 1 else ""

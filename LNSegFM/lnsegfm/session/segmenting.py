@@ -40,6 +40,7 @@ class SegmentChoices:
         region: ``whole``, ``body`` or a box ``(i0, i1, j0, j1, k0, k1)`` of voxels.
         minimum_short_axis_mm: Lymph nodes with a smaller short axis are left out.
         rejected_too: The user agrees to a model that was rejected.
+        assume_hu: The user says that the CT's values are HU, although they do not look like it.
     """
 
     model: str = ""
@@ -48,6 +49,7 @@ class SegmentChoices:
     region: Region = WHOLE
     minimum_short_axis_mm: float = 0.0
     rejected_too: bool = False
+    assume_hu: bool = False
 
 
 class Segmenting:
@@ -112,7 +114,9 @@ class Batch:
     outcomes: Iterator[BatchOutcome]
 
 
-def measure_files(ct: Path, labels: Path, series: str = "") -> tuple[LymphNode, ...]:
+def measure_files(
+    ct: Path, labels: Path, series: str = "", *, assume_hu: bool = False, warnings: list[str] | None = None
+) -> tuple[LymphNode, ...]:
     """Measure the lymph nodes of labels, see `lnsegfm.session.Session.measure`."""
     for path, what in ((ct, "The CT"), (labels, "The labels")):
         check_exists(Path(path), what)
@@ -122,7 +126,7 @@ def measure_files(ct: Path, labels: Path, series: str = "") -> tuple[LymphNode, 
     from lnsegfm.lymph_nodes.instances import measure
     from lnsegfm.lymph_nodes.intensity import describe
 
-    image = read_ct(Path(ct), series=series)
+    image = read_ct(Path(ct), series=series, assume_hu=assume_hu, warnings=warnings)
     on_grid = labels_on(image, label_on_grid(read_labels(Path(labels)), Geometry.of(image)) != 0)
     instances, lymph_nodes = measure(on_grid)
     return tuple(describe(lymph_nodes, instances, image))
@@ -130,5 +134,6 @@ def measure_files(ct: Path, labels: Path, series: str = "") -> tuple[LymphNode, 
 
 def _options(model_id: str, choices: SegmentChoices) -> SegmentOptions:
     return SegmentOptions(
-        model_id, choices.device, choices.quality, choices.region, choices.minimum_short_axis_mm
+        model_id, choices.device, choices.quality, choices.region, choices.minimum_short_axis_mm,
+        assume_hu=choices.assume_hu,
     )

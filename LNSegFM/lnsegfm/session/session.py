@@ -197,13 +197,17 @@ class Session:
             is_cancelled=is_cancelled,
         )
 
-    def measure(self, ct: Path, labels: Path, *, series: str = "") -> tuple[LymphNode, ...]:
+    def measure(
+        self, ct: Path, labels: Path, *, series: str = "", assume_hu: bool = False, warnings: list[str] | None = None
+    ) -> tuple[LymphNode, ...]:
         """Measure the lymph nodes of labels: axes, volume, mean HU and side.
 
         Args:
             ct: As for `segment`.
             labels: Label file on the CT's grid, or one that fits it; all but 0 is lymph node.
             series: As for `segment`.
+            assume_hu: The user says that the CT's values are HU, although they do not look like it.
+            warnings: Gets a text for each oddity of the CT.
 
         Returns:
             The 26-connected lymph nodes by number, the largest first.
@@ -213,7 +217,7 @@ class Session:
         """
         from lnsegfm.session.segmenting import measure_files
 
-        return measure_files(ct, labels, series)
+        return measure_files(ct, labels, series, assume_hu=assume_hu, warnings=warnings)
 
     # Adaptation
 

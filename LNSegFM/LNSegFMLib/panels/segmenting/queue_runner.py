@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import slicer
@@ -10,6 +11,7 @@ from slicer.i18n import tr as _
 
 from lnsegfm.base.background import Progress
 from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.images.hounsfield import NotHounsfield
 from lnsegfm.segmentation.kept_queue import dump_queue, load_queue
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING, Entry, SegmentQueue
@@ -46,6 +48,7 @@ class QueueRunner:
         self._host, self._bench = host, bench
         self._on_result, self._on_end, self._on_change = on_result, on_end, on_change
         self._run: SegmentRun | None = None
+        self._doubted: dict[str, UserError] = {}
         self.note = ""
         """What became of volumes that the queue has no row for any more."""
 
@@ -62,6 +65,7 @@ class QueueRunner:
     def add(self, volume_node: Any, options: SegmentOptions, *, segment_per_node: bool) -> None:
         """Put a volume at the end; `go_on` starts it."""
         self.note = ""
+        self._doubted.pop(volume_node.GetID(), None)
         self.queue.add(volume_node.GetID(), volume_node.GetName(), (options, segment_per_node))
 
     def go_on(self) -> None:
@@ -74,6 +78,20 @@ class QueueRunner:
                 self._fail(error)
         self._on_change()
 
+    def retry(self, key: str = "") -> None:
+        """Let a volume wait again, or all that failed or were cancelled.
+
+        Of one volume whose values do not look like HU, the user is asked whether they are.
+        """
+        entry = self.queue.find(key)
+        if entry is not None and key in self._doubted:
+            if not self._confirms(self._doubted.pop(key)):
+                return
+            options, segment_per_node = entry.job
+            entry.job = (replace(options, assume_hu=True), segment_per_node)
+        if self.queue.retry(key):
+            self.go_on()
+
     def cancel(self) -> None:
         """Stop the volume that is being segmented; those that wait go on."""
         if self._run is not None:
@@ -83,6 +101,7 @@ class QueueRunner:
     def forget(self) -> None:
         """Forget the queue; what runs is dropped by the panel."""
         self.queue.clear()
+        self._doubted.clear()
         self._run, self.note = None, ""
         self._on_change()
 
@@ -172,6 +191,16 @@ class QueueRunner:
     def _fail(self, error: UserError) -> None:
         entry = self.queue.end(FAILED, str(error))
         self._on_end(error.what, entry.key)
-        if len(self.queue.entries) == 1:
+        if error.kind == NotHounsfield.kind:
+            self._doubted[entry.key] = error
+        if len(self.queue.entries) > 1:
             # In a queue the reasons stand in the table: thirty dialogs would have to be closed in the morning.
+            return
+        if error.kind == NotHounsfield.kind:
+            self.retry(entry.key)
+        else:
             self._host.show_error(error)
+
+    def _confirms(self, error: UserError) -> bool:
+        question = _("Segment it nevertheless, and take the values as HU?")
+        return bool(slicer.util.confirmYesNoDisplay(f"{error.what}\n\n{error.why}\n\n{question}"))

@@ -248,8 +248,7 @@ class SegmentSection(Section):
     def on_retry(self) -> None:
         """Let the chosen volume wait again, or all that failed or were cancelled."""
         chosen = self._table.chosen
-        if self._queue.retry("" if chosen is None else chosen.key):
-            self.runner.go_on()
+        self.runner.retry("" if chosen is None else chosen.key)
 
     def on_remove(self) -> None:
         """Take the chosen volume off the queue; one that is being segmented is cancelled first."""

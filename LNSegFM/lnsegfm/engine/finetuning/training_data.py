@@ -48,7 +48,7 @@ class TrainingCase:
         Raises:
             UserError: One of them cannot be read, or the label does not fit the CT.
         """
-        image, label = read_ct(self.image), read_labels(self.label)
+        image, label = read_ct(self.image, assume_hu=True), read_labels(self.label)
         grid = Geometry.of(image)
         array = label_on_grid(label, grid, ignore=self.ignore)
         if self.ignore is not None:

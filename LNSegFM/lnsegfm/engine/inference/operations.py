@@ -60,7 +60,10 @@ class Operations:
         predictor = self._predictor(options.model, device)
         report(Progress(0.0, "Reading the CT"))
         warnings: list[str] = []
-        image = read_ct(Path(arguments["image"]), series=arguments.get("series", ""), warnings=warnings)
+        image = read_ct(
+            Path(arguments["image"]), series=arguments.get("series", ""), warnings=warnings,
+            assume_hu=options.assume_hu,
+        )
         probability = predictor.predict(
             image, QUALITIES[options.quality], region=options.region, report=report, is_cancelled=is_cancelled
         )

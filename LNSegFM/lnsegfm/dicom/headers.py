@@ -1,0 +1,228 @@
+"""What the header of a DICOM image says of each of its slices, be they one to a file or many (enhanced CT)."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.wording import printable
+
+_PIXEL_GROUP = 0x7FE0
+_NO_LENGTH = 0xFFFFFFFF
+# What archives and viewers leave beside the slices; anything else that is no DICOM file is named.
+_OTHER_FILES = (
+    ".txt", ".md", ".json", ".xml", ".csv", ".html", ".htm", ".pdf", ".jpg", ".jpeg", ".png", ".gif", ".ini", ".inf",
+    ".db", ".exe", ".zip", ".nii", ".gz", ".nrrd", ".mha", ".mhd", ".raw", ".md5", ".log",
+)  # fmt: skip
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """How stored values become HU: value * slope + intercept."""
+
+    slope: float
+    intercept: float
+    kind: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """One slice of a volume; vectors are LPS, lengths in mm.
+
+    Args:
+        path: Its file.
+        frame: Its number in the file, from 0.
+        size: Columns and rows.
+        spacing: Distance of the columns and of the rows; None where it is missing.
+        position: Centre of the first voxel; None where it is missing.
+        axes: Unit vectors along a row and along a column, shape (2, 3); None where they are missing.
+        rescale: None where there is none.
+    """
+
+    path: Path
+    frame: int
+    size: tuple[int, int]
+    spacing: tuple[float, float] | None
+    position: np.ndarray | None
+    axes: np.ndarray | None
+    rescale: Rescale | None
+
+
+@dataclass(frozen=True, eq=False)
+class DicomImage:
+    """One DICOM file with an image.
+
+    Args:
+        path: The file.
+        series: Series Instance UID; empty where it was removed.
+        modality: As CT; may be empty.
+        description: Of the series.
+        photometric: Photometric interpretation.
+        colours: Samples per pixel.
+        slices: One by frame.
+        encapsulated: Whether the pixels are compressed.
+        has_table: Whether a Modality LUT takes the place of the rescale.
+        damage: Why its pixels cannot be right; empty where nothing speaks against them.
+    """
+
+    path: Path
+    series: str
+    modality: str
+    description: str
+    photometric: str
+    colours: int
+    slices: tuple[Slice, ...]
+    encapsulated: bool
+    has_table: bool
+    damage: str
+
+
+def read_header(path: Path) -> DicomImage | None:
+    """Read the header of a file.
+
+    Returns:
+        None for what is no DICOM file, and for DICOM objects without an image, such as an RTSTRUCT or a DICOMDIR.
+
+    Raises:
+        UserError: A DICOM file that ends within its header or is damaged otherwise.
+    """
+    if not _looks_like_dicom(path):
+        return None
+    try:
+        with path.open("rb") as stream:
+            # It stops before the pixels, which may be hundreds of megabytes.
+            dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=True)
+            pixels = _pixel_bytes(stream, transfer_syntax(dataset))
+        kind = _object_kind(dataset)
+        if "Rows" not in dataset or "Columns" not in dataset:
+            if kind is None or kind.startswith("1.2.840.10008.5.1.4.1.1.2"):  # any CT image
+                raise damaged_file(path, "It ends within its header, or is no DICOM image.")
+            return None
+        return _image(path, dataset, pixels)
+    except UserError:
+        raise
+    except Exception as error:  # pydicom raises errors of many kinds for what is damaged
+        raise damaged_file(path, f"Its header cannot be read ({error}).") from error
+
+
+def is_foreign(path: Path) -> bool:
+    """Tell whether a file's name says that it is no DICOM slice."""
+    return path.suffix.lower() in _OTHER_FILES or path.name.upper() in ("DICOMDIR", "README", "LICENSE", "VERSION")
+
+
+def damaged_file(path: Path, why: str) -> UserError:
+    """Return the refusal of a file that may be a slice of the volume."""
+    return UserError(
+        f"The DICOM file {printable(path.name)} cannot be read.", why,
+        "Copy or export the whole series again; if the file does not belong to it, move it out of the folder.",
+    )
+
+
+def _looks_like_dicom(path: Path) -> bool:
+    with path.open("rb") as stream:
+        start = stream.read(132)
+    # Without the preamble, a file of old begins with its first group, 0008.
+    return start[128:] == b"DICM" or (start[:2] == b"\x08\x00" and start[3:4] == b"\x00")
+
+
+def _object_kind(dataset: Dataset) -> str | None:
+    kind = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
+    return str(kind) if kind else None
+
+
+def _image(path: Path, dataset: Dataset, pixels: int | None) -> DicomImage:
+    syntax = transfer_syntax(dataset)
+    encapsulated = not syntax.is_private and syntax.is_compressed and not syntax.is_deflated
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    return DicomImage(
+        path=path, series=str(dataset.get("SeriesInstanceUID", "")), modality=str(dataset.get("Modality", "")),
+        description=str(dataset.get("SeriesDescription", "")),
+        photometric=str(dataset.get("PhotometricInterpretation", "")).strip(),
+        colours=int(dataset.get("SamplesPerPixel") or 1),
+        slices=tuple(_slice(path, dataset, number) for number in range(frames)),
+        encapsulated=encapsulated, has_table="ModalityLUTSequence" in dataset,
+        damage="" if encapsulated or syntax.is_deflated else _damage(dataset, frames, pixels),
+    )
+
+
+def _slice(path: Path, dataset: Dataset, number: int) -> Slice:
+    spacing = _numbers(_group(dataset, number, "PixelMeasuresSequence").get("PixelSpacing"), 2)
+    position = _numbers(_group(dataset, number, "PlanePositionSequence").get("ImagePositionPatient"), 3)
+    axes = _numbers(_group(dataset, number, "PlaneOrientationSequence").get("ImageOrientationPatient"), 6)
+    return Slice(
+        path, number, (int(dataset.Columns), int(dataset.Rows)),
+        None if spacing is None else (float(spacing[1]), float(spacing[0])),
+        position, None if axes is None else axes.reshape(2, 3),
+        _rescale(_group(dataset, number, "PixelValueTransformationSequence")),
+    )
+
+
+def _group(dataset: Dataset, number: int, name: str) -> Dataset:
+    """Return the functional group of a frame; of a classic image the data set itself, which has the same elements."""
+    for groups, index in (("PerFrameFunctionalGroupsSequence", number), ("SharedFunctionalGroupsSequence", 0)):
+        items = dataset.get(groups)
+        if items and index < len(items) and items[index].get(name):
+            found: Dataset = items[index][name][0]
+            return found
+    return dataset
+
+
+def _numbers(value: Any, count: int) -> np.ndarray | None:
+    """Return that many finite numbers; None where there are others."""
+    try:
+        numbers = np.array([float(each) for each in value], float)
+    except (TypeError, ValueError):
+        return None
+    return numbers if numbers.shape == (count,) and np.isfinite(numbers).all() else None
+
+
+def _rescale(group: Dataset) -> Rescale | None:
+    values = [group.get(name) for name in ("RescaleSlope", "RescaleIntercept")]
+    if any(value in (None, "") for value in values):
+        return None
+    slope, intercept = map(float, values)
+    return Rescale(slope, intercept, str(group.get("RescaleType") or ""))
+
+
+def transfer_syntax(dataset: Dataset) -> UID:
+    """Return how a data set is encoded; the standard's default where it does not say."""
+    return UID(str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")))
+
+
+def _pixel_bytes(stream: IO[bytes], syntax: UID) -> int | None:
+    """Return how many bytes of pixels follow in the file; None where there are none."""
+    private = bool(syntax.is_private)
+    implicit = not private and syntax.is_implicit_VR
+    order, head = "<" if private or syntax.is_little_endian else ">", stream.read(12)
+    if len(head) < 8 or struct.unpack(f"{order}H", head[:2])[0] != _PIXEL_GROUP:
+        return None
+    (length,) = struct.unpack(f"{order}I", head[4:8] if implicit else head[8:12].ljust(4, b"\0"))
+    start = stream.tell() - (len(head) - 8 if implicit else 0)
+    left = stream.seek(0, os.SEEK_END) - start
+    return left if length == _NO_LENGTH else min(length, left)
+
+
+def _damage(dataset: Dataset, frames: int, pixels: int | None) -> str:
+    """Tell why pixels that are not compressed cannot be whole."""
+    if pixels is None:
+        return "It has no pixel data."
+    bits = int(dataset.get("BitsAllocated") or 16) * int(dataset.get("SamplesPerPixel") or 1)
+    expected = math.ceil(int(dataset.Rows) * int(dataset.Columns) * frames * bits / 8)
+    return f"It has too little pixel data: {pixels} of {expected} bytes." if pixels < expected else ""
+
+
+def paths_of(slices: Sequence[Slice]) -> list[Path]:
+    """Return the files of slices, each once, in their order."""
+    return list(dict.fromkeys(each.path for each in slices))

@@ -1,0 +1,135 @@
+"""Whether the values of a CT are HU, and what they look like where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from lnsegfm.base.errors import UserError
+
+_SAMPLES = 1 << 20
+# Below this is air or lung; fat, the next, is around -100.
+_AIR_BELOW = -500.0
+# Where air and lung lie. The lowest of it is air proper, be it only in the trachea; noise and artefacts go below.
+_AIR, _LOWEST_AIR = (-1100.0, _AIR_BELOW), (-1100.0, -800.0)
+# Fat, muscle and vessels with contrast; most of any patient.
+_TISSUE = (-200.0, 250.0)
+_DENSE = 600.0
+_NEAR = 50.0
+# Of a CT that is cropped to the neck, the airways are a few thousandths.
+_LEAST_AIR, _LEAST_TISSUE, _MOST_DENSE = 0.001, 0.05, 0.35
+
+
+@dataclass(frozen=True)
+class _Disguise:
+    """A known way in which values differ from HU.
+
+    Args:
+        name: As in "looks like {name}".
+        undo: Makes HU of the values.
+    """
+
+    name: str
+    undo: Callable[[np.ndarray], np.ndarray]
+
+
+_DISGUISES = (
+    _Disguise("HU + 1024", lambda values: values - 1024),
+    _Disguise("HU + 1000", lambda values: values - 1000),
+    _Disguise("HU - 1024", lambda values: values + 1024),
+    _Disguise("HU with the sign inverted", lambda values: -values),
+    _Disguise("HU x 10", lambda values: values / 10),
+    _Disguise("HU / 10", lambda values: values * 10),
+    _Disguise("HU / 1000", lambda values: values * 1000),
+    _Disguise("HU + 32768", lambda values: values - 32768),
+    _Disguise("HU x 2", lambda values: values / 2),
+)
+
+
+class NotHounsfield(UserError):
+    """The values of a CT do not look like HU; the user can confirm that they are."""
+
+    kind = "not-hu"
+
+
+def check_hu(image: sitk.Image, *, assume_hu: bool, notes: list[str]) -> None:
+    """Check that a CT's values look like HU: air near -1000, soft tissue around 0.
+
+    Args:
+        image: 3D CT of finite values.
+        assume_hu: The user says that they are HU; then it is only noted that they do not look like it.
+        notes: Gets the text in that case.
+
+    Raises:
+        NotHounsfield: They do not look like it.
+    """
+    seen = what_values_are(image)
+    if not seen:
+        return
+    if assume_hu:
+        notes.append(f"The CT's values were taken as HU, as was asked for, although they do not look like it: {seen}")
+        return
+    raise NotHounsfield(
+        "The CT's values do not look like HU.", seen,
+        "Export the CT in HU, or convert its values. If they are HU all the same, say so: option --assume-hu, or the "
+        "question in the panel.",
+    )
+
+
+def what_values_are(image: sitk.Image) -> str:
+    """Return what speaks against HU, with what was seen; empty where the values look like HU."""
+    values = _sample(image)
+    lowest, highest = float(values.min()), float(values.max())
+    span = f"they range from {lowest:g} to {highest:g}"
+    if _looks_like_hu(values):
+        return ""
+    if highest - lowest <= 20:
+        return f"{span[0].upper()}{span[1:]}, as after a normalisation."
+    if lowest >= 0 and highest <= 255:
+        return f"{span[0].upper()}{span[1:]}, as in a picture of 8 bits; there is no air at -1000."
+    rim = _rim(image)
+    fitting = [each for each in _DISGUISES if _looks_like_hu(each.undo(values))]
+    if fitting:
+        # Air of the rim says which; of two that are near, the more common one, which stands first.
+        best = min(fitting, key=lambda each: abs(float(each.undo(np.array(rim))) + 1000) // _NEAR)
+        return f"They look like {best.name}: {span}, and the rim of the slices, mostly air, has {rim:g}."
+    if _share(values, (-np.inf, _TISSUE[0])) < _LEAST_AIR:
+        return f"Nothing is below {_TISSUE[0]:g}, so that there is no air: {span}."
+    return f"Air near -1000 and soft tissue around 0 were not found: {span}."
+
+
+def _looks_like_hu(values: np.ndarray) -> bool:
+    low = values[values < _AIR_BELOW]
+    # The corners outside of the field of view all have one value, which may be anything below air.
+    if len(low) and low.min() < _AIR[0]:
+        low = low[low > low.min()]
+    if len(low) < _LEAST_AIR * len(values):
+        return False
+    lowest, middle = np.percentile(low, (5, 50))
+    return bool(
+        _LOWEST_AIR[0] <= lowest <= _LOWEST_AIR[1]
+        and _AIR[0] <= middle <= _AIR[1]
+        and _share(values, _TISSUE) >= _LEAST_TISSUE
+        and _share(values, (_DENSE, np.inf)) <= _MOST_DENSE
+    )
+
+
+def _share(values: np.ndarray, limits: Sequence[float]) -> float:
+    return float(np.mean((values >= limits[0]) & (values <= limits[1]))) if len(values) else 0.0
+
+
+def _sample(image: sitk.Image) -> np.ndarray:
+    """Return about a million values, evenly taken, as float64."""
+    array = sitk.GetArrayViewFromImage(image)
+    step = max(1, round((array.size / _SAMPLES) ** (1 / 3)))
+    return array[::step, ::step, ::step].astype(float).ravel()
+
+
+def _rim(image: sitk.Image) -> float:
+    """Return the median of the outermost rows and columns of all slices."""
+    array = sitk.GetArrayViewFromImage(image)
+    edges = [array[:, 0, :], array[:, -1, :], array[:, :, 0], array[:, :, -1]]
+    return float(np.median(np.concatenate([edge.ravel() for edge in edges])))
