@@ -7,7 +7,12 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.grids import spacing_zyx
 from lnsegfm.images.volume_checks import check_volume
+
+
+# A surface that lies at the tolerance counts, however its distance was rounded.
+_ROUNDING_MM = 1e-6
 
 
 def dice(pred: np.ndarray, truth: np.ndarray) -> float:
@@ -26,7 +31,7 @@ def nsd(
 ) -> float:
     """Return the normalised surface Dice: the share of both surfaces within ``tolerance_mm`` of the other.
 
-    1 when both masks are empty, 0 when one is. Computed by DeepMind's surface-distance (Nikolov et al. 2021).
+    1 when both masks are empty, 0 when one is. A distance that is 1e-6 mm above the tolerance still counts. Computed by DeepMind's surface-distance (Nikolov et al. 2021).
 
     Args:
         pred: Mask of shape (z, y, x).
@@ -44,7 +49,7 @@ def nsd(
     import surface_distance
 
     distances = surface_distance.compute_surface_distances(truth, pred, spacing_zyx)
-    return float(surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm))
+    return float(surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm + _ROUNDING_MM))
 
 
 Scores = dict[str, float | None]
@@ -70,7 +75,7 @@ def score_case(pred: sitk.Image, truth: sitk.Image) -> Scores:
         )
     found, wanted = (sitk.GetArrayViewFromImage(image) != 0 for image in (pred, truth))
     try:
-        surface: float | None = nsd(found, wanted, truth.GetSpacing()[::-1])
+        surface: float | None = nsd(found, wanted, spacing_zyx(truth))
     except ImportError:
         surface = None
     return {"dsc": dice(found, wanted), "nsd": surface}

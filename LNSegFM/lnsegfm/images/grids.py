@@ -13,14 +13,14 @@ from lnsegfm.images.volume_checks import SHEAR_TOLERANCE, check_direction
 
 # Single precision, in which NIfTI stores lengths, is good to 6e-8.
 _PRECISION = 1.5e-7
-_DECIMALS = 7
+_DECIMALS = 6
 # Rounding of stored directions, for which nothing is said.
 _ROUNDING = 1e-5
 _LARGEST_MM = 100.0
 
 
 def canonical_spacing(spacing: Sequence[float]) -> tuple[float, ...]:
-    """Return lengths (mm) with as few decimals as single precision tells apart.
+    """Return lengths (mm) with at most six decimals where single precision knows no better, or else in it.
 
     The same scan has 0.699999988 mm in NIfTI, which stores single precision, 0.7 in NRRD and 0.7000000000000001 where
     it is the length of a rotated vector. A rule such as nnU-Net's of anisotropic voxels (largest spacing more than 3
@@ -29,12 +29,18 @@ def canonical_spacing(spacing: Sequence[float]) -> tuple[float, ...]:
     return tuple(_canonical(float(each)) for each in spacing)
 
 
+def spacing_zyx(image: sitk.Image) -> tuple[float, float, float]:
+    """Return the canonical voxel size of a 3D image in mm along the array axes (z, y, x), as nnU-Net takes it."""
+    z, y, x = canonical_spacing(image.GetSpacing()[::-1])
+    return z, y, x
+
+
 def _canonical(length: float) -> float:
     for decimals in range(1, _DECIMALS + 1):
         rounded = round(length, decimals)
         if abs(rounded - length) <= _PRECISION * length:
             return rounded
-    return round(length, _DECIMALS)
+    return float(np.float32(length))
 
 
 def with_right_angles(

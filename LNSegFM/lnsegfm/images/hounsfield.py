@@ -14,7 +14,7 @@ _SAMPLES = 1 << 20
 # Below this is air or lung; fat, the next, is around -100.
 _AIR_BELOW = -500.0
 # Where air and lung lie. The lowest of it is air proper, be it only in the trachea; noise and artefacts go below.
-_AIR, _LOWEST_AIR = (-1100.0, _AIR_BELOW), (-1100.0, -800.0)
+_AIR, _LOWEST_AIR = (-1100.0, _AIR_BELOW), (-1300.0, -800.0)
 # Fat, muscle and vessels with contrast; most of any patient.
 _TISSUE = (-200.0, 250.0)
 _DENSE = 600.0

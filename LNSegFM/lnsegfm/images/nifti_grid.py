@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -62,7 +63,9 @@ def nifti_grid(path: Path, notes: list[str]) -> Geometry:
     elif sform is not None and qform is not None:
         _compare(path, size, sform, qform, name, notes)
     _check_lengths(path, taken, pixdim, has_lengths, name, notes)
-    return with_right_angles(size, taken[:3, :3], taken[:3, 3], notes, f"grid in the {name}")
+    grid = with_right_angles(size, taken[:3, :3], taken[:3, 3], notes, f"grid in the {name}")
+    # The lengths of a form's columns are rounded three times, pixdim once.
+    return replace(grid, spacing=tuple(pixdim.tolist())) if has_lengths else grid
 
 
 def read_voxels(path: Path) -> sitk.Image:

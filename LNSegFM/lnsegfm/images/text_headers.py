@@ -52,8 +52,10 @@ def check_metaimage(path: Path, notes: list[str]) -> None:
         UserError: The spacing is missing, or the values are to be rescaled, which SimpleITK does not do.
     """
     fields = _fields(path, "=")
-    if not fields.keys() & {"elementspacing", "elementsize"}:
-        raise _without_spacing(path, "Its header has no ElementSpacing.")
+    spacing = fields.get("elementspacing", fields.get("elementsize", ""))
+    lengths = [_number(each) for each in spacing.split()]
+    if not lengths or not all(each is not None and 0 < each < float("inf") for each in lengths):
+        raise _without_spacing(path, f"Its ElementSpacing is {spacing}." if spacing else "It has no ElementSpacing.")
     slope = fields.get("elementtointensityfunctionslope", "1")
     offset = fields.get("elementtointensityfunctionoffset", "0")
     if (_number(slope), _number(offset)) != (1.0, 0.0):

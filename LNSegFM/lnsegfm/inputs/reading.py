@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
 from lnsegfm.dicom.series import read_multi_frame, read_series
-from lnsegfm.images.file_formats import sniff
+from lnsegfm.images.file_formats import check_name, sniff
 from lnsegfm.images.grids import regular, without_single_axes
 from lnsegfm.images.hounsfield import check_hu
 from lnsegfm.images.nifti import check_whole, count_not_finite
@@ -39,6 +39,7 @@ def read_ct(
             of the reasons of `check_ct`.
     """
     path = Path(path)
+    check_name(path)
     if not path.exists():
         raise UserError("The CT cannot be read.", f"{path} does not exist.", "Check the path.")
     notes: list[str] = []
@@ -56,6 +57,7 @@ def read_labels(path: Path) -> sitk.Image:
     Raises:
         UserError: It is not there, not an image, or truncated.
     """
+    check_name(Path(path))
     if not Path(path).is_file():
         raise UserError("The labels cannot be read.", f"{path} is not a file.", "Check the path.")
     return read_file(Path(path), [])

@@ -40,7 +40,7 @@ class Fingerprint:
         """Look at a CT and its labels (1: lymph node) on the same grid."""
         values = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(labels) == 1]
         sample = np.random.RandomState(1234).choice(values, _SAMPLES_PER_CASE) if values.size else values[:0]
-        return cls(image.GetSpacing()[::-1], image.GetSize()[::-1], sample.astype(np.float32))
+        return cls(spacing_zyx(image), image.GetSize()[::-1], sample.astype(np.float32))
 
 
 def make_plans(cases: Sequence[Fingerprint], settings: PretrainSettings, dataset_name: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from lnsegfm.base.files import write_atomic
 from lnsegfm.cases.case_info import IGNORE
 from lnsegfm.images.geometry import Geometry, labels_on
+from lnsegfm.images.grids import spacing_zyx
 from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
 from lnsegfm.images.orientation import reorient
 from lnsegfm.inputs.reading import read_ct, read_labels
@@ -109,7 +110,7 @@ def preprocess(
         data, segmentation, properties = preprocessor.run_case_npy(
             sitk.GetArrayFromImage(image)[None].astype(np.float32),
             sitk.GetArrayFromImage(label)[None].astype(np.int16),
-            {"spacing": [float(size) for size in image.GetSpacing()[::-1]]},
+            {"spacing": list(spacing_zyx(image))},
             plans, settings, dataset,
         )
         _save(data, segmentation.astype(np.int16), properties, settings.patch_size, folder / case.identifier)

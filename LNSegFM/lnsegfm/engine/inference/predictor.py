@@ -23,6 +23,7 @@ from lnsegfm.engine.networks.checkpoints import load_checkpoint, network_weights
 from lnsegfm.engine.networks.network import build_network, check_weights
 from lnsegfm.images.boxes import WHOLE, Region
 from lnsegfm.images.crop import crop, put_back, region_box
+from lnsegfm.images.grids import spacing_zyx
 from lnsegfm.images.orientation import reorient, restore
 from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.images.volume_checks import check_ct
@@ -132,7 +133,7 @@ class Predictor:
         part = crop(image, box)
         canonical, axes = reorient(part, self.model.card.orientation)
         array = sitk.GetArrayFromImage(canonical)[None].astype(np.float32)
-        spacing = [float(size) for size in canonical.GetSpacing()[::-1]]
+        spacing = list(spacing_zyx(canonical))
         data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
             array, None, {"spacing": spacing}, self._plans, self._configuration, self._dataset
         )
