@@ -1,4 +1,4 @@
-"""Where the voxels of an image file lie: by its header, or refused or said where that lacks or contradicts something."""
+"""Where the voxels of a file lie: by its header, or refused or said where that lacks or contradicts something."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_forms_that_agree_are_read_without_a_word(tmp_path: Path, codes: tuple[i
 def test_forms_that_are_mirror_images_are_refused(tmp_path: Path, codes: tuple[int, int]) -> None:
     mirrored = RAS_AFFINE.copy()
     mirrored[0] *= -1
-    with pytest.raises(UserError, match="contradicts itself.*sform.*qform.*left and right"):
+    with pytest.raises(UserError, match=r"contradicts itself.*sform.*qform.*left and right"):
         read_ct(nifti(tmp_path / "ct.nii", mirrored, RAS_AFFINE, codes))
 
 

@@ -17,10 +17,12 @@ from lnsegfm.models.model_store import ModelCard, ModelStore
 
 MODULE = Path(__file__).resolve().parents[2] / "LNSegFM" / "LNSegFM.py"
 
-# Finds whatever is brighter than 500 HU. The model's id says how it behaves: "moody" fails while a file MOOD exists.
+# Finds whatever is brighter than 500 HU. The model's id says how it behaves: "moody" fails while a file MOOD exists,
+# "doubt" until the user says that the values are HU.
 # The darker a scan's background, the more its correction is said to teach.
 WORKER = '''
 import json, os, sys, time
+import numpy as np
 import SimpleITK as sitk
 from lnsegfm.lymph_nodes.instances import measure
 
@@ -44,6 +46,9 @@ for line in sys.stdin:
     if arguments["model"] == "refuse" or arguments["model"] == "moody" and os.path.exists(os.environ["MOOD"]):
         send(id=number, event="error", error={"what": "It failed.", "why": "For a reason.", "todo": "Do this."})
         continue
+    if arguments["model"] == "doubt" and not arguments["assume_hu"]:
+        send(id=number, event="error", error={"what": "Not HU.", "why": "It seems.", "todo": "Say.", "kind": "not-hu"})
+        continue
     image = sitk.ReadImage(arguments["image"])
     instances, nodes = measure(sitk.Cast(image > 500, sitk.sitkUInt8))
     sitk.WriteImage(instances, arguments["instances"])
@@ -55,7 +60,7 @@ for line in sys.stdin:
     send(id=number, event="result", value={
         "model": arguments["model"], "model_sha256": "5a" * 32, "device": "cpu",
         "device_reason": "CPU: as the test wants it", "seconds": 2.0,
-        "expected_benefit": -float(sitk.GetArrayViewFromImage(image).min()) / 1000,
+        "expected_benefit": -float(np.median(sitk.GetArrayViewFromImage(image))) / 1000,
         "nodes": [node.to_json() for node in nodes]})
 '''
 
@@ -66,7 +71,7 @@ BOXES = ((slice(1, 5), slice(2, 8), slice(3, 12)), (slice(6, 8), slice(10, 13), 
 @pytest.fixture
 def panel_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("LNSEGFM_HOME", str(tmp_path / "home"))
-    for name in ("fine", "slow", "crash", "refuse", "moody"):
+    for name in ("fine", "slow", "crash", "refuse", "moody", "doubt"):
         add_model(name)
     return Home.default()
 
@@ -128,6 +133,7 @@ def add_ct(
     from LNSegFMLib.scene.volumes import add_volume
 
     array = np.full((10, 16, 20), background, np.int16)
+    array[:, -1] = -1000
     for box in BOXES:
         array[box] = 800
     image = sitk.GetImageFromArray(array)

@@ -10,7 +10,6 @@ from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.grids import spacing_zyx
 from lnsegfm.images.volume_checks import check_volume
 
-
 # A surface that lies at the tolerance counts, however its distance was rounded.
 _ROUNDING_MM = 1e-6
 
@@ -31,7 +30,8 @@ def nsd(
 ) -> float:
     """Return the normalised surface Dice: the share of both surfaces within ``tolerance_mm`` of the other.
 
-    1 when both masks are empty, 0 when one is. A distance that is 1e-6 mm above the tolerance still counts. Computed by DeepMind's surface-distance (Nikolov et al. 2021).
+    1 when both masks are empty, 0 when one is. A distance of 1e-6 mm above the tolerance still counts. Computed by
+    DeepMind's surface-distance (Nikolov et al. 2021).
 
     Args:
         pred: Mask of shape (z, y, x).

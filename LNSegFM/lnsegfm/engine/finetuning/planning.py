@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.images.grids import spacing_zyx
 from lnsegfm.jobs.pretraining import CONFIGURATION, PretrainSettings
 
 # As nnU-Net's default planner has them.

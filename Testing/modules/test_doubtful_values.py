@@ -1,0 +1,39 @@
+"""A CT whose values do not look like HU is segmented only when the user says that they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lnsegfm_panel import add_ct, finish_queue, open_queue, queue_states, segment, segmentations
+
+
+def failed(widget: Any) -> dict[str, bool]:
+    return {name: state.startswith("failed: Not HU.") for name, state in queue_states(widget).items()}
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_the_user_is_asked_with_what_was_seen(app: Any, widget: Any, answer: bool) -> None:
+    add_ct("Odd")
+    app.answers.append(answer)
+    made = segment(app, widget, "doubt")
+    kind, text = app.dialogs[0][:2]
+    assert kind == "confirm" and "Not HU." in text and "It seems." in text and "Segment it nevertheless" in text
+    assert (made is not None) is answer
+    assert failed(widget) == {"Odd": not answer}
+
+
+def test_in_a_queue_it_is_asked_when_the_row_is_tried_again(app: Any, widget: Any) -> None:
+    for name in ("A", "B"):
+        add_ct(name)
+    app.choose(widget.ui.modelSelector, "doubt")
+    open_queue(app, widget)
+    app.click(widget.ui.addAllButton)
+    finish_queue(app, widget)
+    assert failed(widget) == {"A": True, "B": True} and app.dialogs == []
+    widget.ui.queueTable.setCurrentCell(1, 0)
+    app.answers.append(True)
+    app.click(widget.ui.retryButton)
+    finish_queue(app, widget)
+    assert failed(widget) == {"A": True, "B": False} and len(segmentations()) == 1
