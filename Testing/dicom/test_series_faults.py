@@ -257,3 +257,12 @@ def test_files_that_are_no_dicom_are_named_but_do_no_harm(tmp_path: Path) -> Non
 
 def test_the_constants_of_the_scan_are_what_the_tests_take_them_for() -> None:
     assert [int(value) for value in scan()[0][:, ROD[1], ROD[0]]] == EXPECTED_ROD and AXIAL[0] == 1
+
+
+def test_a_compressed_enhanced_ct_is_the_same_scan(tmp_path: Path) -> None:
+    order = [int(number) for number in np.random.default_rng(5).permutation(SIZE[2])]
+    write_enhanced(tmp_path / "ct.dcm", order)
+    dataset = pydicom.dcmread(tmp_path / "ct.dcm")
+    dataset.compress(RLELossless)
+    dataset.save_as(tmp_path / "ct.dcm")
+    check_whole(read_ct(tmp_path / "ct.dcm"))
