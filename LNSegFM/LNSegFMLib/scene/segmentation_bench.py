@@ -137,10 +137,13 @@ class Workbench:
         A rejected model is used; whoever asks for it has asked the user.
 
         Raises:
-            UserError: The model is not installed, or the volume node has no voxels that could be segmented.
+            UserError: The model is not installed, the volume node has no voxels that could be segmented, or it or the
+                region is too thin or too large for the model.
         """
         model, warnings = self.models.for_segmentation(options.model, rejected_too=True)
         options = replace(options, model=model.id)
+        voxels_of_volume(volume_node)  # an empty volume has no grid
+        self.models.check_region(model.id, geometry_of_volume(volume_node), options.region)
 
         def finish(result: SegmentResult) -> Finding:
             probability = None if result.probability is None else PackedImage.of(result.probability)

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.images.extent import check_extent
 
 _SHEAR_TOLERANCE = 1e-3
 
@@ -52,8 +53,9 @@ def check_ct(image: sitk.Image) -> None:
     """Check that an image can be segmented as a CT; takes well under a second for 512x512x150 voxels.
 
     Raises:
-        UserError: It is not a 3D scalar volume on a grid with right angles, has fewer than two slices, holds values
-            that are not numbers or are infinite, or has the same value everywhere.
+        UserError: It is not a 3D scalar volume on a grid with right angles, has fewer than two slices, has a voxel size
+            that makes it larger or smaller than any patient, holds values that are not numbers or are infinite, or has
+            the same value everywhere.
     """
     check_volume(image)
     if min(image.GetSize()) < 2:
@@ -62,6 +64,7 @@ def check_ct(image: sitk.Image) -> None:
             f"Its size is {_by(image.GetSize())} voxels.",
             "Choose a whole CT volume; of a DICOM series, choose the folder that holds all its slices.",
         )
+    check_extent(image.GetSize(), image.GetSpacing())
     values = sitk.GetArrayViewFromImage(image)
     # One pass each: minimum and maximum also turn NaN where any voxel is NaN.
     lowest, highest = values.min(), values.max()
