@@ -70,10 +70,12 @@ def prepare(folder: Path, writer: JobWriter) -> None:
         write_json(folder / PLANS, make_plans(prints, settings, "Dataset900_LymphNodes"))
     data, done = folder / CASES, iter(range(1, len(cases) + 1))
     data.mkdir(exist_ok=True)
-    preprocess(
+    notes = preprocess(
         cases, PlansManager(read_json(folder / PLANS)), CONFIGURATION, _dataset(raw, len(cases)), ORIENTATION, data,
         lambda name: report("Preparing cases", next(done), name),
     )
+    for note in notes:
+        print(note, flush=True)
 
 
 def _read(case: TrainingCase) -> tuple[Any, Any]:
