@@ -37,7 +37,7 @@ def grid(size: tuple[int, int, int], spacing: tuple[float, float, float], direct
 
 class TestGrid:
     def test_three_thin_slices_are_too_thin(self) -> None:
-        with pytest.raises(UserError, match="1.2 mm are too thin for a model with slices of 3 mm") as caught:
+        with pytest.raises(UserError, match=r"1\.2 mm are too thin for a model with slices of 3 mm") as caught:
             check_at_model(grid((48, 48, 3), (2.0, 2.0, 0.4)), FACTS)
         assert caught.value.what == "The CT is too thin for the model." and caught.value.todo
         assert "48 x 48 x 3 voxels of 2 x 2 x 0.4 mm" in caught.value.why
@@ -66,7 +66,7 @@ class TestGrid:
         sagittal = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # stored along P, S, L
         stored = grid((48, 24, 40), (2.0, 3.0, 0.5), sagittal)
         assert size_at_model(stored, FACTS) == ((10, 48, 24), (20.0, 96.0, 72.0))
-        with pytest.raises(UserError, match="0.9 mm are too thin for a model with voxels of 2 mm"):
+        with pytest.raises(UserError, match=r"0\.9 mm are too thin for a model with voxels of 2 mm"):
             check_at_model(grid((48, 24, 3), (2.0, 3.0, 0.3), sagittal), FACTS)
 
     def test_what_does_not_fit_into_memory_is_told_with_sizes_and_limit(self) -> None:
