@@ -16,10 +16,10 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.cases.thin_lymph_nodes import thin_lymph_nodes
 from lnsegfm.engine.finetuning.training_data import PreparedCases, TrainingCase, preprocess
 from lnsegfm.images.image_files import write_image
 from lnsegfm.images.orientation import reorient
-from lnsegfm.jobs.thin_lymph_nodes import thin_lymph_nodes
 from lnsegfm.lymph_nodes.vanishing import extents_of, thinner_than
 from lnsegfm.models.model_facts import ModelFacts
 from small_scans import STRAIGHT, boxes_on, small_scan

@@ -16,12 +16,12 @@ from lnsegfm.base.processes import PYTHON_VARIABLE
 from lnsegfm.cases.case_advice import Finding, advise
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.cases.thin_lymph_nodes import thin_lymph_nodes
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.preflight import check, disk_bytes, existing, free_gpu_bytes
-from lnsegfm.jobs.thin_lymph_nodes import thin_lymph_nodes
 from lnsegfm.jobs.timing import Calibration, Calibrations, calibrate
 from lnsegfm.models.model_choice import refuse_rejected
 from lnsegfm.models.model_facts import ModelFacts

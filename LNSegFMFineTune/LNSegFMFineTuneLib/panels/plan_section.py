@@ -9,11 +9,11 @@ import qt
 
 from lnsegfm.base.background import Pending
 from lnsegfm.base.errors import UserError
+from lnsegfm.cases.thin_lymph_nodes import thin_lymph_nodes
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.job_spec import PRESETS, preset_settings
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.stored import Stored
-from lnsegfm.jobs.thin_lymph_nodes import thin_lymph_nodes
 from lnsegfm.jobs.timing import Calibration
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.session import AdaptOptions
