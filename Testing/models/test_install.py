@@ -136,9 +136,11 @@ def test_five_folds_install_each_with_its_own_weights(tmp_path: Path, store: Mod
 
 
 def test_copies_of_fold_folders_are_left_out(tmp_path: Path, store: ModelStore) -> None:
-    folder = make_model(tmp_path / "results", folds=(0, "all"))
+    folder = make_model(tmp_path / "results", folds=(0, 1))
     shutil.copytree(folder / "fold_0", folder / "fold_0 - Copy")
-    assert install_model(store, folder).card.folds == ("0", "all")
+    found = install(store, folder)
+    assert found.model.card.folds == ("0", "1")
+    assert found.left_out == ("fold_0 - Copy: it is not a fold's folder",)
 
 
 @pytest.mark.parametrize("above", [1, 2])
@@ -394,11 +396,11 @@ def test_stock_nnunet_loads_the_installed_folder(tmp_path: Path, store: ModelSto
     pytest.importorskip("nnunetv2.inference.predict_from_raw_data", reason="nnU-Net's predictor cannot be imported")
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    source = make_model(tmp_path / "results", folds=(0, "all"), trainer="nnUNetTrainer_DGST")
+    source = make_model(tmp_path / "results", folds=(0, 1), trainer="nnUNetTrainer_DGST")
     model = install_model(store, source)
     predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
     try:
-        predictor.initialize_from_trained_model_folder(str(model.path), ("0", "all"))
+        predictor.initialize_from_trained_model_folder(str(model.path), None)
     except (ImportError, RuntimeError) as error:
         if "torchvision" in str(error):
             pytest.skip(f"stock nnU-Net imports all trainers, and one of them a broken torchvision: {error}")

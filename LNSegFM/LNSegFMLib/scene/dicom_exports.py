@@ -14,6 +14,7 @@ from lnsegfm.base.errors import UserError
 from LNSegFMLib.scene.drafts import accepted_case_of, draft_of
 from LNSegFMLib.scene.segments.lymph_node_records import records_of
 from LNSegFMLib.scene.segments.terminology import LYMPH_NODE
+from LNSegFMLib.scene.transforms import check_transform
 
 _ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 _ALGORITHM_NAME = "DICOM.SegmentAlgorithmName"
@@ -74,6 +75,7 @@ def export_dicom(kind: DicomFormat, segmentation_node: Any, volume_node: Any, fo
             _("This requires the extension {extension}, which is not installed.").format(extension=kind.extension),
             _("Install it (View > Extensions Manager), restart Slicer and try again; or export a labelmap."),
         )
+    check_transform(volume_node)
     _check_source(kind, volume_node)
     describe_segments(segmentation_node)
     plugin = slicer.modules.dicomPlugins[kind.plugin]()

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from lnsegfm.images.oriented_box import OrientedBox
-from LNSegFMLib.scene.volumes import matrix_between, matrix_of
+from LNSegFMLib.scene.matrices import matrix_of
+from LNSegFMLib.scene.transforms import check_transform
+from LNSegFMLib.scene.volumes import matrix_between
 
 _FILL_OPACITY = 0.1
 
@@ -20,8 +22,9 @@ def box_of(roi_node: Any, volume_node: Any) -> OrientedBox:
         volume_node: The volume node.
 
     Raises:
-        UserError: A transform between the two is not linear.
+        UserError: A transform between the two is not linear, or that of the volume has to be hardened first.
     """
+    check_transform(volume_node)
     half_sizes = np.diag([*(length / 2 for length in roi_node.GetSize()), 1.0])
     between = matrix_between(roi_node, volume_node, f'The ROI "{roi_node.GetName()}" cannot be brought to the volume.')
     return OrientedBox(between @ matrix_of(roi_node.GetObjectToNodeMatrix()) @ half_sizes)

@@ -137,17 +137,20 @@ class Workbench:
         A rejected model is used; whoever asks for it has asked the user.
 
         Raises:
-            UserError: The model is not installed, or the volume node has no voxels that could be segmented.
+            UserError: The model is not installed, the volume node has no voxels that could be segmented, its transform
+                has to be hardened first, or it or the region is too thin or too large for the model.
         """
         model, warnings = self.models.for_segmentation(options.model, rejected_too=True)
         options = replace(options, model=model.id)
+        read_image = image_reader(volume_node)
+        self.models.check_region(model.id, geometry_of_volume(volume_node), options.region)
 
         def finish(result: SegmentResult) -> Finding:
             probability = None if result.probability is None else PackedImage.of(result.probability)
             labelmap = labelmap_of(result.instances, segment_per_node=segment_per_node)
             return Finding(replace(result, probability=None), labelmap, probability, tuple(warnings))
 
-        return SegmentRun(self.session.worker, image_reader(volume_node), options, finish)
+        return SegmentRun(self.session.worker, read_image, options, finish)
 
     def add_result(self, finding: Finding, volume_node: Any) -> Any:
         """Add the segmentation node of a result, with its measurements; on an error nothing is left in the scene.

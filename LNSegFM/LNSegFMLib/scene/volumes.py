@@ -12,26 +12,14 @@ import vtk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry
+from LNSegFMLib.scene.matrices import matrix_of, vtk_matrix_of
+from LNSegFMLib.scene.transforms import check_transform
 
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
 OVERLAY = "LNSegFM.Overlay"
 """Attribute of volume nodes that are drawn over a CT and are none."""
 # Window and level in HU.
 _SOFT_TISSUE = (400.0, 40.0)
-
-
-def matrix_of(vtk_matrix: Any) -> np.ndarray:
-    """Return a vtkMatrix4x4 as array, shape (4, 4)."""
-    return np.array([[vtk_matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-
-
-def vtk_matrix_of(matrix: np.ndarray) -> Any:
-    """Return a 4x4 array as vtkMatrix4x4."""
-    result = vtk.vtkMatrix4x4()
-    for row in range(4):
-        for column in range(4):
-            result.SetElement(row, column, float(matrix[row, column]))
-    return result
 
 
 Index = tuple[int, int, int]
@@ -57,7 +45,7 @@ def image_reader(volume_node: Any) -> Callable[[], sitk.Image]:
     """Take what is needed of a volume node now, so that another thread can make the image from it.
 
     The voxels are copied when the returned function is called: it holds them even when the volume node is removed from
-    the scene in the meantime. The parent transform is left out; results belong under the same transform.
+    the scene in the meantime. A rigid parent transform is left out; results belong under the same transform.
 
     Args:
         volume_node: vtkMRMLScalarVolumeNode.
@@ -66,9 +54,10 @@ def image_reader(volume_node: Any) -> Callable[[], sitk.Image]:
         A function, to be called once in any thread, that returns the volume in its own type on its own grid (LPS).
 
     Raises:
-        UserError: The volume has no voxels, or more than one value in each.
+        UserError: The volume has no voxels, or more than one value in each, or its transform has to be hardened first.
     """
     array = voxels_of_volume(volume_node)
+    check_transform(volume_node)
     geometry = geometry_of_volume(volume_node)
 
     def read() -> sitk.Image:

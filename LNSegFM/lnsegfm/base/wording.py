@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from lnsegfm.base.errors import UserError
 
@@ -27,6 +28,11 @@ def data_size(count: int) -> str:
     if count <= 999_000:
         return f"{math.ceil(count / 1e3)} kB"
     return f"{count / 1e6:.0f} MB" if count < 999_500_000 else f"{count / 1e9:.1f} GB"
+
+
+def by(numbers: Iterable[float]) -> str:
+    """Return sizes along several axes, such as "512 x 512 x 150" voxels or "0.75 x 0.75 x 3" mm."""
+    return " x ".join(str(number) if isinstance(number, int) else f"{round(number, 4):.8g}" for number in numbers)
 
 
 def explain(error: UserError) -> str:

@@ -33,6 +33,8 @@ class LabelVersion:
         partial: Whether only part of the CT was reviewed; the rest has the value `IGNORE`.
         draft_dice: Dice of the correction against the model's draft in the reviewed part, 0 to 1; None where the
             draft is not known.
+        extents: Voxels (x, y, z) of the box around each lymph node, largest lymph node first; None where it was not
+            stored, as in homes of earlier versions.
     """
 
     number: int
@@ -43,6 +45,7 @@ class LabelVersion:
     no_nodes: bool = False
     partial: bool = False
     draft_dice: float | None = None
+    extents: tuple[tuple[int, int, int], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,10 +137,16 @@ def label_name(number: int) -> str:
 
 def _from_json(folder: Path, values: Mapping[str, Any]) -> CaseInfo:
     grid = {name: tuple(numbers) for name, numbers in values["geometry"].items()}
-    versions = tuple(LabelVersion(**version) for version in values["versions"])
+    versions = tuple(_version(version) for version in values["versions"])
     if not versions or values["use"] not in USES:
         raise ValueError("no label version, or an unknown use")
     return CaseInfo(
         folder.name, folder, values["created"], values["use"], values["draft_model"], values["draft_model_sha256"],
         versions, Geometry(**grid), values["origin_key"],
     )
+
+
+def _version(values: Mapping[str, Any]) -> LabelVersion:
+    extents = values.get("extents")
+    known = None if extents is None else tuple((int(x), int(y), int(z)) for x, y, z in extents)
+    return LabelVersion(**{**values, "extents": known})

@@ -25,6 +25,7 @@ from lnsegfm.images.image_files import write_image
 from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
 from lnsegfm.images.orientation import axis_map, reorient
 from lnsegfm.images.volume_checks import check_ct
+from lnsegfm.lymph_nodes.vanishing import extents_of
 
 _ID = re.compile(r"case-(\d{4,})")
 _LABEL = re.compile(r"label-(\d{4,})\.nrrd")
@@ -262,12 +263,10 @@ class CaseStore:
     def _write_version(self, info: CaseInfo, number: int, array: np.ndarray, draft: _Draft) -> CaseInfo:
         labels = info.geometry.put_on(sitk.GetImageFromArray(array))
         write_image(labels, info.path / label_name(number))
-        nodes = sitk.ConnectedComponentImageFilter()
-        nodes.FullyConnectedOn()
-        nodes.Execute(labels == 1)
+        extents = extents_of(labels == 1)
         version = LabelVersion(
-            number, _now(), nodes.GetObjectCount(), int(np.count_nonzero(array == 1)), draft.note, draft.no_nodes,
-            bool((array == IGNORE).any()), _draft_dice(draft.label, info.geometry, array),
+            number, _now(), len(extents), int(np.count_nonzero(array == 1)), draft.note, draft.no_nodes,
+            bool((array == IGNORE).any()), _draft_dice(draft.label, info.geometry, array), extents,
         )
         info = replace(info, versions=(*info.versions, version))
         write_json(info.path / CASE, info.to_json())

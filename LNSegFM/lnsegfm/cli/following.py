@@ -9,7 +9,7 @@ import typer
 
 from lnsegfm.base.errors import Cancelled
 from lnsegfm.cli.progress_lines import ProgressLines
-from lnsegfm.cli.terminal import print_result, say, terminal
+from lnsegfm.cli.terminal import print_result, say, terminal, warn
 from lnsegfm.jobs.job_status import JobStatus
 from lnsegfm.jobs.job_store import Job
 from lnsegfm.session.job_handle import JobHandle, check_outcome, watch
@@ -29,6 +29,8 @@ def follow(job: Job) -> None:
         for status in watch(job):
             detail = "" if status.loss is None else f"loss {status.loss:.3f}"
             lines.update(status.iteration or 0, status.stage or status.state, detail)
+    for text in status.notes:
+        warn(text)
     if status.state == "paused":
         print_result(_result(job, status), f"Paused; 'lnsegfm jobs resume {job.id}' continues from the checkpoint.")
         return
@@ -74,7 +76,8 @@ def follow_in_background(handle: JobHandle, *, stop_on_interrupt: bool) -> None:
 
 def _result(job: Job, status: JobStatus) -> dict[str, Any]:
     figures = {name: {"before": before, "after": after} for name, before, after in _figures(status)}
-    return {"job": job.id, "state": status.state, "model": status.model_id or None, "holdout": figures}
+    return {"job": job.id, "state": status.state, "model": status.model_id or None, "holdout": figures,
+            "notes": list(status.notes)}  # fmt: skip
 
 
 def _figures(status: JobStatus) -> list[tuple[str, float, float]]:

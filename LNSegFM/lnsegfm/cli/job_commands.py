@@ -66,7 +66,7 @@ def show(job: JobId) -> None:
     """Show what a job was asked and how it stands.
 
     JSON: an object with id, folder, spec (what was asked) and status (state, stage, iteration, iterations, epoch,
-    loss, pseudo_dice, eta_s, message, error, model_id, metrics, device and more).
+    loss, pseudo_dice, eta_s, message, error, model_id, metrics, device, notes and more).
     """
     with open_session() as session:
         handle = session.jobs.get(job)
@@ -87,6 +87,8 @@ def show(job: JobId) -> None:
     for name, value in {**state, **cases, **asked}.items():
         if value not in ("", None):
             print(f"  {name:22s} {value}")
+    for text in status.notes:
+        print(f"  {'note':22s} {text}")
 
 
 @app.command("watch", cls=Command, epilog=examples("lnsegfm jobs watch job-0001"))

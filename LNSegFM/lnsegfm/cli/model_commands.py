@@ -114,7 +114,14 @@ def install(
         ),
     ] = "",
 ) -> None:
-    """Install a model from this disk."""
+    """Install a model from this disk.
+
+    The ensemble is nnU-Net's own choice: all numbered folds that are finished (with checkpoint_final.pth), or fold_all
+    where there is none. What is left out is named.
+
+    JSON: an object with model (id), name, sha256, is_new, folds, labels (value by name), spacing_mm and patch_size (x,
+    y, z in the model's voxel order), and left_out (list of texts).
+    """
     with open_session() as session, ProgressLines() as lines:
         model = session.models.install(source, name=name, orientation=orientation, progress=lines.report)
     _print_installed(model)
@@ -127,7 +134,14 @@ def _print_installed(found: InstalledModel) -> None:
     text = f"Installed '{model.name}' as {model.id} ({model.card.architecture}, SHA-256 {model.sha256})"
     if not found.is_new:
         text = f"The same model (SHA-256 {model.sha256}) is installed already, as {model.id}: '{model.name}'"
-    print_result({"model": model.id, "name": model.name, "sha256": model.sha256, "is_new": found.is_new}, text)
+    facts = found.facts
+    lines = [text, facts.words, *(f"Left out: {each}." for each in found.left_out)]
+    print_result(
+        {"model": model.id, "name": model.name, "sha256": model.sha256, "is_new": found.is_new,
+         "folds": list(facts.folds), "labels": facts.labels, "spacing_mm": list(facts.spacing),
+         "patch_size": list(facts.patch), "left_out": list(found.left_out)},
+        "\n".join(lines),
+    )  # fmt: skip
 
 
 @app.command("default", cls=Command, epilog=examples("lnsegfm models default", "lnsegfm models default our-model"))

@@ -26,7 +26,17 @@ def region_box(image: sitk.Image, region: Region) -> Box:
     i, j, k = image.GetSize()
     if isinstance(region, str):
         return body_box(image) if region == BODY else (0, i, 0, j, 0, k)
+    return box_within(region, (i, j, k))
+
+
+def box_within(region: Box, size: tuple[int, int, int]) -> Box:
+    """Return the part of a box that lies in a grid of so many voxels (i, j, k).
+
+    Raises:
+        UserError: It holds less than two voxels along one of the axes.
+    """
     i0, i1, j0, j1, k0, k1 = region
+    i, j, k = size
     box = max(i0, 0), min(i1, i), max(j0, 0), min(j1, j), max(k0, 0), min(k1, k)
     if min(size_of(box)) < _FEWEST_VOXELS:
         raise UserError(
@@ -41,6 +51,12 @@ def size_of(box: Box) -> tuple[int, int, int]:
     """Return the voxels (i, j, k) of a box; zero or less where it is empty."""
     i0, i1, j0, j1, k0, k1 = box
     return i1 - i0, j1 - j0, k1 - k0
+
+
+def grid_of(box: Box, grid: Geometry) -> Geometry:
+    """Return the grid of the voxels of a box in a grid; each voxel stays where it is in the patient."""
+    x, y, z = grid.positions(np.array([box[::2]]))[0].tolist()
+    return Geometry(size_of(box), grid.spacing, (x, y, z), grid.direction)
 
 
 def crop(image: sitk.Image, box: Box) -> sitk.Image:

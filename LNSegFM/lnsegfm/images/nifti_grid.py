@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
+from lnsegfm.base.wording import by
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.grids import with_right_angles
 from lnsegfm.images.nifti import opened
@@ -136,9 +137,5 @@ def _check_lengths(
     elif name != "header" and np.abs(lengths / pixdim - 1).max() > _SAME_LENGTH:
         raise UserError(
             f"The header of {path.name} contradicts itself.",
-            f"Its voxels lie {_by(pixdim)} mm apart by pixdim, but {_by(lengths)} mm by the {name}.", _TODO,
+            f"Its voxels lie {by(pixdim.tolist())} mm apart by pixdim, but {by(lengths.tolist())} mm by the {name}.", _TODO,
         )
-
-
-def _by(lengths: np.ndarray) -> str:
-    return " x ".join(f"{each:.4g}" for each in lengths)

@@ -8,6 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.wording import by
+from lnsegfm.images.extent import check_extent
 
 SHEAR_TOLERANCE = 1e-3
 """Largest cosine between two axes of a grid that counts as one with right angles."""
@@ -22,7 +24,7 @@ def check_volume(image: sitk.Image) -> None:
     if image.GetDimension() != 3:
         raise UserError(
             "The image is not a single 3D volume.",
-            f"It has {image.GetDimension()} dimensions, of size {_by(image.GetSize())}.",
+            f"It has {image.GetDimension()} dimensions, of size {by(image.GetSize())}.",
             "Choose one 3D volume; a time series has to be split into its volumes first.",
         )
     if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
@@ -53,16 +55,18 @@ def check_ct(image: sitk.Image) -> None:
     """Check that an image can be segmented as a CT; takes well under a second for 512x512x150 voxels.
 
     Raises:
-        UserError: It is not a 3D scalar volume on a grid with right angles, has fewer than two slices, holds values
-            that are not numbers or are infinite, or has the same value everywhere.
+        UserError: It is not a 3D scalar volume on a grid with right angles, has fewer than two slices, has a voxel size
+            that makes it larger or smaller than any patient, holds values that are not numbers or are infinite, or has
+            the same value everywhere.
     """
     check_volume(image)
     if min(image.GetSize()) < 2:
         raise UserError(
             "The image has fewer than two slices.",
-            f"Its size is {_by(image.GetSize())} voxels.",
+            f"Its size is {by(image.GetSize())} voxels.",
             "Choose a whole CT volume; of a DICOM series, choose the folder that holds all its slices.",
         )
+    check_extent(image.GetSize(), image.GetSpacing())
     values = sitk.GetArrayViewFromImage(image)
     # One pass each: minimum and maximum also turn NaN where any voxel is NaN.
     lowest, highest = values.min(), values.max()
@@ -90,7 +94,3 @@ def refuse_not_finite(count: int, voxels: int) -> None:
             f"{count} of {voxels} voxels are NaN or infinite.",
             "Export the CT again, or replace these voxels (by -1000 HU, air, where nothing was measured).",
         )
-
-
-def _by(size: Sequence[int]) -> str:
-    return " x ".join(str(number) for number in size)

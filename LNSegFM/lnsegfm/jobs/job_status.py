@@ -53,6 +53,7 @@ class JobStatus:
         queued_for: The device that a queued job waits for, see `lnsegfm.jobs.training_turn.device_key`.
         queued_since: Since when it waits, in seconds since 1970.
         waits_for: Id of the job that holds that device.
+        notes: What the user should know of the cases that were prepared, a sentence each.
     """
 
     state: str = "created"
@@ -77,6 +78,7 @@ class JobStatus:
     queued_for: str = ""
     queued_since: float = 0.0
     waits_for: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def active(self) -> bool:
@@ -91,4 +93,5 @@ class JobStatus:
     def from_json(cls, values: Mapping[str, Any]) -> JobStatus:
         """Rebuild a status; fields of a newer version are left out."""
         known = {item.name for item in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        kept = {name: value for name, value in values.items() if name in known}
+        return cls(**{**kept, "notes": tuple(values.get("notes", ()))})

@@ -6,15 +6,16 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json
 from lnsegfm.base.home import Home
+from lnsegfm.base.memory import free_memory_bytes
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.timing import Calibration
+from lnsegfm.models.grid_limits import check_at_model
+from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo, ModelStore
 
 # A checkpoint has the weights and as much again for the optimiser, and the old one stays until the new one is complete;
@@ -36,8 +37,10 @@ def check(home: Home, spec: JobSpec, calibration: Calibration | None) -> None:
         calibration: What an iteration needs; None to look at the disk only.
 
     Raises:
-        UserError: Something does not suffice; the text has the number needed and the number present.
+        UserError: Something does not suffice; the text has the number needed and the number present. Or a case is too
+            thin or too large at the model's voxel size; the text names it.
     """
+    _check_grids(home, spec)
     needed, free = disk_bytes(home, spec), shutil.disk_usage(existing(home.root)).free
     _require("disk space", needed, free, "Free some, or move the data folder (LNSEGFM_HOME) to a larger disk.")
     if calibration is None:
@@ -59,12 +62,12 @@ def disk_bytes(home: Home, spec: JobSpec) -> int:
     """Return the disk space that a job will need at most, in bytes."""
     model = ModelStore(home.models).get(spec.base_model)
     cases = CaseStore(home.cases)
-    spacing = _spacing(model)
+    facts = _facts(model)
     voxels = 0.0
     for ref in (*spec.cases, *spec.holdout):
         grid = cases.get(ref.id).geometry
         volume_mm3 = math.prod(grid.size) * math.prod(grid.spacing)
-        voxels += volume_mm3 / math.prod(spacing or grid.spacing)
+        voxels += volume_mm3 / math.prod(facts.spacing if facts is not None else grid.spacing)
     folds = model.card.folds if spec.base_folds == "all" else model.card.folds[:1]
     weights = sum(model.checkpoint(fold).stat().st_size for fold in folds)
     return int(_MODEL_COPIES * weights + _VOXEL_BYTES * voxels) + _RESERVE_BYTES
@@ -86,16 +89,6 @@ def free_gpu_bytes(device: str) -> int | None:
         return None
 
 
-def free_memory_bytes() -> int | None:
-    """Return the main memory that programs could still get; None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        return None
-    found = (line.split() for line in lines if line.startswith("MemAvailable:"))
-    return next((int(words[1]) << 10 for words in found), None)
-
-
 def gigabytes(count: float) -> str:
     """Return a number of bytes in GB, as the texts here say it."""
     return f"{count / GIB:.1f} GB"
@@ -109,12 +102,20 @@ def _require(what: str, needed: int, present: int, todo: str) -> None:
         )
 
 
-def _spacing(model: ModelInfo) -> Iterable[float] | None:
-    """The voxel size that cases are resampled to; None where the plans say it in a way that is not looked into here."""
+def _check_grids(home: Home, spec: JobSpec) -> None:
+    facts, cases = _facts(ModelStore(home.models).get(spec.base_model)), CaseStore(home.cases)
+    if facts is None:
+        return
+    for ref in (*spec.cases, *spec.measured):
+        todo = f"Leave the case out (lnsegfm cases use {ref.id} excluded), or store it with its right voxel size."
+        check_at_model(cases.get(ref.id).geometry, facts, f"case '{ref.id}'", todo)
+
+
+def _facts(model: ModelInfo) -> ModelFacts | None:
+    """What the plans say; None where they cannot be read, which the job itself will say."""
     try:
-        values = read_json(model.path / "plans.json")["configurations"][model.card.configuration]["spacing"]
-        return [float(value) for value in values]
-    except (OSError, ValueError, KeyError, TypeError):
+        return ModelFacts.of(model)
+    except UserError:
         return None
 
 

@@ -11,17 +11,20 @@ from pathlib import Path
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
+from lnsegfm.base.memory import free_memory_bytes
 from lnsegfm.base.processes import PYTHON_VARIABLE
 from lnsegfm.cases.case_advice import Finding, advise
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.cases.thin_lymph_nodes import thin_lymph_nodes
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.jobs.method_names import METHODS
-from lnsegfm.jobs.preflight import check, disk_bytes, existing, free_gpu_bytes, free_memory_bytes
+from lnsegfm.jobs.preflight import check, disk_bytes, existing, free_gpu_bytes
 from lnsegfm.jobs.timing import Calibration, Calibrations, calibrate
 from lnsegfm.models.model_choice import refuse_rejected
+from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.session.adapt_options import AdaptOptions
 from lnsegfm.session.case_choice import as_used
@@ -124,7 +127,8 @@ class Adapting:
         in_use = {ref.id for ref in (*spec.cases, *spec.measured)}
         return Estimate(
             model=model, spec=spec, left_out=tuple(case.id for case in cases if case.id not in in_use),
-            findings=advise(_as_in(spec, cases)), notes=_notes(model, spec, self._models), calibration=calibration,
+            findings=advise(_as_in(spec, cases)),
+            notes=(*_notes(model, spec, self._models), *_thin(model, _as_in(spec, cases))), calibration=calibration,
             disk_bytes=disk_bytes(home, spec), disk_free=shutil.disk_usage(existing(home.root)).free,
             memory_free=free_memory_bytes(),
             gpu_free=free_gpu_bytes(spec.device) if calibration is not None and calibration.gpu_bytes else None,
@@ -213,3 +217,11 @@ def _notes(model: ModelInfo, spec: JobSpec, models: ModelsPart) -> tuple[str, ..
     if model.card.kind == "demonstration":
         notes.append("The base model is the demonstration model, which was trained on phantoms and not on patients.")
     return tuple(notes)
+
+
+def _thin(model: ModelInfo, cases: Sequence[CaseInfo]) -> Sequence[str]:
+    try:
+        facts = ModelFacts.of(model)
+    except UserError:  # damaged, which is said when it is verified
+        return ()
+    return thin_lymph_nodes([case for case in cases if case.use == "train"], facts)

@@ -12,9 +12,13 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json
 from lnsegfm.base.home import Home
 from lnsegfm.base.prefixes import resolve
+from lnsegfm.images.boxes import Region
+from lnsegfm.images.geometry import Geometry
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.catalogue import install_bundled, published_models
+from lnsegfm.models.grid_limits import check_region
 from lnsegfm.models.model_choice import default_model, model_for_segmentation
+from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo, ModelStore
 from lnsegfm.session.removal import refuse_while_used
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report, wait_for
@@ -78,11 +82,15 @@ class InstalledModel:
         model: The installed model.
         is_new: Whether it was installed now; the same files are installed once only.
         note: What the user should know, such as why a model is treated as one from elsewhere; may be empty.
+        facts: The folds of its ensemble, its labels, voxel size and patch.
+        left_out: What lay in the source and is not part of the model, such as unfinished folds, each with the reason.
     """
 
     model: ModelInfo
     is_new: bool
     note: str
+    facts: ModelFacts
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -300,7 +308,37 @@ class ModelsPart:
             raise UserError(f"{path.name} cannot be installed as a model.", "It does not exist.", _INSTALLABLE)
         request = self._worker().request("install", source=str(path), name=name, orientation=orientation)
         value = wait_for(request, progress, is_cancelled)
-        return InstalledModel(self.store.get(value["model"]), value["is_new"], value["note"])
+        model = self.store.get(value["model"])
+        return InstalledModel(
+            model, value["is_new"], value["note"], ModelFacts.of(model), tuple(value.get("left_out", ()))
+        )
+
+    def facts(self, model_id: str) -> ModelFacts:
+        """Return the folds, labels, voxel size and patch of an installed model.
+
+        Raises:
+            UserError: It is not installed, or its files are damaged.
+        """
+        return ModelFacts.of(self.get(model_id))
+
+    def check_region(self, model_id: str, grid: Geometry, region: Region) -> None:
+        """Refuse, before any work, a CT or region that a model cannot segment because of its size.
+
+        Args:
+            model_id: Whole id of the model.
+            grid: Grid of the CT.
+            region: What of it is to be segmented.
+
+        Raises:
+            UserError: It is thinner than a voxel of the model or does not fit into memory, or the box lies outside of
+                the CT; or there is no such model.
+        """
+        try:
+            facts = self.facts(model_id)
+        except UserError:
+            self.store.get(model_id)
+            return  # damaged, which is said when it is verified
+        check_region(grid, region, facts)
 
     def published(self) -> Sequence[PublishedModel]:
         """Return the models of the catalogue."""

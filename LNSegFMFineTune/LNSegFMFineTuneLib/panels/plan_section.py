@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import qt
 
 from lnsegfm.base.background import Pending
+from lnsegfm.base.errors import UserError
+from lnsegfm.cases.thin_lymph_nodes import thin_lymph_nodes
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.job_spec import PRESETS, preset_settings
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.stored import Stored
 from lnsegfm.jobs.timing import Calibration
+from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.session import AdaptOptions
 from lnsegfm.session.job_handle import JobHandle
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost, FineTuneSection
@@ -54,6 +57,7 @@ class PlanSection(FineTuneSection):
     def __init__(self, host: FineTuneHost, ui_file: str, *, frame: Any) -> None:
         super().__init__(host, ui_file, frame=frame)
         self._stored = Stored()
+        self._facts: tuple[str, ModelFacts | None] = ("", None)  # of the model with this id
         self._pending: Pending | None = None  # what measures, or starts a job
         widgets = {field: getattr(self.ui, name) for field, name in WIDGETS.items()}
         for name, widget in widgets.items():
@@ -128,7 +132,22 @@ class PlanSection(FineTuneSection):
             name = box.itemData(index)
             box.setItemText(index, wording.preset(name, known, iterations[name]))
         if self._measuring is None:
-            self.ui.estimateLabel.text = wording.estimate(known, own)
+            self.ui.estimateLabel.text = "\n".join((wording.estimate(known, own), *self._thin(values)))
+
+    def _thin(self, values: Mapping[str, Any]) -> Sequence[str]:
+        """Return what there is to say of lymph nodes that the model's voxels may be too large for."""
+        model = next((model for model in self._stored.models if model.id == values["base_model"]), None)
+        if model is None:
+            return ()
+        if self._facts[0] != model.id:
+            try:
+                self._facts = (model.id, ModelFacts.of(model))
+            except UserError:  # damaged, which is said when it is verified
+                self._facts = (model.id, None)
+        selection = Selection.of(self._stored.cases, values["holdout_choice"], values["seed"])
+        chosen = {ref.id for ref in selection.train}
+        facts = self._facts[1]
+        return () if facts is None else thin_lymph_nodes([c for c in self._stored.cases if c.id in chosen], facts)
 
     def _known(self, values: Mapping[str, Any]) -> Calibration | None:
         model = next((model for model in self._stored.models if model.id == values["base_model"]), None)

@@ -30,7 +30,7 @@ def cells(job: JobSummary) -> tuple[str, ...]:
 
 
 def details(view: JobView, created: str, names: Mapping[str, str]) -> str:
-    """Say what a job was asked to do, for the line below the table.
+    """Say what a job was asked to do and what there is to know of its cases, for the line below the table.
 
     Args:
         view: The job.
@@ -39,7 +39,7 @@ def details(view: JobView, created: str, names: Mapping[str, str]) -> str:
     """
     spec = view.spec
     method = METHODS[spec.method].name if spec.method in METHODS else spec.method
-    return _(
+    text = _(
         "{job} of {date}: {method} on {model}, {train} training and {holdout} hold-out cases, {epochs} epochs of "
         "{iterations} iterations; {state}."
     ).format(
@@ -47,6 +47,7 @@ def details(view: JobView, created: str, names: Mapping[str, str]) -> str:
         train=len(spec.cases), holdout=len(spec.holdout), epochs=spec.epochs, iterations=spec.iterations_per_epoch,
         state=state(view.status.state),
     )
+    return " ".join((text, *view.status.notes))
 
 
 def state(name: str) -> str:

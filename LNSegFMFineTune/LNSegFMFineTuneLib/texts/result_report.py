@@ -70,6 +70,7 @@ def _settings(view: JobView, models: Mapping[str, ModelInfo]) -> str:
         (_("SHA-256 of the base model"), spec.base_sha256),
         (_("Training cases"), _refs(f"{ref.id} (v{ref.version})" for ref in spec.cases)),
         (_("Hold-out cases"), _refs(f"{ref.id} (v{ref.version})" for ref in spec.holdout)),
+        *((_("Note"), note) for note in view.status.notes),
         (_("Method"), f"{method.name}: {method.text}"),
         (_("Settings"), _refs(f"{name} {getattr(spec, name)}" for name in _SHOWN)),
         (_("Device"), view.status.device),

@@ -121,7 +121,12 @@ class ModelGetter:
             said = _("The same model is already installed as '{name}' ({id}).").format(
                 name=value["name"], id=value["model"]
             )
-        self._bar.say(" ".join(part for part in (said, value.get("note", "")) if part))
+        left_out = "; ".join(value.get("left_out", ()))
+        parts = (
+            said, value.get("words", ""), _("Left out: {things}.").format(things=left_out) if left_out else "",
+            value.get("note", ""),
+        )
+        self._bar.say(" ".join(part for part in parts if part))
         if rest:
             self._install_next(rest)
 

@@ -18,6 +18,7 @@ from LNSegFMLib.panels.models.rejected_models import may_use
 from LNSegFMLib.panels.segmenting.queue_runner import QueueRunner
 from LNSegFMLib.panels.segmenting.queue_table import QueueTable
 from LNSegFMLib.panels.segmenting.segment_choices import ROI, add_choices, explain_choices
+from LNSegFMLib.panels.segmenting.transform_notice import TransformNotice
 from LNSegFMLib.scene.drafts import drafts, segmentation_of, volume_of
 from LNSegFMLib.scene.regions import box_of, place_in
 from LNSegFMLib.scene.segmentation_bench import Finding, Workbench
@@ -47,6 +48,7 @@ class SegmentSection(Section):
         )
         self._queue = self.runner.queue
         self._table = QueueTable(self.ui.queueTable, self._queue)
+        self._notice = TransformNotice(host, self.ui, self._on_end)
         add_choices(self.ui)
         ui = self.ui
         self.binding = ParameterBinding(
@@ -102,6 +104,7 @@ class SegmentSection(Section):
         ui.regionRoiSelector.setVisible(uses_roi)
         explain_choices(ui)
         self._show_warnings()
+        self._notice.follow(ui.volumeSelector.currentNode())
         self.runner.follow_scene()
         self._forget_what_was_said()
         self._table.show()
@@ -264,10 +267,15 @@ class SegmentSection(Section):
         if self.ui.volumeSelector.currentNode() is not None:
             place_in(roi_node, self.ui.volumeSelector.currentNode())
 
+    def close(self) -> None:
+        """Let go of the volume that is watched."""
+        self._notice.follow(None)
+
     def scene_closes(self) -> None:
         """Forget the queue; what runs is dropped by the panel."""
         stopped = self._queue.count(RUNNING, WAITING)
         self.runner.forget()
+        self._notice.follow(None)
         self._volume_node = None
         self._say(_("The scene was closed, and the segmentation was stopped.") if stopped else "")
 

@@ -9,9 +9,9 @@ import numpy as np
 import SimpleITK as sitk
 import vtk
 
+from LNSegFMLib.scene.matrices import matrix_of
 from LNSegFMLib.scene.segments.label_boxes import Box, box_of, voxels_of
 from LNSegFMLib.scene.segments.segmentations import BINARY, Labelmap, oriented_image
-from LNSegFMLib.scene.volumes import matrix_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,16 +14,11 @@ from vtk.util import numpy_support
 
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.label_grids import label_on_grid
+from LNSegFMLib.scene.matrices import matrix_of, vtk_matrix_of
 from LNSegFMLib.scene.segments.label_boxes import Box, find_boxes, known_boxes, remember, voxels_of
 from LNSegFMLib.scene.segments.terminology import LYMPH_NODE, LYMPH_NODE_COLOUR, lymph_node_colour
-from LNSegFMLib.scene.volumes import (
-    geometry_of,
-    geometry_of_volume,
-    ijk_to_ras_of,
-    matrix_between,
-    matrix_of,
-    vtk_matrix_of,
-)
+from LNSegFMLib.scene.transforms import check_transform
+from LNSegFMLib.scene.volumes import geometry_of, geometry_of_volume, ijk_to_ras_of, matrix_between
 
 BINARY = "Binary labelmap"
 # A result with more is no anatomy, and Slicer would take minutes to list its segments.
@@ -277,6 +272,7 @@ def _put_beside(node: Any, volume_node: Any, scene: Any) -> None:
 
 
 def _to_volume(segmentation_node: Any, volume_node: Any) -> np.ndarray:
+    check_transform(volume_node)
     return matrix_between(segmentation_node, volume_node, "The segmentation cannot be brought to the volume.")
 
 

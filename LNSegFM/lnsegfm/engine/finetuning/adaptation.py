@@ -132,11 +132,14 @@ class Adaptation:
         # What a killed process left may be of other label versions.
         shutil.rmtree(data.parent, ignore_errors=True)
         data.mkdir(parents=True)
-        preprocess(
+        notes = preprocess(
             [self._files(case) for case in (*spec.cases, *spec.holdout)],
             PlansManager(copy.deepcopy(plans)), base.card.configuration, dataset, base.card.orientation, data,
             lambda case: self._stage("Preparing cases", case),
         )
+        for note in notes:
+            print(note, flush=True)
+        self._writer.status(notes=tuple(notes))
         return data
 
     def _trained(self, data: Path) -> dict[str, Weights]:

@@ -70,10 +70,14 @@ def prepare(folder: Path, writer: JobWriter) -> None:
         write_json(folder / PLANS, make_plans(prints, settings, "Dataset900_LymphNodes"))
     data, done = folder / CASES, iter(range(1, len(cases) + 1))
     data.mkdir(exist_ok=True)
-    preprocess(
+    notes = preprocess(
         cases, PlansManager(read_json(folder / PLANS)), CONFIGURATION, _dataset(raw, len(cases)), ORIENTATION, data,
         lambda name: report("Preparing cases", next(done), name),
     )
+    for note in notes:
+        print(note, flush=True)
+    if notes:  # none where the cases were prepared before an interruption
+        writer.status(notes=tuple(notes))
 
 
 def _read(case: TrainingCase) -> tuple[Any, Any]:

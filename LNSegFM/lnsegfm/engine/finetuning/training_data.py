@@ -22,6 +22,9 @@ from lnsegfm.images.grids import spacing_zyx
 from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
 from lnsegfm.images.orientation import reorient
 from lnsegfm.inputs.reading import read_ct, read_labels
+from lnsegfm.lymph_nodes.vanishing import keep_lymph_nodes
+from lnsegfm.models.grid_limits import check_voxels
+from lnsegfm.models.model_facts import ModelFacts
 
 # Before nnU-Net 2.8 a method of the class.
 _block_sizes = getattr(nnunet_dataset, "comp_blosc2_params", None) or nnUNetDatasetBlosc2.comp_blosc2_params
@@ -83,10 +86,11 @@ def preprocess(
     orientation: str,
     folder: Path,
     report: Callable[[str], None],
-) -> None:
+) -> list[str]:
     """Write the cases into ``folder`` as nnU-Net's preprocessing would, without its process pool.
 
-    Cases that an interrupted call has finished are not done again.
+    Only a lymph node that has no voxel left at the model's spacing is kept where nnU-Net would make background of it,
+    see `lnsegfm.lymph_nodes.vanishing`. Cases that an interrupted call has finished are not done again.
 
     Args:
         cases: What is to be prepared.
@@ -97,9 +101,14 @@ def preprocess(
         folder: Existing folder, for these cases alone.
         report: Called with the id of the case that is being prepared.
 
+    Returns:
+        What the user should know of the lymph nodes that would have become background, a sentence each.
+
     Raises:
-        UserError: An image that is not a CT.
+        UserError: An image that is not a CT, or that is too thin or too large at the model's spacing.
     """
+    facts = ModelFacts.read(plans.plans, dataset, configuration, (), orientation)
+    notes: list[str] = []
     settings = plans.get_configuration(configuration)
     preprocessor = DefaultPreprocessor(verbose=False)
     for case in cases:
@@ -107,13 +116,32 @@ def preprocess(
             continue
         report(case.identifier)
         image, label = case.read(orientation)
+        check_voxels(
+            Geometry.of(image), sitk.GetArrayViewFromImage(image), facts, f"CT of the case '{case.identifier}'"
+        )
         data, segmentation, properties = preprocessor.run_case_npy(
             sitk.GetArrayFromImage(image)[None].astype(np.float32),
             sitk.GetArrayFromImage(label)[None].astype(np.int16),
             {"spacing": list(spacing_zyx(image))},
             plans, settings, dataset,
         )
-        _save(data, segmentation.astype(np.int16), properties, settings.patch_size, folder / case.identifier)
+        segmentation = segmentation.astype(np.int16)
+        kept = keep_lymph_nodes(label, segmentation, properties, plans.transpose_forward)
+        if kept:
+            properties["class_locations"] = _class_locations(segmentation, plans, dataset)
+            notes += [f"{case.identifier}: {each.words(facts.spacing)}" for each in kept]
+        _save(data, segmentation, properties, settings.patch_size, folder / case.identifier)
+    return notes
+
+
+def _class_locations(segmentation: np.ndarray, plans: PlansManager, dataset: dict[str, Any]) -> dict[Any, Any]:
+    """Return where each label lies, as nnU-Net's preprocessing samples it; for labels that were changed afterwards."""
+    labels = plans.get_label_manager(dataset)
+    wanted: list[Any] = list(labels.foreground_labels)
+    if labels.has_ignore_label:
+        wanted.append([-1, *labels.all_labels])
+    places: dict[Any, Any] = DefaultPreprocessor._sample_foreground_locations(segmentation, wanted)
+    return places
 
 
 def _save(

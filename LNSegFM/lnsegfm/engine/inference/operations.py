@@ -20,6 +20,7 @@ from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.inputs.reading import read_ct
 from lnsegfm.lymph_nodes.instances import measure
 from lnsegfm.lymph_nodes.intensity import describe
+from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo, ModelStore
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.uncertainty import expected_benefit
@@ -89,14 +90,22 @@ class Operations:
         }
 
     def install(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Install the model at ``source`` as ``name``; ``orientation`` is the voxel order it was trained in."""
+        """Install the model at ``source`` as ``name``; ``orientation`` is the voxel order it was trained in.
+
+        Returns:
+            Its id as ``model``, its ``name``, whether it ``is_new``, a ``note``, what was ``left_out`` (list of texts),
+            and its folds, labels, voxel size and patch in ``words``.
+        """
         del is_cancelled
         report(Progress(0.0, "Checking the model"))
         found = install(
             self._store, Path(arguments["source"]), name=arguments.get("name", ""),
             orientation=arguments.get("orientation", ""),
         )
-        return {"model": found.model.id, "name": found.model.name, "is_new": found.is_new, "note": found.note}
+        return {
+            "model": found.model.id, "name": found.model.name, "is_new": found.is_new, "note": found.note,
+            "left_out": list(found.left_out), "words": ModelFacts.of(found.model).words,
+        }
 
     def devices(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
         """Tell what ``auto`` would choose, and why."""

@@ -23,10 +23,13 @@ from lnsegfm.engine.networks.checkpoints import load_checkpoint, network_weights
 from lnsegfm.engine.networks.network import build_network, check_weights
 from lnsegfm.images.boxes import WHOLE, Region
 from lnsegfm.images.crop import crop, put_back, region_box
+from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.grids import spacing_zyx
 from lnsegfm.images.orientation import reorient, restore
 from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.images.volume_checks import check_ct
+from lnsegfm.models.grid_limits import OTHER_REGION, check_voxels
+from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo
 
 
@@ -53,6 +56,7 @@ class Predictor:
         self.model = model
         self.device = device
         plans, self._dataset = read_json(model.path / "plans.json"), read_json(model.path / "dataset.json")
+        self._facts = ModelFacts.of(model)
         configuration = model.card.configuration
         self._network = build_network(plans, configuration, self._dataset, deep_supervision=False)
         self._folds: list[dict[str, torch.Tensor]] = []
@@ -123,14 +127,16 @@ class Predictor:
             lymph node.
 
         Raises:
-            UserError: The image is not a CT that can be segmented, the region lies outside of it, or memory does not
-                suffice.
+            UserError: The image is not a CT that can be segmented, the region lies outside of it, it is too thin or too
+                large at the model's voxel size, or memory does not suffice.
             Cancelled: The user cancelled.
         """
         check_ct(image)
         report(Progress(0.0, "Preparing the CT"))
         box = region_box(image, region)
         part = crop(image, box)
+        what, todo = ("CT", "") if region == WHOLE else ("region", OTHER_REGION)
+        check_voxels(Geometry.of(part), sitk.GetArrayViewFromImage(part), self._facts, what, todo)
         canonical, axes = reorient(part, self.model.card.orientation)
         array = sitk.GetArrayFromImage(canonical)[None].astype(np.float32)
         spacing = list(spacing_zyx(canonical))

@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lnsegfm.base.archive import extract_zip
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, write_json
 from lnsegfm.engine.networks.adapters import is_adapter
 from lnsegfm.engine.networks.checkpoints import load_checkpoint, network_weights, save_checkpoint
+from lnsegfm.engine.networks.model_sources import PLANS, WANTED, ModelSource, located
 from lnsegfm.engine.networks.network import check_weights
 from lnsegfm.engine.networks.nnunet_plans import architecture_name, check_plans
 from lnsegfm.images.orientation import is_axis_code
 from lnsegfm.models.exported_models import Exported, ForeignModel, plans_content, read_exported, settled
 from lnsegfm.models.model_store import CARD, ModelCard, ModelInfo, ModelStore
 
-# The order in which a fold's checkpoint is chosen; the paper evaluates the final one.
-CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth")
-_PLANS = "plans.json"
 _AXES = (0, 1, 2)
-_FOLD = re.compile(r"fold_(\d+|all)")
-
 
 DATASET_KEYS = ("channel_names", "modality", "labels", "regions_class_order", "numTraining", "file_ending")
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What was found: one checkpoint file per fold, and plans and dataset where they lie beside them.
-
-    The configuration is the one that the folder's name tells, for checkpoints that do not name theirs. The folder is
-    that of the whole model; None for a bare checkpoint.
-    """
-
-    checkpoints: dict[str, Path]
-    plans: dict[str, Any] | None = None
-    dataset: dict[str, Any] | None = None
-    configuration: str = ""
-    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -57,11 +34,13 @@ class Installed:
         model: The installed model.
         is_new: False where the same model, by its SHA-256, was installed already.
         note: Why the model's own description was not used, or empty.
+        left_out: What of the source is not part of the model, each with the reason.
     """
 
     model: ModelInfo
     is_new: bool = True
     note: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def install_model(store: ModelStore, source: Path, **options: str) -> ModelInfo:
@@ -73,6 +52,8 @@ def install(
     store: ModelStore, source: Path, *, name: str = "", kind: str = "foundation", orientation: str = ""
 ) -> Installed:
     """Check a model and copy it into the store, free of everything but weights, plans and dataset description.
+
+    Its ensemble is nnU-Net's own choice of folds, see `lnsegfm.engine.networks.fold_choice`.
 
     A model that LN-Seg-FM has exported keeps its name, kind, parent, lineage, scores and voxel order, as its own
     ``model.json`` tells them, when its files are those that it describes.
@@ -96,89 +77,27 @@ def install(
             "Say for example LPS (as in DICOM) or RAS (as in many NIfTI files).",
         )
     source = Path(source).absolute()
-    with _located(source, store.root) as found:
+    with located(source, store.root) as found:
         wish = name or (source.stem if source.suffix.lower() in (".zip", ".pth") else source.name)
         try:
             exported = read_exported(found.folder) if found.folder is not None else None
             if exported is not None:
-                add = partial(_stage_exported, found, exported, name=name, orientation=orientation, store=store)
+                whole = found.with_folds(exported.card.folds)
+                add = partial(_stage_exported, whole, exported, name=name, orientation=orientation, store=store)
                 return _added(store, exported.id or name or exported.card.name, add)
             note = ""
         except ForeignModel as reason:
             note = f"It is installed as a model from elsewhere, for {reason}."
-        return _added(store, wish, lambda staging: _stage(found, staging, wish, kind, orientation), note)
+        add = partial(_stage, found, name=wish, kind=kind, orientation=orientation)
+        return _added(store, wish, add, note, found.left_out)
 
 
-def _added(store: ModelStore, wish: str, fill: Callable[[Path], ModelCard], note: str = "") -> Installed:
+def _added(
+    store: ModelStore, wish: str, fill: Callable[[Path], ModelCard], note: str = "", left_out: tuple[str, ...] = ()
+) -> Installed:
     before = {model.id for model in store.list()}
     model = store.add(wish, fill, once=True)
-    return Installed(model, model.id not in before, note)
-
-
-@contextmanager
-def _located(source: Path, room: Path) -> Iterator[_Source]:
-    if source.is_dir():
-        yield _in_folder(source)
-    elif source.suffix.lower() == ".zip" and source.is_file():
-        # In the store, which clears away what an interrupted installation leaves, and is as large as models need.
-        room.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=room, ignore_cleanup_errors=True) as folder:
-            extract_zip(source, Path(folder))
-            yield _in_folder(Path(folder))
-    elif source.suffix.lower() == ".pth" and source.is_file():
-        yield _bare(source)
-    else:
-        why = "It does not exist." if not source.exists() else "It is neither a folder nor a .zip nor a .pth file."
-        raise UserError(f"{source.name} cannot be installed as a model.", why, _WANTED)
-
-
-_WANTED = "Choose an nnU-Net v2 results folder (with plans.json and fold_*), a zip of it, or a checkpoint .pth file."
-
-
-def _in_folder(folder: Path) -> _Source:
-    candidates = sorted({path.parent for path in folder.rglob("plans.json") if any(path.parent.glob("fold_*/*.pth"))})
-    if len(candidates) != 1:
-        why = (
-            "It holds no plans.json beside fold_*/checkpoint_*.pth."
-            if not candidates
-            else "It holds several models: " + ", ".join(path.name for path in candidates) + "."
-        )
-        raise UserError(f"{folder.name} cannot be installed as a model.", why, _WANTED)
-    model = candidates[0]
-    checkpoints = {}
-    for fold in sorted(model.glob("fold_*")):
-        if not _FOLD.fullmatch(fold.name):
-            continue
-        existing = [fold / name for name in CHECKPOINTS if (fold / name).is_file()]
-        if existing:
-            checkpoints[fold.name.removeprefix("fold_")] = existing[0]
-    if not checkpoints:
-        raise UserError(f"{model.name} cannot be installed as a model.", f"No {' or '.join(CHECKPOINTS)}.", _WANTED)
-    return replace(_described(model, checkpoints), folder=model)
-
-
-def _described(model: Path, checkpoints: dict[str, Path]) -> _Source:
-    plans = _json(model / _PLANS, plans_content)
-    dataset = _json(model / "dataset.json") if (model / "dataset.json").exists() else None
-    return _Source(checkpoints, plans, dataset, model.name.rpartition("__")[2])
-
-
-def _bare(checkpoint: Path) -> _Source:
-    beside = checkpoint.parent.parent / "plans.json"
-    if beside.is_file() and _FOLD.fullmatch(checkpoint.parent.name):
-        fold = checkpoint.parent.name.removeprefix("fold_")
-        return _described(beside.parent, {fold: checkpoint})
-    return _Source({"all": checkpoint})
-
-
-def _json(path: Path, content: Callable[[Path], bytes] | None = None) -> dict[str, Any]:
-    try:
-        value = json.loads(content(path.parent)) if content is not None else read_json(path)
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path.name} cannot be read.", f"{error}.", _WANTED) from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path.name} cannot be read.", "It is not a JSON object.", _WANTED)
-    return value
+    return Installed(model, model.id not in before, note, left_out)
 
 
 def _plain(value: Any, name: str) -> Any:
@@ -187,7 +106,7 @@ def _plain(value: Any, name: str) -> Any:
         return json.loads(json.dumps(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(
-            f"{name} cannot be installed.", f"The plans or dataset description in it are not JSON: {error}.", _WANTED
+            f"{name} cannot be installed.", f"The plans or dataset description in it are not JSON: {error}.", WANTED
         ) from error
 
 
@@ -197,12 +116,12 @@ def _mirroring_axes(checkpoint: dict[str, Any], name: str) -> tuple[int, ...] | 
         return None
     if not isinstance(axes, (list, tuple)) or len(set(map(str, axes))) < len(axes) or any(a not in _AXES for a in axes):
         why = f"Its mirroring axes are {axes!r}; expected are some of the axes 0, 1, 2."
-        raise UserError(f"{name} cannot be installed.", why, _WANTED)
+        raise UserError(f"{name} cannot be installed.", why, WANTED)
     return tuple(int(axis) for axis in axes)
 
 
 def _stage_exported(
-    found: _Source, exported: Exported, staging: Path, *, name: str, orientation: str, store: ModelStore
+    found: ModelSource, exported: Exported, staging: Path, *, name: str, orientation: str, store: ModelStore
 ) -> ModelCard:
     """Check a model of ours as any other, then take its files as they are, so that its SHA-256 stays.
 
@@ -210,7 +129,9 @@ def _stage_exported(
         ForeignModel: It holds more than our models do, or something else than its card says.
     """
     card = exported.card
-    checked = _stage(found, staging, name or card.name, card.kind, orientation or card.orientation)
+    checked = _stage(
+        found, staging, name=name or card.name, kind=card.kind, orientation=orientation or card.orientation
+    )
     if (checked.configuration, set(checked.folds)) != (card.configuration, set(card.folds)):
         raise ForeignModel(f"its configuration or folds are not those of its {CARD}")
     assert found.folder is not None
@@ -220,7 +141,7 @@ def _stage_exported(
     for file in written:
         if not _same_content(found.folder / file, staging / file):
             raise ForeignModel(f"{file} holds more than a model of LN-Seg-FM does")
-        if file == _PLANS:
+        if file == PLANS:
             (staging / file).write_bytes(plans_content(found.folder))
         else:
             shutil.copyfile(found.folder / file, staging / file)
@@ -229,7 +150,7 @@ def _stage_exported(
 
 
 def _same_content(source: Path, written: Path) -> bool:
-    if source.name == _PLANS:
+    if source.name == PLANS:
         return bool(json.loads(plans_content(source.parent)) == read_json(written))
     if source.suffix == ".json":
         return bool(read_json(source) == read_json(written))
@@ -238,7 +159,7 @@ def _same_content(source: Path, written: Path) -> bool:
     return theirs.keys() == ours.keys() and isinstance(arguments, dict) and arguments == ours["init_args"]
 
 
-def _stage(found: _Source, staging: Path, name: str, kind: str, orientation: str) -> ModelCard:
+def _stage(found: ModelSource, staging: Path, *, name: str, kind: str, orientation: str) -> ModelCard:
     plans, dataset = found.plans, found.dataset
     configuration = architecture = trainer = ""
     stock = True
@@ -250,7 +171,7 @@ def _stage(found: _Source, staging: Path, name: str, kind: str, orientation: str
         dataset = dataset or _plain(arguments.get("dataset_json"), path.name)
         if plans is None or dataset is None:
             raise UserError(
-                f"{path.name} cannot be installed alone.", "Its 'init_args' hold no plans and dataset.json.", _WANTED
+                f"{path.name} cannot be installed alone.", "Its 'init_args' hold no plans and dataset.json.", WANTED
             )
         configuration = configuration or str(arguments.get("configuration") or found.configuration)
         trainer = trainer or str(checkpoint.get("trainer_name", ""))

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.models.model_facts import resolved_configuration
 
 NETWORK_MODULE = "dynamic_network_architectures.architectures.unet"
 # Plans written before nnU-Net 2.3 name the network without its module.
@@ -71,7 +72,7 @@ def check_plans(plans: Any, configuration: str, dataset: Any) -> dict[str, Any]:
     for key in ("transpose_forward", "transpose_backward"):
         if plans.get(key) not in _PERMUTATIONS:
             raise _refused(f"plans.json has the '{key}' {plans.get(key)!r}; expected is an order of the axes 0, 1, 2.")
-    resolved = _inherited(plans["configurations"], configuration)
+    resolved = _inherited(plans, configuration)
     _check_names(plans, resolved)
     _check_grid(resolved, configuration)
     _check_normalization(plans, resolved)
@@ -88,20 +89,11 @@ def architecture_name(resolved: dict[str, Any]) -> str:
     return str(resolved["UNet_class_name"])
 
 
-def _inherited(configurations: dict[str, Any], name: str) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    seen: set[str] = set()
-    while True:
-        values = configurations.get(name) if isinstance(name, str) else None
-        if not isinstance(values, dict):
-            raise _refused(f"plans.json has no configuration '{name}'.")
-        if name in seen:
-            raise _refused(f"The configuration '{name}' inherits from itself.")
-        seen.add(name)
-        merged = {**values, **merged}
-        if "inherits_from" not in values:
-            return merged
-        name = values["inherits_from"]
+def _inherited(plans: dict[str, Any], name: str) -> dict[str, Any]:
+    try:
+        return resolved_configuration(plans, name)
+    except ValueError as error:
+        raise _refused(str(error)) from error
 
 
 def _check_names(plans: dict[str, Any], resolved: dict[str, Any]) -> None:
