@@ -27,6 +27,7 @@ class SegmentOptions:
             Outside of it there are no labels. A crop moves the tiles, so that labels may change a little inside.
         minimum_short_axis_mm: Lymph nodes with a smaller short axis are left out.
         probability: Return the probability volume as well.
+        keep_implausible: Count what cannot be a lymph node, see `lnsegfm.lymph_nodes.plausibility`, among the others.
 
     Raises:
         UserError: A value that is not possible.
@@ -38,6 +39,7 @@ class SegmentOptions:
     region: Region = WHOLE
     minimum_short_axis_mm: float = 0.0
     probability: bool = False
+    keep_implausible: bool = False
 
     def __post_init__(self) -> None:
         if self.quality not in QUALITIES:
@@ -59,7 +61,7 @@ class SegmentOptions:
         region = self.region if isinstance(self.region, str) else list(self.region)
         return {
             "model": self.model, "device": self.device, "quality": self.quality, "region": region,
-            "minimum_short_axis_mm": self.minimum_short_axis_mm,
+            "minimum_short_axis_mm": self.minimum_short_axis_mm, "keep_implausible": self.keep_implausible,
         }
 
     @classmethod
@@ -79,6 +81,7 @@ class SegmentOptions:
             quality=fields.get("quality", "standard"),
             region=region,
             minimum_short_axis_mm=float(fields.get("minimum_short_axis_mm", 0.0)),
+            keep_implausible=bool(fields.get("keep_implausible", False)),
         )
 
 

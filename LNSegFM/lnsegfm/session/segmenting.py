@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lnsegfm.session.models_part import ModelsPart
 
 Show = Callable[[Progress], None]
+_log = logging.getLogger(__name__)
 
 
 def show_nothing(progress: Progress) -> None:
@@ -40,6 +42,8 @@ class SegmentChoices:
         region: ``whole``, ``body`` or a box ``(i0, i1, j0, j1, k0, k1)`` of voxels.
         minimum_short_axis_mm: Lymph nodes with a smaller short axis are left out.
         rejected_too: The user agrees to a model that was rejected.
+        keep_implausible: Count what cannot be a lymph node, such as one in air, among the others; it is kept apart
+            otherwise.
     """
 
     model: str = ""
@@ -48,6 +52,7 @@ class SegmentChoices:
     region: Region = WHOLE
     minimum_short_axis_mm: float = 0.0
     rejected_too: bool = False
+    keep_implausible: bool = False
 
 
 class Segmenting:
@@ -112,7 +117,9 @@ class Batch:
     outcomes: Iterator[BatchOutcome]
 
 
-def measure_files(ct: Path, labels: Path, series: str = "") -> tuple[LymphNode, ...]:
+def measure_files(
+    ct: Path, labels: Path, series: str = "", *, keep_implausible: bool = False, warnings: list[str] | None = None
+) -> tuple[LymphNode, ...]:
     """Measure the lymph nodes of labels, see `lnsegfm.session.Session.measure`."""
     for path, what in ((ct, "The CT"), (labels, "The labels")):
         check_exists(Path(path), what)
@@ -121,14 +128,25 @@ def measure_files(ct: Path, labels: Path, series: str = "") -> tuple[LymphNode, 
     from lnsegfm.inputs.reading import read_ct, read_labels
     from lnsegfm.lymph_nodes.instances import measure
     from lnsegfm.lymph_nodes.intensity import describe
+    from lnsegfm.lymph_nodes.plausibility import kept_apart, told_left_out
 
-    image = read_ct(Path(ct), series=series)
+    said: list[str] = []
+    image = read_ct(Path(ct), series=series, warnings=said)
     on_grid = labels_on(image, label_on_grid(read_labels(Path(labels)), Geometry.of(image)) != 0)
     instances, lymph_nodes = measure(on_grid)
-    return tuple(describe(lymph_nodes, instances, image))
+    plausible, implausible, _ = kept_apart(describe(lymph_nodes, instances, image))
+    if implausible and not keep_implausible:
+        said.append(f"{told_left_out(implausible)}.")
+    if warnings is not None:
+        warnings.extend(said)
+    else:
+        for text in said:
+            _log.warning(text)
+    return (*plausible, *implausible) if keep_implausible else tuple(plausible)
 
 
 def _options(model_id: str, choices: SegmentChoices) -> SegmentOptions:
     return SegmentOptions(
-        model_id, choices.device, choices.quality, choices.region, choices.minimum_short_axis_mm
+        model_id, choices.device, choices.quality, choices.region, choices.minimum_short_axis_mm,
+        keep_implausible=choices.keep_implausible,
     )

@@ -197,13 +197,19 @@ class Session:
             is_cancelled=is_cancelled,
         )
 
-    def measure(self, ct: Path, labels: Path, *, series: str = "") -> tuple[LymphNode, ...]:
+    def measure(
+        self, ct: Path, labels: Path, *, series: str = "", keep_implausible: bool = False,
+        warnings: list[str] | None = None,
+    ) -> tuple[LymphNode, ...]:
         """Measure the lymph nodes of labels: axes, volume, mean HU and side.
 
         Args:
             ct: As for `segment`.
             labels: Label file on the CT's grid, or one that fits it; all but 0 is lymph node.
             series: As for `segment`.
+            keep_implausible: Return what cannot be a lymph node as well, behind all others; ``implausible`` says why.
+            warnings: Gets a sentence for what the user should know of the scan, and for what was left out; without it,
+                they are logged.
 
         Returns:
             The 26-connected lymph nodes by number, the largest first.
@@ -213,7 +219,7 @@ class Session:
         """
         from lnsegfm.session.segmenting import measure_files
 
-        return measure_files(ct, labels, series)
+        return measure_files(ct, labels, series, keep_implausible=keep_implausible, warnings=warnings)
 
     # Adaptation
 
