@@ -17,6 +17,8 @@ from lnsegfm.images.body import Body
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.lymph_nodes.instances import LymphNode, axial_axis
 
+# A scan without anything as thin as lung or the air around the patient may not be in HU at all.
+_SOME_AIR_HU = -300.0
 # No scanner measures less than air; lower values fill what lies outside of its field of view.
 _FILL_HU = -1100.0
 # Emphysema begins at -950, normal lung ends near -700; both are no lymph node, the border is for the wording alone.
@@ -63,9 +65,16 @@ def judge(
         first: Index (z, y, x) of the part's first voxel in the CT.
     """
     voxels = _voxels(instances, first)
-    nothing = np.empty((0, 3), int)
-    return [replace(node, implausible=_reason(node, voxels.get(node.number, nothing), ct, grid, body))
-            for node in nodes]  # fmt: skip
+    found = []
+    # The smallest value is looked for only where there is something to judge.
+    in_hu = bool(nodes) and float(ct.min()) < _SOME_AIR_HU
+    for node in nodes:
+        own = voxels.get(node.number)
+        why = "" if own is None else _of_shape(node, own, grid)
+        if own is not None and in_hu:
+            why = _of_place(own, ct, grid, body) or why or _of_shell(own, ct, grid)
+        found.append(replace(node, implausible=why))
+    return found
 
 
 def kept_apart(nodes: Sequence[LymphNode]) -> tuple[list[LymphNode], list[LymphNode], np.ndarray]:
@@ -136,16 +145,15 @@ def _voxels(instances: np.ndarray, first: Sequence[int]) -> dict[int, np.ndarray
     return dict(zip(numbers.tolist(), np.split(indices, starts[1:])))
 
 
-def _reason(node: LymphNode, voxels: np.ndarray, ct: np.ndarray, grid: Geometry, body: Body | None) -> str:
-    if not len(voxels):
-        return ""
+def _of_place(voxels: np.ndarray, ct: np.ndarray, grid: Geometry, body: Body | None) -> str:
+    """Tell whether it lies where the scanner sees nothing, outside the patient, or in what is no soft tissue."""
     values = ct[tuple(voxels.T)].astype(float)
     mean, median = float(values.mean()), float(np.median(values))
     if max(mean, median) < _FILL_HU:
         return f"mean {mean:.0f} HU: outside the field of view"
     if body is not None and body.holds(grid.positions(voxels[:, ::-1])).mean() < _INSIDE_SHARE:
         return "outside the body"
-    return _of_values(values, mean, median) or _of_shape(node, voxels, grid) or _of_shell(mean, voxels, ct, grid)
+    return _of_values(values, mean, median)
 
 
 def _of_values(values: np.ndarray, mean: float, median: float) -> str:
@@ -203,8 +211,9 @@ def _thickness(
     return float((thin * counts).sum() / counts.sum()), max(spacing)
 
 
-def _of_shell(mean: float, voxels: np.ndarray, ct: np.ndarray, grid: Geometry) -> str:
+def _of_shell(voxels: np.ndarray, ct: np.ndarray, grid: Geometry) -> str:
     """Tell whether what lies around is dense, as in bone or in a vessel full of contrast medium."""
+    mean = float(ct[tuple(voxels.T)].mean())
     reach = np.ceil(_SHELL_MM / np.asarray(grid.spacing[::-1])).astype(int)
     low = np.maximum(voxels.min(axis=0) - reach, 0)
     high = np.minimum(voxels.max(axis=0) + reach + 1, ct.shape)
