@@ -63,6 +63,7 @@ class ExportSection(Section):
         if pair != self._shown_pair:
             self._shown_pair = pair
             self._say("")  # it was about another pair
+            self.ui.exportImplausibleCheckBox.checked = False
             if not self._bar.busy:
                 self._bar.say("")
         ready = segmentation_node is not None and volume_node is not None

@@ -18,7 +18,11 @@ from LNSegFMLib.panels.reviewing.overlay_controls import OverlayControls
 from LNSegFMLib.panels.reviewing.shortcuts import Shortcuts
 from LNSegFMLib.scene.drafts import volume_of
 from LNSegFMLib.scene.segmentation_bench import Workbench
-from LNSegFMLib.scene.segments.implausible_segments import follow_plausibility, show_implausible
+from LNSegFMLib.scene.segments.implausible_segments import (
+    follow_plausibility,
+    is_implausible_shown,
+    show_implausible,
+)
 from LNSegFMLib.scene.segments.lymph_node_records import NodeRecord, is_measured, records_of, set_reviewed
 from LNSegFMLib.scene.segments.segmentations import segment_colours
 from LNSegFMLib.scene.shown_pair import bring_back
@@ -88,6 +92,7 @@ class ReviewSection(Section, VTKObservationMixin):
         self._edits.forget()
         self._overlay.forget()
         self._watch(None)
+        self.ui.implausibleCheckBox.checked = False
         self._show_table()
 
     def close(self) -> None:
@@ -105,6 +110,7 @@ class ReviewSection(Section, VTKObservationMixin):
             self._watch(chosen)
             self._view.forget_choice()
             self._tell_segment("")
+            self.ui.implausibleCheckBox.checked = is_implausible_shown(chosen)
         self._show_table()
         self._overlay.show(self._segmentation_node)
 

@@ -48,6 +48,14 @@ def show_implausible(segmentation_node: Any | None, *, visible: bool) -> None:
             _show(segmentation_node, segments_apart(segmentation_node), visible=visible)
 
 
+def is_implausible_shown(segmentation_node: Any | None) -> bool:
+    """Tell whether a segment that is kept apart is visible."""
+    display = None if segmentation_node is None else segmentation_node.GetDisplayNode()
+    if display is None:
+        return False
+    return any(display.GetSegmentVisibility(segment_id) for segment_id in segments_apart(segmentation_node))
+
+
 def _show(segmentation_node: Any, segment_ids: list[str], *, visible: bool) -> None:
     display = segmentation_node.GetDisplayNode()
     for segment_id in segment_ids if display is not None else ():
