@@ -38,6 +38,7 @@ class Body:
         tissue: The same with the patient's other parts: whatever is as thick as a limb, such as a separate arm.
         grid: Its grid.
         steps: Voxels (x, y, z) of the CT, in the same axis order, for one of the mask.
+        has_air: Whether anything in the CT is less dense than tissue.
         like: The grid of the CT as it is stored.
         axes: How to get from there to this axis order.
     """
@@ -46,6 +47,7 @@ class Body:
     tissue: np.ndarray
     grid: Geometry
     steps: tuple[int, int, int]
+    has_air: bool
     like: Geometry
     axes: AxisMap
 
@@ -125,7 +127,7 @@ def find_body_in(ct: np.ndarray, like: Geometry) -> Body | None:
     filled = np.stack([_filled(level) for level in body])
     limbs = _limbs(regions, body, spacing)
     tissue = filled | np.stack([_filled(level) for level in limbs]) if limbs.any() else filled
-    return Body(filled, tissue, grid, (x, y, z), like, axes)
+    return Body(filled, tissue, grid, (x, y, z), not dense.all(), like, axes)
 
 
 def _limbs(regions: np.ndarray, body: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:

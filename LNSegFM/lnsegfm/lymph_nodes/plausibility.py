@@ -17,8 +17,6 @@ from lnsegfm.images.body import Body
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.lymph_nodes.instances import LymphNode, axial_axis
 
-# A scan without anything as thin as lung or the air around the patient may not be in HU at all.
-_SOME_AIR_HU = -300.0
 # No scanner measures less than air; lower values fill what lies outside of its field of view.
 _FILL_HU = -1100.0
 # Emphysema begins at -950, normal lung ends near -700; both are no lymph node, the border is for the wording alone.
@@ -66,8 +64,8 @@ def judge(
     """
     voxels = _voxels(instances, first)
     found = []
-    # The smallest value is looked for only where there is something to judge.
-    in_hu = bool(nodes) and float(ct.min()) < _SOME_AIR_HU
+    # Without any air, the values may not be HU at all.
+    in_hu = body is None or body.has_air
     for node in nodes:
         own = voxels.get(node.number)
         why = "" if own is None else _of_shape(node, own, grid)
