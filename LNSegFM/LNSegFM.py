@@ -350,10 +350,13 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
             segmentPerLymphNode: One segment for each lymph node, or else one for all of them.
             wait: Return the result, or else a handle to the work.
             **choices: Fields of `lnsegfm.session.segmenting.SegmentChoices`: ``model`` (the default model without it),
-                ``device``, ``quality``, ``region``, ``minimum_short_axis_mm``, ``rejected_too`` and ``assume_hu``.
+                ``device``, ``quality``, ``region``, ``minimum_short_axis_mm``, ``rejected_too``, ``assume_hu`` and
+                ``keep_implausible``. Without the last, what cannot be a lymph node is in grey segments that are hidden
+                and neither counted nor exported.
 
         Returns:
-            The new vtkMRMLSegmentationNode.
+            The new vtkMRMLSegmentationNode. What the user should know of the scan is logged and shown in the panel;
+            `LNSegFMLib.scene.drafts.warnings_of` returns it.
 
         Raises:
             UserError: The CT cannot be segmented, or there is no model for patients.
@@ -385,7 +388,10 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
         """
         return self._run(wait, measure_steps(self.bench, segmentationNode, volumeNode))
 
-    def accept(self, segmentationNode, volumeNode, *, noLymphNodes=False, reviewedRoiNode=None, wait=True):
+    def accept(
+        self, segmentationNode, volumeNode, *, noLymphNodes=False, reviewedRoiNode=None, keepImplausible=False,
+        wait=True,
+    ):
         """Store a CT and its corrected segmentation as a case for the adaptation.
 
         Args:
@@ -393,6 +399,7 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
             volumeNode: Its CT.
             noLymphNodes: The user states that the CT shows no lymph nodes.
             reviewedRoiNode: vtkMRMLMarkupsROINode around what was reviewed; None for the whole CT.
+            keepImplausible: Store segments of what cannot be a lymph node as well; without it they are left out.
             wait: Return the result, or else a handle to the work.
 
         Returns:
@@ -402,7 +409,8 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
             UserError: The nodes cannot be used, or the labels do not fit what is stated.
         """
         return self._run(wait, accept_steps(
-            self.bench, segmentationNode, volumeNode, no_nodes=noLymphNodes, reviewed_roi=reviewedRoiNode
+            self.bench, segmentationNode, volumeNode, no_nodes=noLymphNodes, reviewed_roi=reviewedRoiNode,
+            keep_implausible=keepImplausible,
         ))  # fmt: skip
 
     def close(self):

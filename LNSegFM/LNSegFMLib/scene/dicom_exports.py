@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from slicer.i18n import tr as _
 from lnsegfm.base.errors import UserError
 from LNSegFMLib.scene.drafts import accepted_case_of, draft_of
 from LNSegFMLib.scene.segments.lymph_node_records import records_of
+from LNSegFMLib.scene.segments.segmentations import segments_without
 from LNSegFMLib.scene.segments.terminology import LYMPH_NODE
 from LNSegFMLib.scene.transforms import check_transform
 
@@ -51,7 +53,9 @@ def is_available(kind: DicomFormat) -> bool:
     return kind.plugin in getattr(slicer.modules, "dicomPlugins", {})
 
 
-def export_dicom(kind: DicomFormat, segmentation_node: Any, volume_node: Any, folder: Path) -> list[Path]:
+def export_dicom(
+    kind: DicomFormat, segmentation_node: Any, volume_node: Any, folder: Path, without: Collection[str] = ()
+) -> list[Path]:
     """Write a segmentation as a DICOM object; blocks, since Slicer's plugins work on the main thread.
 
     Every segment gets what the object has to say of it: the model as its algorithm, and the codes of a lymph node where
@@ -62,6 +66,7 @@ def export_dicom(kind: DicomFormat, segmentation_node: Any, volume_node: Any, fo
         segmentation_node: vtkMRMLSegmentationNode with segments.
         volume_node: The CT, loaded from Slicer's DICOM database.
         folder: Existing folder for the files.
+        without: Ids of segments to leave out, such as those of `segments_apart`.
 
     Returns:
         The files that were written.
@@ -80,11 +85,12 @@ def export_dicom(kind: DicomFormat, segmentation_node: Any, volume_node: Any, fo
     describe_segments(segmentation_node)
     plugin = slicer.modules.dicomPlugins[kind.plugin]()
     exportables = []
-    # The CT comes first: the plugin for RTSTRUCT takes patient and study from the first one.
-    for node in ([volume_node] if kind.with_volume else []) + [segmentation_node]:
-        exportables += _exportables(plugin, node, volume_node, folder)
     before = set(folder.rglob("*"))
-    message = plugin.export(exportables) if exportables else ""
+    with segments_without(segmentation_node, volume_node, without) as exported_node:
+        # The CT comes first: the plugin for RTSTRUCT takes patient and study from the first one.
+        for node in ([volume_node] if kind.with_volume else []) + [exported_node]:
+            exportables += _exportables(plugin, node, volume_node, folder)
+        message = plugin.export(exportables) if exportables else ""
     written = sorted(path for path in set(folder.rglob("*")) - before if path.is_file())
     if message or not written:
         raise UserError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import slicer
@@ -11,6 +12,7 @@ _MODEL = "LNSegFM.DraftModel"
 _SHA256 = "LNSegFM.DraftModelSha256"
 _BENEFIT = "LNSegFM.ExpectedBenefit"
 _CASE = "LNSegFM.AcceptedCase"
+_WARNINGS = "LNSegFM.Warnings"
 
 
 def set_draft(node: Any, model: str, model_sha256: str, expected_benefit: float) -> None:
@@ -40,6 +42,22 @@ def expected_benefit_of(node: Any) -> float | None:
         return float(node.GetAttribute(_BENEFIT) or "")
     except ValueError:
         return None
+
+
+def set_warnings(node: Any, warnings: Sequence[str]) -> None:
+    """Note on a segmentation node what the user should know of its scan, a sentence each."""
+    if warnings:
+        node.SetAttribute(_WARNINGS, json.dumps(list(warnings)))
+
+
+def warnings_of(node: Any | None) -> tuple[str, ...]:
+    """Return what the user should know of the scan of a segmentation node."""
+    if node is None:
+        return ()
+    try:
+        return tuple(str(text) for text in json.loads(node.GetAttribute(_WARNINGS) or "[]"))
+    except (ValueError, TypeError):
+        return ()
 
 
 def set_accepted(node: Any, case_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from lnsegfm.images.image_files import check_image_name, write_image
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import MeasuredNode
 from lnsegfm.lymph_nodes.numbered_labels import number_image
-from LNSegFMLib.scene.segments.lymph_node_records import records_of
+from LNSegFMLib.scene.segments.lymph_node_records import is_apart, records_of
 from LNSegFMLib.scene.segments.segmentations import label_reader, mask_reader
 from LNSegFMLib.scene.volumes import geometry_of_volume
 
@@ -20,19 +20,20 @@ Measured = Mapping[str, Sequence[LymphNode]]
 """The lymph nodes of each segment by descending volume, by segment id, as `Workbench.measure` gives them."""
 
 
-def write_union(segmentation_node: Any, volume_node: Any, path: Path) -> Task:
+def write_union(segmentation_node: Any, volume_node: Any, path: Path, without: Collection[str] = ()) -> Task:
     """Write all lymph nodes with the value 1, on the CT's own grid; the value is 0.
 
     Args:
         segmentation_node: vtkMRMLSegmentationNode.
         volume_node: The CT.
         path: Name ending in .nii.gz, .nii, .nrrd or .mha.
+        without: Ids of segments to leave out, such as those of `segments_apart`.
 
     Raises:
         UserError: Another ending, or the segments cannot be brought to the CT.
     """
     check_image_name(path)
-    read_labels = label_reader(segmentation_node, volume_node)
+    read_labels = label_reader(segmentation_node, volume_node, without)
 
     def write() -> int:
         write_image(read_labels(), path)
@@ -41,7 +42,9 @@ def write_union(segmentation_node: Any, volume_node: Any, path: Path) -> Task:
     return Task(write)
 
 
-def write_numbers(segmentation_node: Any, volume_node: Any, path: Path, measured: Measured) -> Task:
+def write_numbers(
+    segmentation_node: Any, volume_node: Any, path: Path, measured: Measured, left_out: Sequence[LymphNode] = ()
+) -> Task:
     """Write every lymph node with its number as value, on the CT's own grid.
 
     Args:
@@ -49,6 +52,7 @@ def write_numbers(segmentation_node: Any, volume_node: Any, path: Path, measured
         volume_node: The CT.
         path: As in `write_union`.
         measured: The measurements.
+        left_out: Those of them that are not written, see `split_apart`.
 
     Returns:
         The task; its value is the number of voxels that lie in several segments, which keep the first one's number.
@@ -58,14 +62,35 @@ def write_numbers(segmentation_node: Any, volume_node: Any, path: Path, measured
     """
     check_image_name(path)
     read_masks, grid = mask_reader(segmentation_node, volume_node), geometry_of_volume(volume_node)
-    numbers = {segment_id: [node.number for node in nodes] for segment_id, nodes in measured.items()}
+    nothing = {node.number for node in left_out}
+    numbers = {
+        segment_id: [0 if node.number in nothing else node.number for node in nodes]
+        for segment_id, nodes in measured.items()
+    }
 
     def write() -> int:
-        image, shared = number_image(read_masks(), grid, numbers)
+        masks = read_masks()
+        written = {segment_id: mask for segment_id, mask in masks.items() if any(numbers.get(segment_id, [1]))}
+        image, shared = number_image(written, grid, numbers)
         write_image(image, path)
         return shared
 
     return Task(write)
+
+
+def split_apart(segmentation_node: Any, measured: Measured) -> tuple[Measured, list[LymphNode]]:
+    """Return the lymph nodes that count, by segment id, and those that are kept apart.
+
+    Args:
+        segmentation_node: vtkMRMLSegmentationNode, for what was reviewed.
+        measured: The measurements.
+    """
+    apart = [node for segment_id, nodes in measured.items() for node in nodes
+             if is_apart(segmentation_node, segment_id, node)]  # fmt: skip
+    numbers = {node.number for node in apart}
+    counted = {segment_id: [node for node in nodes if node.number not in numbers]
+               for segment_id, nodes in measured.items()}  # fmt: skip
+    return counted, apart
 
 
 def table_rows(segmentation_node: Any, measured: Measured) -> list[MeasuredNode]:

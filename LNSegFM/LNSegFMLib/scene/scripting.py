@@ -12,12 +12,18 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.images.boxes import Region
 from lnsegfm.lymph_nodes.instances import LymphNode
+from lnsegfm.lymph_nodes.plausibility import told_left_out
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.session.segmenting import SegmentChoices
 from LNSegFMLib.scene.drafts import set_accepted
 from LNSegFMLib.scene.regions import box_of
 from LNSegFMLib.scene.segmentation_bench import Workbench
-from LNSegFMLib.scene.segments.lymph_node_records import store_records
+from LNSegFMLib.scene.segments.implausible_segments import follow_plausibility
+from LNSegFMLib.scene.segments.lymph_node_records import (
+    records_of,
+    segments_apart,
+    store_records,
+)
 from LNSegFMLib.scene.volumes import geometry_of_volume
 
 
@@ -31,7 +37,7 @@ def segment_steps(
         region = box_of(roi_node, volume_node).index_box(geometry_of_volume(volume_node))
     options = SegmentOptions(
         choices.model, choices.device, choices.quality, region, choices.minimum_short_axis_mm, probability=True,
-        assume_hu=choices.assume_hu,
+        assume_hu=choices.assume_hu, keep_implausible=choices.keep_implausible,
     )
     # The demonstration model is installed by the first call.
     rule = bench.models.for_segmentation
@@ -39,6 +45,10 @@ def segment_steps(
     for warning in warnings:
         logging.warning(warning)
     finding = yield bench.segment(volume_node, replace(options, model=model.id), segment_per_node=segment_per_node)
+    for warning in finding.result.warnings:
+        logging.warning(warning)
+    if finding.result.implausible:
+        logging.warning(f"{told_left_out(finding.result.implausible)}.")
     return bench.add_result(finding, volume_node)
 
 
@@ -51,17 +61,25 @@ def measure_steps(
     measured: dict[str, list[LymphNode]] = yield bench.measure(segmentation_node, volume_node)
     if segmentation_node.GetScene() is not None:
         store_records(segmentation_node, measured)
+        follow_plausibility(segmentation_node)
     return measured
 
 
 def accept_steps(
-    bench: Workbench, segmentation_node: Any | None, volume_node: Any, *, no_nodes: bool, reviewed_roi: Any | None
+    bench: Workbench, segmentation_node: Any | None, volume_node: Any, *, no_nodes: bool, reviewed_roi: Any | None,
+    keep_implausible: bool = False,
 ) -> Generator[Pending, Any, CaseInfo]:
     """Store a volume and its corrected segmentation as a case, which is returned."""
     _refuse_missing(volume_node, "vtkMRMLScalarVolumeNode", "CT volume")
     if segmentation_node is not None or not no_nodes:
         _refuse_missing(segmentation_node, "vtkMRMLSegmentationNode", "segmentation")
-    case: CaseInfo = yield bench.accept(segmentation_node, volume_node, no_nodes=no_nodes, checked_roi=reviewed_roi)
+    without = [] if keep_implausible else segments_apart(segmentation_node)
+    left_out = [record.node for record in records_of(segmentation_node) if record.segment_id in without]
+    if left_out:
+        logging.warning(f"{told_left_out(left_out)}.")
+    case: CaseInfo = yield bench.accept(
+        segmentation_node, volume_node, no_nodes=no_nodes, checked_roi=reviewed_roi, without=without
+    )
     if segmentation_node is not None and segmentation_node.GetScene() is not None:
         set_accepted(segmentation_node, case.id)
     return case

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,10 +25,22 @@ from lnsegfm.segmentation.worker_client import WorkerRequest
 from lnsegfm.session import Session
 from lnsegfm.session.cases_part import CasesPart
 from lnsegfm.session.models_part import ModelsPart
-from LNSegFMLib.scene.drafts import draft_of, set_draft
+from LNSegFMLib.scene.drafts import draft_of, set_draft, set_warnings
 from LNSegFMLib.scene.overlay import in_percent, overlay_of
 from LNSegFMLib.scene.regions import box_of
-from LNSegFMLib.scene.segments.lymph_node_records import free_number, numbered, records_of, store_records
+from LNSegFMLib.scene.segments.implausible_segments import (
+    follow_plausibility,
+    implausible_name,
+    show_implausible,
+)
+from LNSegFMLib.scene.segments.lymph_node_records import (
+    free_number,
+    let_all_count,
+    numbered,
+    records_of,
+    store_records,
+)
+from LNSegFMLib.scene.segments.new_segments import lymph_node_name
 from LNSegFMLib.scene.segments.segment_voxels import SegmentVoxels
 from LNSegFMLib.scene.segments.segmentations import (
     Labelmap,
@@ -67,8 +79,10 @@ class _Kept:
     probability: PackedImage | None
 
     def draft(self) -> sitk.Image:
-        """Return the labels as the model drew them, on a part of the CT's grid."""
+        """Return the labels as the model drew them, without implausible ones, on a part of the CT's grid."""
         array = self.labelmap.array if self.labelmap.labels else np.zeros((1, 1, 1), np.uint8)
+        if self.labelmap.implausible:
+            array = np.where(np.isin(array, list(self.labelmap.implausible)), np.uint8(0), array)
         return image_in(self.grid, array, self.labelmap.first)
 
 
@@ -147,7 +161,10 @@ class Workbench:
 
         def finish(result: SegmentResult) -> Finding:
             probability = None if result.probability is None else PackedImage.of(result.probability)
-            labelmap = labelmap_of(result.instances, segment_per_node=segment_per_node)
+            # Those that are kept, on the user's wish, are segments like all others.
+            labelmap = labelmap_of(
+                result.instances, segment_per_node=segment_per_node, plausible=len(result.nodes)
+            )
             return Finding(replace(result, probability=None), labelmap, probability, tuple(warnings))
 
         return SegmentRun(self.session.worker, read_image, options, finish)
@@ -169,20 +186,23 @@ class Workbench:
                 "The result was dropped.", f'The grid of "{volume_node.GetName()}" was changed meanwhile.',
                 "Segment the volume again.",
             )
-        one = len(labelmap.labels) == 1 and len(result.nodes) > 1
         node = add_segmentation(
-            labelmap,
-            volume_node,
-            lambda label: _("Lymph nodes") if one else _("Lymph node {number}").format(number=label),
+            labelmap, volume_node, lambda label: _segment_name(labelmap, label),
             _("{volume} lymph nodes").format(volume=volume_node.GetName()),
         )
         set_draft(node, result.model, result.model_sha256, result.expected_benefit)
+        set_warnings(node, result.warnings)
         segmentation = node.GetSegmentation()
         labels = {each: segmentation.GetSegment(each).GetLabelValue() for each in segmentation.GetSegmentIDs()}
+        members = {segment_id: labelmap.members.get(label, (label, label)) for segment_id, label in labels.items()}
         store_records(node, {
-            segment_id: [each for each in result.nodes if one or each.number == label]
-            for segment_id, label in labels.items()
+            segment_id: [each for each in (*result.nodes, *result.implausible) if low <= each.number <= high]
+            for segment_id, (low, high) in members.items()
         })
+        if any(each.implausible for each in result.nodes):
+            let_all_count(node)
+        follow_plausibility(node)
+        show_implausible(node, visible=False)
         self._kept[node.GetID()] = _Kept(labelmap, Geometry.of(result.instances), finding.probability)
         return node
 
@@ -238,7 +258,8 @@ class Workbench:
         return Task(SegmentVoxels.of(segmentation_node.GetSegmentation().GetSegment(segment_id)).islands)
 
     def accept(
-        self, segmentation_node: Any | None, volume_node: Any, *, no_nodes: bool, checked_roi: Any | None = None
+        self, segmentation_node: Any | None, volume_node: Any, *, no_nodes: bool, checked_roi: Any | None = None,
+        without: Collection[str] = (),
     ) -> Task:
         """Store a volume and its corrected segmentation; the value is the `CaseInfo`.
 
@@ -247,11 +268,12 @@ class Workbench:
             volume_node: The CT.
             no_nodes: The user states that the CT shows no lymph nodes.
             checked_roi: vtkMRMLMarkupsROINode around what the user has looked at; None for the whole CT.
+            without: Ids of segments that are not stored, see `segments_apart`.
 
         Raises:
             UserError: The nodes cannot be used.
         """
-        read_image, read_labels = image_reader(volume_node), label_reader(segmentation_node, volume_node)
+        read_image, read_labels = image_reader(volume_node), label_reader(segmentation_node, volume_node, without)
         checked = None if checked_roi is None else box_of(checked_roi, volume_node)
         model, model_sha256 = draft_of(segmentation_node)
         kept = None if segmentation_node is None else self._kept.get(segmentation_node.GetID())
@@ -267,6 +289,13 @@ class Workbench:
             )
 
         return Task(work)
+
+
+def _segment_name(labelmap: Labelmap, label: int) -> str:
+    first, last = labelmap.members.get(label, (label, label))
+    if label in labelmap.implausible:
+        return _("Implausible") if first < last else implausible_name(first)
+    return _("Lymph nodes") if first < last else lymph_node_name(first)
 
 
 def _ignored_outside(labels: sitk.Image, checked: OrientedBox) -> sitk.Image:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
 from lnsegfm.lymph_nodes.instances import NON_TARGET_MM, TARGET_MM, LymphNode
+from lnsegfm.lymph_nodes.plausibility import told
+from lnsegfm.segmentation.segment_run import SegmentResult
 from LNSegFMLib.scene.segments.lymph_node_records import NodeRecord
 
 
@@ -80,7 +82,19 @@ def _measured(node: LymphNode, text: str) -> str:
 
 def details(columns: Sequence[Column], node: LymphNode) -> str:
     """Return all columns of a lymph node as lines of a tooltip, for a narrow table does not show all."""
-    return "\n".join(f"{column.title}: {text}" for column in columns if (text := column.text(node)))
+    lines = [f"{column.title}: {text}" for column in columns if (text := column.text(node))]
+    return "\n".join([*([implausible_text(node)] if node.implausible else []), *lines])
+
+
+def implausible_text(node: LymphNode) -> str:
+    """Return why something cannot be a lymph node, as a sentence."""
+    return _("No lymph node: {reason}.").format(reason=node.implausible)
+
+
+def apart_text(records: Sequence[NodeRecord]) -> str:
+    """Return what is kept apart as a sentence; empty where nothing is."""
+    left_out = [record.node for record in records if record.is_apart]
+    return _("Not counted: {implausible}.").format(implausible=told(left_out)) if left_out else ""
 
 
 def count_of_nodes(count: int) -> str:
@@ -88,12 +102,43 @@ def count_of_nodes(count: int) -> str:
     return _("1 lymph node") if count == 1 else _("{count} lymph nodes").format(count=count)
 
 
+def accept_question(apart: Sequence[NodeRecord], without: Collection[str]) -> str:
+    """Return what is asked before a case is accepted that shows what cannot be lymph nodes.
+
+    Args:
+        apart: What is kept apart.
+        without: The segments that hold nothing else and are left out.
+    """
+    left_out = [record.node for record in apart if record.segment_id in without]
+    shared = [record.node for record in apart if record.segment_id not in without]
+    parts = []
+    if left_out:
+        parts.append(_("These are not stored as lymph nodes: {implausible}.").format(implausible=told(left_out)))
+        parts.append(_("To store one of them, cancel, show it in Review and tick it as reviewed."))
+    if shared:
+        parts.append(
+            _("These are stored as lymph nodes, for their segments hold others as well: {implausible}. To leave them "
+              "out, cancel, split their segments and measure.").format(implausible=told(shared))
+        )
+    return "\n\n".join([*parts, _("Store the case?")])
+
+
+def outcome(result: SegmentResult) -> str:
+    """Return what came out of a segmentation: how many lymph nodes, and whether there is more to know."""
+    parts = [count_of_nodes(len(result.nodes))]
+    if result.implausible:
+        parts.append(_("{count} implausible").format(count=len(result.implausible)))
+    return "; ".join([", ".join(parts), *result.warnings])
+
+
 def summary(records: Sequence[NodeRecord]) -> str:
-    """Return one or two lines about all lymph nodes."""
+    """Return one or two lines about all lymph nodes; those that are kept apart are not among the numbers."""
+    apart = apart_text(records)
+    records = [record for record in records if not record.is_apart]
     if not records:
-        return _("No lymph nodes.")
+        return " ".join(part for part in (_("No lymph nodes."), apart) if part)
     axes = [round(record.node.short_axis_mm, 3) for record in records]
-    return _(
+    text = _(
         "{count}, {volume} cm³ in total. Short axis of 10 mm or more: {enlarged}; of 15 mm or more: {target}. "
         "Reviewed: {reviewed}."
     ).format(
@@ -103,3 +148,4 @@ def summary(records: Sequence[NodeRecord]) -> str:
         target=sum(axis >= TARGET_MM for axis in axes),
         reviewed=sum(record.reviewed for record in records),
     )
+    return f"{text} {apart}".strip()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FIELDS = (
     "number", "short_axis_mm", "long_axis_mm", "volume_mm3", "size_class", "side", "mean_hu", "confidence",
-    "centroid_ras",
+    "centroid_ras", "implausible",
 )  # fmt: skip
 _COLUMNS = {
     "number": "NUMBER", "short_axis_mm": "SHORT AXIS (MM)", "long_axis_mm": "LONG AXIS (MM)",
@@ -42,24 +42,32 @@ def measure(
     assume_hu: Annotated[
         bool, typer.Option("--assume-hu", help="Take the CT's values as HU although they do not look like it.")
     ] = False,
+    keep_implausible: Annotated[
+        bool, typer.Option("--keep-implausible", help="List what cannot be a lymph node as well, with the reason.")
+    ] = False,
 ) -> None:
     """Measure the lymph nodes of labels: short and long axis, volume, mean HU, side, size class.
 
+    What cannot be a lymph node, such as one in air, is left out, and how much is said.
+
     JSON: a list of objects with number, short_axis_mm, long_axis_mm, volume_mm3, size_class, side, mean_hu, confidence
-    (null) and centroid_ras (mm).
+    (null), centroid_ras (mm) and implausible (why it cannot be a lymph node; empty where it can).
     """
     if output is not None:
         _check_output(output, ct, labels)
     warnings: list[str] = []
     with open_session() as session:
-        found = session.measure(ct, labels, series=series, assume_hu=assume_hu, warnings=warnings)
+        found = session.measure(
+            ct, labels, series=series, assume_hu=assume_hu, keep_implausible=keep_implausible, warnings=warnings
+        )
     for text in warnings:
         warn(f"Warning: {text}")
     if output is not None:
         from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
 
-        write_csv([MeasuredNode(each) for each in found], output)
-    print_table(as_rows(found), _COLUMNS, empty="There are no lymph nodes.")
+        write_csv([MeasuredNode(each) for each in found], output, with_reasons=keep_implausible)
+    columns = {**_COLUMNS, "implausible": "IMPLAUSIBLE"} if keep_implausible else _COLUMNS
+    print_table(as_rows(found), columns, empty="There are no lymph nodes.")
     if not terminal.as_json:
         say(f"{len(found)} lymph nodes" + (f" -> {output}" if output is not None else ""))
 
@@ -73,12 +81,13 @@ def _check_output(output: Path, *inputs: Path) -> None:
 
 
 def line_of(lymph_node: LymphNode) -> str:
-    """Return a lymph node as a line: number, axes, volume, HU, confidence, side and size class."""
+    """Return a lymph node as a line: number, axes, volume, HU, confidence, side and size class, or why it is none."""
     hu = "      -" if lymph_node.mean_hu is None else f"{lymph_node.mean_hu:5.0f} HU"
     confidence = "   -" if lymph_node.confidence is None else f"{lymph_node.confidence:4.0%}"
     return (
         f"  {lymph_node.number:3d}  {lymph_node.short_axis_mm:5.1f} x {lymph_node.long_axis_mm:5.1f} mm  "
-        f"{lymph_node.volume_mm3 / 1000:7.2f} ml  {hu}  {confidence}  {lymph_node.side:5s}  {lymph_node.size_class}"
+        f"{lymph_node.volume_mm3 / 1000:7.2f} ml  {hu}  {confidence}  {lymph_node.side:5s}  "
+        f"{lymph_node.implausible or lymph_node.size_class}"
     )
 
 

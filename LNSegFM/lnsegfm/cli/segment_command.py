@@ -17,6 +17,7 @@ from lnsegfm.images.image_names import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from lnsegfm.base.background import Progress
+    from lnsegfm.lymph_nodes.instances import LymphNode
     from lnsegfm.segmentation.segment_files import BatchOutcome, SegmentedFile
 
 _EXAMPLES = examples(
@@ -32,9 +33,11 @@ _HELP = """Segment the lymph nodes of a CT, or of every CT in a folder.
     Labels lie on the CT's own grid, 1 is lymph node. NAME.segmentation.json beside them says which model, version and
     input made them.
 
+    What cannot be a lymph node, such as one in air or in bone, is left out of labels and tables, and how much is said.
+
     JSON: an object with results (a list of ct, labels, state (segmented, skipped, failed), reason, model,
-    model_sha256, device, seconds, expected_benefit, warnings and lymph_nodes, which are those of 'measure --json') and
-    failed (how many). What is not known is null.
+    model_sha256, device, seconds, expected_benefit, warnings, lymph_nodes and implausible (what was left out), both as
+    in 'measure --json') and failed (how many). What is not known is null.
     """
 
 
@@ -75,6 +78,12 @@ def segment(
     series: Annotated[
         str, typer.Option("--series", metavar="UID", help="Series Instance UID, where a folder holds several series.")
     ] = "",
+    keep_implausible: Annotated[
+        bool, typer.Option(
+            "--keep-implausible",
+            help="Keep what cannot be a lymph node in labels and tables; a column of the table gives the reason.",
+        ),
+    ] = False,
     rejected: Annotated[bool, typer.Option("--rejected", help="Use the model although it was rejected.")] = False,
     assume_hu: Annotated[
         bool, typer.Option("--assume-hu", help="Take the values as HU although they do not look like it.")
@@ -86,7 +95,9 @@ def segment(
     """Segment, see `_HELP`."""
     from lnsegfm.session.segmenting import SegmentChoices
 
-    choices = SegmentChoices(model, device, quality, region, min_short_axis, rejected, assume_hu)
+    choices = SegmentChoices(
+        model, device, quality, region, min_short_axis, rejected, assume_hu=assume_hu, keep_implausible=keep_implausible
+    )
     with open_session() as session, ProgressLines() as lines:
 
         def show(progress: Progress) -> None:
@@ -107,7 +118,7 @@ def segment(
         for number, outcome in enumerate(batch.outcomes, 1):
             _tell(outcome, f"{number}/{len(batch.sources)}", batch.warnings)
             outcomes.append(outcome)
-    _tell_all(outcomes, measurements)
+    _tell_all(outcomes, measurements, with_reasons=keep_implausible)
 
 
 def _refuse_for_several(output: Path, measurements: Path | None, **of_one: Any) -> None:
@@ -128,9 +139,18 @@ def _tell(outcome: BatchOutcome, count: str, said: Sequence[str]) -> None:
         warn(f"{count} {outcome.source.path}: {outcome.error}")
     elif outcome.result is not None:
         _warn([text for text in outcome.result.provenance.warnings if text not in said], f"{count} ")
+        _tell_left_out(outcome.implausible, f"{count} ")
         say(f"{count} {outcome.labels}: {len(outcome.lymph_nodes)} lymph nodes")
     else:
+        _tell_left_out(outcome.implausible, f"{count} ")
         say(f"{count} {outcome.labels}: {len(outcome.lymph_nodes)} lymph nodes, done already")
+
+
+def _tell_left_out(implausible: Sequence[LymphNode], prefix: str = "") -> None:
+    from lnsegfm.lymph_nodes.plausibility import told_left_out
+
+    if implausible:
+        warn(f"{prefix}{told_left_out(implausible)}. --keep-implausible keeps them.")
 
 
 def _warn(warnings: Sequence[str], prefix: str = "") -> None:
@@ -140,6 +160,7 @@ def _warn(warnings: Sequence[str], prefix: str = "") -> None:
 
 def _tell_one(result: SegmentedFile) -> None:
     _warn(result.provenance.warnings)
+    _tell_left_out(result.implausible)
     if terminal.as_json:
         print_json({"results": [_row(result)], "failed": 0})
         return
@@ -149,9 +170,13 @@ def _tell_one(result: SegmentedFile) -> None:
         f"{result.expected_benefit:.3f}")
     for each in result.lymph_nodes:
         say(line_of(each))
+    if result.implausible:
+        say("Left out:")
+    for each in result.implausible:
+        say(line_of(each))
 
 
-def _tell_all(outcomes: list[BatchOutcome], measurements: Path | None) -> None:
+def _tell_all(outcomes: list[BatchOutcome], measurements: Path | None, *, with_reasons: bool) -> None:
     from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
 
     failed = [outcome for outcome in outcomes if outcome.error is not None]
@@ -159,7 +184,7 @@ def _tell_all(outcomes: list[BatchOutcome], measurements: Path | None) -> None:
         # With those of scans that were done before: their measurements lie beside their labels.
         write_csv(
             [MeasuredNode(each, case=outcome.source.output.as_posix()) for outcome in outcomes
-             for each in outcome.lymph_nodes], measurements,
+             for each in outcome.lymph_nodes], measurements, with_reasons=with_reasons,
         )  # fmt: skip
     if terminal.as_json:
         print_json({"results": [_outcome(outcome) for outcome in outcomes], "failed": len(failed)})
@@ -182,6 +207,7 @@ def _outcome(outcome: BatchOutcome) -> dict[str, Any]:
         "model": made.model if made else None, "model_sha256": made.model_sha256 if made else None,
         "device": made.device if made else None, "seconds": None, "expected_benefit": None,
         "warnings": list(made.warnings) if made else [], "lymph_nodes": as_rows(outcome.lymph_nodes),
+        "implausible": as_rows(outcome.implausible),
     }
 
 
@@ -192,4 +218,5 @@ def _row(result: SegmentedFile) -> dict[str, Any]:
         "model": provenance.model, "model_sha256": provenance.model_sha256, "device": provenance.device,
         "seconds": result.seconds, "expected_benefit": result.expected_benefit,
         "warnings": list(provenance.warnings), "lymph_nodes": as_rows(result.lymph_nodes),
+        "implausible": as_rows(result.implausible),
     }

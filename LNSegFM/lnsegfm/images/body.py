@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
@@ -22,6 +23,10 @@ _LARGEST_AIRWAY_MM2 = 2000.0
 _MARGIN_MM = 20.0
 # Where only the legs are in the scan, both count.
 _PART_OF_LARGEST = 0.5
+# An arm or a shoulder that the field of view cuts off is thicker than this, the solid board of a couch is not.
+_LIMB_MM = 40.0
+# The outline is known to one step of the coarse grid.
+_OUTLINE_STEPS = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +35,19 @@ class Body:
 
     Args:
         mask: bool, shape (z, y, x), holes filled in each axial slice.
+        tissue: The same with the patient's other parts: whatever is as thick as a limb, such as a separate arm.
         grid: Its grid.
         steps: Voxels (x, y, z) of the CT, in the same axis order, for one of the mask.
+        has_air: Whether anything in the CT is less dense than tissue.
         like: The grid of the CT as it is stored.
         axes: How to get from there to this axis order.
     """
 
     mask: np.ndarray
+    tissue: np.ndarray
     grid: Geometry
     steps: tuple[int, int, int]
+    has_air: bool
     like: Geometry
     axes: AxisMap
 
@@ -53,6 +62,24 @@ class Body:
             return None
         # The median: an arm at the side, or a part outside of the field of view, moves it less than the mean.
         return -float(np.median(self.grid.positions(np.column_stack([x, y, np.full(len(x), level)]))[:, 0]))
+
+    def holds(self, positions: np.ndarray) -> np.ndarray:
+        """Tell which positions lie in the patient or so close to the skin that this grid cannot tell.
+
+        Args:
+            positions: LPS in mm, shape (n, 3).
+
+        Returns:
+            bool, shape (n,).
+        """
+        indices = (np.asarray(positions) - self.grid.origin) @ np.linalg.inv(self.grid.matrix).T
+        x, y, z = np.clip(np.rint(indices).astype(int), 0, np.asarray(self.grid.size) - 1).T
+        return np.asarray(self._surely_around[z, y, x])
+
+    @cached_property
+    def _surely_around(self) -> np.ndarray:
+        image = sitk.GetImageFromArray(self.tissue.astype(np.uint8))
+        return sitk.GetArrayFromImage(sitk.BinaryDilate(image, [_OUTLINE_STEPS] * 3, sitk.sitkBox)) > 0
 
 
 def find_body(ct: sitk.Image) -> Body | None:
@@ -97,7 +124,20 @@ def find_body_in(ct: np.ndarray, like: Geometry) -> Body | None:
     if not counts.any():
         return None
     body = (counts >= _PART_OF_LARGEST * counts.max())[regions]
-    return Body(np.stack([_filled(level) for level in body]), grid, (x, y, z), like, axes)
+    filled = np.stack([_filled(level) for level in body])
+    limbs = _limbs(regions, body, spacing)
+    tissue = filled | np.stack([_filled(level) for level in limbs]) if limbs.any() else filled
+    return Body(filled, tissue, grid, (x, y, z), not dense.all(), like, axes)
+
+
+def _limbs(regions: np.ndarray, body: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+    """Return the regions beside the body that are as thick as a limb, bool of shape (z, y, x)."""
+    others = (regions > 0) & ~body
+    if not others.any():
+        return others
+    radius = [max(1, round(_LIMB_MM / 2 / step)) for step in spacing[:2]]
+    core = sitk.GetArrayFromImage(sitk.BinaryErode(sitk.GetImageFromArray(others.astype(np.uint8)), [*radius, 0])) > 0
+    return np.isin(regions, np.unique(regions[core]))
 
 
 def body_box(ct: sitk.Image) -> Box:

@@ -137,5 +137,6 @@ def _check_lengths(
     elif name != "header" and np.abs(lengths / pixdim - 1).max() > _SAME_LENGTH:
         raise UserError(
             f"The header of {path.name} contradicts itself.",
-            f"Its voxels lie {by(pixdim.tolist())} mm apart by pixdim, but {by(lengths.tolist())} mm by the {name}.", _TODO,
+            f"Its voxels lie {by(pixdim.tolist())} mm apart by pixdim, but {by(lengths.tolist())} mm by the {name}.",
+            _TODO,
         )

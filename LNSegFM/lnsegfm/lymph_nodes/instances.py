@@ -37,6 +37,8 @@ class LymphNode:
         mean_hu: Mean of the CT over its voxels; None without a CT, see `lnsegfm.lymph_nodes.intensity.describe`.
         confidence: Mean foreground probability over its voxels, 0 to 1; None where no probability is known.
         side: "left" or "right" of the body's midline, the patient's own sides; "" near it or where it is not known.
+        implausible: Why it cannot be a lymph node, such as "outside the body"; "" where it can be one or nobody has
+            judged, see `lnsegfm.lymph_nodes.plausibility.judge`.
     """
 
     number: int
@@ -50,6 +52,7 @@ class LymphNode:
     mean_hu: float | None = None
     confidence: float | None = None
     side: str = ""
+    implausible: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types, for a message between processes."""
@@ -175,7 +178,7 @@ def _ranks(components: np.ndarray) -> np.ndarray:
 
 
 def _measured(number: int, voxels: np.ndarray, geometry: Geometry) -> LymphNode:
-    axial = _axial_axis(geometry)
+    axial = axial_axis(geometry)
     rows, columns = (axis for axis in range(3) if axis != axial)
     # Image axes (x, y, z) and array axes (z, y, x) are each other's reverse.
     spacing = (geometry.spacing[2 - rows], geometry.spacing[2 - columns])
@@ -209,7 +212,7 @@ def size_class(short_axis_mm: float) -> str:
     return "target" if length >= TARGET_MM else "non-target" if length >= NON_TARGET_MM else "normal"
 
 
-def _axial_axis(geometry: Geometry) -> int:
+def axial_axis(geometry: Geometry) -> int:
     """Return the array axis (z, y, x) along which the slices closest to axial are stacked."""
     normals = np.reshape(geometry.direction, (3, 3)).T
     upwards = normals * np.where(normals[:, 2:] < 0, -1, 1)

@@ -9,8 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from lnsegfm.images.body import Body, find_body
+from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.probabilities import CERTAIN
 from lnsegfm.lymph_nodes.instances import LymphNode
+from lnsegfm.lymph_nodes.plausibility import judge
 
 # Nearer to the midline a node is called neither left nor right: the midline of the outline is no better than that.
 _MIDLINE_MM = 5.0
@@ -21,7 +23,7 @@ _CONFIDENCE_DECIMALS = 3
 def describe(
     nodes: Sequence[LymphNode], instances: sitk.Image, ct: sitk.Image, probability: sitk.Image | None = None
 ) -> list[LymphNode]:
-    """Return the lymph nodes with mean HU and side, and with their confidence where the probability is known.
+    """Return the lymph nodes with mean HU, side and plausibility, and with confidence where the probability is known.
 
     The side is that of the node's centroid against the middle of the body's outline in its axial slice: the patient's
     own left and right. It helps to find a node; it is no neck level, and fails where much of the body on one side is
@@ -36,14 +38,35 @@ def describe(
     Raises:
         ValueError: The voxel counts differ.
     """
-    return describe_in(find_body(ct) if nodes else None, nodes, instances, ct, probability)
+    return describe_with(find_body(ct) if nodes else None, nodes, instances, ct, probability)
+
+
+def describe_with(
+    body: Body | None, nodes: Sequence[LymphNode], instances: sitk.Image, ct: sitk.Image,
+    probability: sitk.Image | None = None,
+) -> list[LymphNode]:
+    """Return what `describe` does, where the body is known.
+
+    Args:
+        body: The patient; None where it was not found.
+        nodes: As of `describe`.
+        instances: Their numbers by voxel.
+        ct: HU, the whole CT on the same grid.
+        probability: uint8 foreground probability on the same grid, 255 is certain.
+
+    Raises:
+        ValueError: The voxel counts differ.
+    """
+    described = describe_in(body, nodes, instances, ct, probability)
+    numbers, values = sitk.GetArrayViewFromImage(instances), sitk.GetArrayViewFromImage(ct)
+    return judge(described, numbers, values, Geometry.of(ct), body)
 
 
 def describe_in(
     body: Body | None, nodes: Sequence[LymphNode], instances: sitk.Image, ct: sitk.Image,
     probability: sitk.Image | None = None,
 ) -> list[LymphNode]:
-    """Return what `describe` does, where the body is known and the images are only a part of the CT.
+    """Return mean HU, side and confidence as `describe` does, where the images are only a part of the CT.
 
     Args:
         body: The patient; None where it was not found.

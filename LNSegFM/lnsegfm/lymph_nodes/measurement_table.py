@@ -15,6 +15,8 @@ HEADER = (
     "number", "segment", "side", "short_axis_mm", "long_axis_mm", "volume_mm3", "mean_hu", "confidence",
     "recist_1_1_class", "reviewed", "centroid_right_mm", "centroid_anterior_mm", "centroid_superior_mm",
 )  # fmt: skip
+REASON = "implausible"
+"""Title of the last column of a table that implausible lymph nodes are kept in; it is empty for all others."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class MeasuredNode:
     case: str = ""
 
 
-def as_text(rows: Iterable[MeasuredNode], *, separator: str = ",") -> str:
+def as_text(rows: Iterable[MeasuredNode], *, separator: str = ",", with_reasons: bool = False) -> str:
     """Return the table with its header, a lymph node a line; decimal points whatever the language.
 
     The lymph nodes of a scan are sorted by number; scans keep their order. A column ``case`` comes first where a row
@@ -43,21 +45,24 @@ def as_text(rows: Iterable[MeasuredNode], *, separator: str = ",") -> str:
     Args:
         rows: The lymph nodes.
         separator: Between the columns.
+        with_reasons: Say in a last column why a lymph node is implausible.
     """
     rows = list(rows)
     order = {case: place for place, case in enumerate(dict.fromkeys(row.case for row in rows))}
     several = any(order)
     text = io.StringIO()
     writer = csv.writer(text, delimiter=separator, lineterminator="\n")
-    writer.writerow(("case", *HEADER) if several else HEADER)
+    case, reason = ("case",) if several else (), (REASON,) if with_reasons else ()
+    writer.writerow((*case, *HEADER, *reason))
     for row in sorted(rows, key=lambda each: (order[each.case], each.node.number)):
-        writer.writerow([_harmless(row.case), *_cells(row)] if several else _cells(row))
+        cells = [_harmless(row.case), *_cells(row)] if several else _cells(row)
+        writer.writerow([*cells, row.node.implausible] if with_reasons else cells)
     return text.getvalue()
 
 
-def write_csv(rows: Iterable[MeasuredNode], path: Path) -> None:
+def write_csv(rows: Iterable[MeasuredNode], path: Path, *, with_reasons: bool = False) -> None:
     """Write the table to a CSV file, atomically, as UTF-8 with the mark by which spreadsheets know it."""
-    text = as_text(rows)
+    text = as_text(rows, with_reasons=with_reasons)
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8-sig", newline=""))
 
 

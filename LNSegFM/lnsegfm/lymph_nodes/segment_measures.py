@@ -13,6 +13,7 @@ from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.label_grids import label_on_grid
 from lnsegfm.lymph_nodes.instances import LymphNode, measure
 from lnsegfm.lymph_nodes.intensity import describe_in
+from lnsegfm.lymph_nodes.plausibility import judge
 
 
 def measure_segments(
@@ -26,10 +27,11 @@ def measure_segments(
         ct: HU, shape (z, y, x).
         grid: The grid of the CT.
         probability: uint8 foreground probability, shape (z, y, x), 255 is certain.
-        body: The patient in the CT; without it no side is told.
+        body: The patient in the CT; without it no side is told, and nothing is known to lie outside.
 
     Returns:
-        For each segment its 26-connected regions by descending volume, numbered over all segments.
+        For each segment its 26-connected regions by descending volume, numbered over all segments, each with the
+        reason where it is implausible.
 
     Raises:
         UserError: A segment that does not fit the CT, see `lnsegfm.images.label_grids.label_on_grid`.
@@ -41,7 +43,10 @@ def measure_segments(
         instances, nodes = measure(labels)
         certainty = None if probability is None else _part(probability, box)
         described = describe_in(body, nodes, instances, _part(ct, box), certainty)
-        found[segment_id] = [replace(node, number=node.number + last) for node in described]
+        judged = judge(
+            described, sitk.GetArrayViewFromImage(instances), ct, grid, body, [part.start for part in box]
+        )
+        found[segment_id] = [replace(node, number=node.number + last) for node in judged]
         last += len(nodes)
     return found
 

@@ -39,8 +39,9 @@ class Provenance:
         input_sha256: See `input_sha256`.
         outputs: The files that were written, by what they hold: ``labels``, ``probability``, ``measurements``.
         warnings: What was said of the input and the model.
-        lymph_nodes: How many were found.
+        lymph_nodes: How many were found and are in the labels.
         measured: Their measurements, see `lnsegfm.lymph_nodes.instances.LymphNode.to_json`.
+        implausible: The same of those that were left out of the labels, each with the reason.
         versions: Of the packages that took part.
         created: UTC time, ISO 8601.
     """
@@ -56,6 +57,7 @@ class Provenance:
     warnings: tuple[str, ...] = ()
     lymph_nodes: int = 0
     measured: tuple[dict[str, Any], ...] = ()
+    implausible: tuple[dict[str, Any], ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
 
@@ -76,7 +78,8 @@ class Provenance:
             values.pop("notice", None)
             outputs = {name: OutputFile(**each) for name, each in values.pop("outputs").items()}
             return cls(**{**values, "outputs": outputs, "warnings": tuple(values["warnings"]),
-                          "measured": tuple(values.get("measured", ()))})  # fmt: skip
+                          "measured": tuple(values.get("measured", ())),
+                          "implausible": tuple(values.get("implausible", ()))})  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 

@@ -34,6 +34,7 @@ class SegmentedFile:
     Args:
         request: What was asked for.
         lymph_nodes: The lymph nodes with their measurements, by number.
+        implausible: What was found, cannot be a lymph node and was left out, each with the reason.
         provenance: How it was made.
         expected_benefit: How much a correction is expected to teach, 0 to 1.
         device_reason: Why it ran where it ran.
@@ -46,6 +47,7 @@ class SegmentedFile:
     expected_benefit: float
     device_reason: str
     seconds: float
+    implausible: tuple[LymphNode, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ class BatchOutcome:
             return self.result.lymph_nodes
         measured = self.earlier.measured if self.earlier is not None else ()
         return tuple(LymphNode.from_json(fields) for fields in measured)
+
+    @property
+    def implausible(self) -> tuple[LymphNode, ...]:
+        """What cannot be a lymph node and was left out, now or before."""
+        if self.result is not None:
+            return self.result.implausible
+        left_out = self.earlier.implausible if self.earlier is not None else ()
+        return tuple(LymphNode.from_json(fields) for fields in left_out)
 
 
 def segment_file(
@@ -122,18 +132,24 @@ def segment_file(
         _clear_unfinished(request)
         raise
     lymph_nodes = tuple(LymphNode.from_json(fields) for fields in value["nodes"])
+    implausible = tuple(LymphNode.from_json(fields) for fields in value.get("implausible", ()))
     if request.measurements is not None:
-        write_csv([MeasuredNode(each, "", False) for each in lymph_nodes], request.measurements)
+        write_csv(
+            [MeasuredNode(each, "", False) for each in lymph_nodes], request.measurements,
+            with_reasons=request.options.keep_implausible,
+        )
     provenance = Provenance(
         model=model.id, model_name=model.name, model_kind=model.card.kind, model_sha256=value["model_sha256"],
         request=_asked(request.options), device=value["device"], input_sha256=digest,
         outputs={name: OutputFile(path.name, sha256(path)) for name, path in request.outputs.items()},
         warnings=(*warnings, *value.get("warnings", ())), lymph_nodes=len(lymph_nodes),
-        measured=tuple(value["nodes"]), versions=versions(value.get("versions", {})),
+        measured=tuple(value["nodes"]), implausible=tuple(value.get("implausible", ())),
+        versions=versions(value.get("versions", {})),
     )
     provenance.write(request.labels)
     return SegmentedFile(
-        request, lymph_nodes, provenance, value["expected_benefit"], value["device_reason"], value["seconds"]
+        request, lymph_nodes, provenance, value["expected_benefit"], value["device_reason"], value["seconds"],
+        implausible,
     )
 
 
@@ -190,7 +206,8 @@ def _done_earlier(request: FileRequest, model: ModelInfo) -> Provenance | None:
         known is not None
         and known.wrote(request.labels)
         and known.model_sha256 == model.sha256
-        and known.request == _asked(request.options)
+        # Before there was a choice, implausible ones were kept.
+        and {"keep_implausible": True, **known.request} == _asked(request.options)
         and len(known.measured) == known.lymph_nodes
         and known.input_sha256 == input_sha256(request.ct)
     )
@@ -209,6 +226,7 @@ def _asked(options: SegmentOptions) -> dict[str, Any]:
         "quality": options.quality,
         "region": options.region if isinstance(options.region, str) else list(options.region),
         "minimum_short_axis_mm": options.minimum_short_axis_mm,
+        "keep_implausible": options.keep_implausible,
     }
 
 

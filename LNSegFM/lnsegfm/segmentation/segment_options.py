@@ -28,6 +28,7 @@ class SegmentOptions:
         minimum_short_axis_mm: Lymph nodes with a smaller short axis are left out.
         probability: Return the probability volume as well.
         assume_hu: The user says that the CT's values are HU, although they do not look like it.
+        keep_implausible: Count what cannot be a lymph node, see `lnsegfm.lymph_nodes.plausibility`, among the others.
 
     Raises:
         UserError: A value that is not possible.
@@ -40,6 +41,7 @@ class SegmentOptions:
     minimum_short_axis_mm: float = 0.0
     probability: bool = False
     assume_hu: bool = False
+    keep_implausible: bool = False
 
     def __post_init__(self) -> None:
         if self.quality not in QUALITIES:
@@ -62,6 +64,7 @@ class SegmentOptions:
         return {
             "model": self.model, "device": self.device, "quality": self.quality, "region": region,
             "minimum_short_axis_mm": self.minimum_short_axis_mm, "assume_hu": self.assume_hu,
+            "keep_implausible": self.keep_implausible,
         }
 
     @classmethod
@@ -82,6 +85,7 @@ class SegmentOptions:
             region=region,
             minimum_short_axis_mm=float(fields.get("minimum_short_axis_mm", 0.0)),
             assume_hu=bool(fields.get("assume_hu", False)),
+            keep_implausible=bool(fields.get("keep_implausible", False)),
         )
 
 

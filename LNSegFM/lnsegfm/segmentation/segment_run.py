@@ -29,7 +29,8 @@ class SegmentResult:
     """What came out of a segmentation.
 
     Args:
-        instances: Number of the lymph node by voxel, 0 is background; on the image's own grid.
+        instances: Number of the lymph node by voxel, 0 is background; on the image's own grid. Implausible ones have
+            the numbers after all others.
         nodes: The lymph nodes, by number, with side, mean HU and confidence.
         expected_benefit: How much a correction is expected to teach, see `lnsegfm.segmentation.uncertainty`.
         model: Id of the model.
@@ -39,6 +40,9 @@ class SegmentResult:
         seconds: How long the worker took.
         probability: Foreground probability on the image's own grid, uint8, 255 is certain; only where it was asked for.
             It is 128 or more exactly where the model found a lymph node, also one that was then left out as too small.
+        implausible: What was found and cannot be a lymph node, each with the reason; empty where `SegmentOptions` keeps
+            it among the others.
+        warnings: What the user should know of the scan, a sentence each.
     """
 
     instances: sitk.Image
@@ -50,6 +54,8 @@ class SegmentResult:
     device_reason: str
     seconds: float
     probability: sitk.Image | None = None
+    implausible: tuple[LymphNode, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class SegmentRun(Task):
@@ -114,6 +120,8 @@ class SegmentRun(Task):
                 device_reason=answer["device_reason"],
                 seconds=answer["seconds"],
                 probability=probability,
+                implausible=tuple(LymphNode.from_json(node) for node in answer.get("implausible", ())),
+                warnings=tuple(answer.get("warnings", ())),
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lnsegfm.session.models_part import ModelsPart
 
 Show = Callable[[Progress], None]
+_log = logging.getLogger(__name__)
 
 
 def show_nothing(progress: Progress) -> None:
@@ -41,6 +43,8 @@ class SegmentChoices:
         minimum_short_axis_mm: Lymph nodes with a smaller short axis are left out.
         rejected_too: The user agrees to a model that was rejected.
         assume_hu: The user says that the CT's values are HU, although they do not look like it.
+        keep_implausible: Count what cannot be a lymph node, such as one in air, among the others; it is kept apart
+            otherwise.
     """
 
     model: str = ""
@@ -50,6 +54,7 @@ class SegmentChoices:
     minimum_short_axis_mm: float = 0.0
     rejected_too: bool = False
     assume_hu: bool = False
+    keep_implausible: bool = False
 
 
 class Segmenting:
@@ -115,7 +120,8 @@ class Batch:
 
 
 def measure_files(
-    ct: Path, labels: Path, series: str = "", *, assume_hu: bool = False, warnings: list[str] | None = None
+    ct: Path, labels: Path, series: str = "", *, assume_hu: bool = False, keep_implausible: bool = False,
+    warnings: list[str] | None = None,
 ) -> tuple[LymphNode, ...]:
     """Measure the lymph nodes of labels, see `lnsegfm.session.Session.measure`."""
     for path, what in ((ct, "The CT"), (labels, "The labels")):
@@ -125,15 +131,25 @@ def measure_files(
     from lnsegfm.inputs.reading import read_ct, read_labels
     from lnsegfm.lymph_nodes.instances import measure
     from lnsegfm.lymph_nodes.intensity import describe
+    from lnsegfm.lymph_nodes.plausibility import kept_apart, told_left_out
 
-    image = read_ct(Path(ct), series=series, assume_hu=assume_hu, warnings=warnings)
+    said: list[str] = []
+    image = read_ct(Path(ct), series=series, assume_hu=assume_hu, warnings=said)
     on_grid = labels_on(image, label_on_grid(read_labels(Path(labels)), Geometry.of(image)) != 0)
     instances, lymph_nodes = measure(on_grid)
-    return tuple(describe(lymph_nodes, instances, image))
+    plausible, implausible, _ = kept_apart(describe(lymph_nodes, instances, image))
+    if implausible and not keep_implausible:
+        said.append(f"{told_left_out(implausible)}.")
+    if warnings is not None:
+        warnings.extend(said)
+    else:
+        for text in said:
+            _log.warning(text)
+    return (*plausible, *implausible) if keep_implausible else tuple(plausible)
 
 
 def _options(model_id: str, choices: SegmentChoices) -> SegmentOptions:
     return SegmentOptions(
         model_id, choices.device, choices.quality, choices.region, choices.minimum_short_axis_mm,
-        assume_hu=choices.assume_hu,
+        assume_hu=choices.assume_hu, keep_implausible=choices.keep_implausible,
     )

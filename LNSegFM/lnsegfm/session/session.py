@@ -198,7 +198,8 @@ class Session:
         )
 
     def measure(
-        self, ct: Path, labels: Path, *, series: str = "", assume_hu: bool = False, warnings: list[str] | None = None
+        self, ct: Path, labels: Path, *, series: str = "", assume_hu: bool = False, keep_implausible: bool = False,
+        warnings: list[str] | None = None,
     ) -> tuple[LymphNode, ...]:
         """Measure the lymph nodes of labels: axes, volume, mean HU and side.
 
@@ -207,7 +208,9 @@ class Session:
             labels: Label file on the CT's grid, or one that fits it; all but 0 is lymph node.
             series: As for `segment`.
             assume_hu: The user says that the CT's values are HU, although they do not look like it.
-            warnings: Gets a text for each oddity of the CT.
+            keep_implausible: Return what cannot be a lymph node as well, behind all others; ``implausible`` says why.
+            warnings: Gets a sentence for what the user should know of the scan, and for what was left out; without it,
+                they are logged.
 
         Returns:
             The 26-connected lymph nodes by number, the largest first.
@@ -217,7 +220,9 @@ class Session:
         """
         from lnsegfm.session.segmenting import measure_files
 
-        return measure_files(ct, labels, series, assume_hu=assume_hu, warnings=warnings)
+        return measure_files(
+            ct, labels, series, assume_hu=assume_hu, keep_implausible=keep_implausible, warnings=warnings
+        )
 
     # Adaptation
 

@@ -12,9 +12,10 @@ from lnsegfm.base.background import Pending
 from lnsegfm.base.errors import UserError
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.stored import Stored
+from lnsegfm.lymph_nodes.plausibility import told_left_out
 from LNSegFMFineTuneLib.panels.case_table import CaseTable
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost, FineTuneSection
-from LNSegFMFineTuneLib.scene.scene_pairs import find_pairs, import_pair
+from LNSegFMFineTuneLib.scene.scene_pairs import find_pairs, import_pair, left_out_of
 from LNSegFMFineTuneLib.scene.stored_case import CaseContent, read_case, show_case
 from LNSegFMFineTuneLib.texts import case_texts as wording
 
@@ -34,6 +35,7 @@ class CasesSection(FineTuneSection):
     def __init__(self, host: FineTuneHost, ui_file: str, *, frame: Any) -> None:
         super().__init__(host, ui_file, frame=frame)
         self._importing: Pending | None = None
+        self._left_out = ""  # what cannot be a lymph node, in words
         self._removed: list[str] = []  # in this session, the last one at the end
         self.table = CaseTable(host, self.ui, self.on_use_chosen)
         self._progress_timer = qt.QTimer()
@@ -128,11 +130,12 @@ class CasesSection(FineTuneSection):
                 self._import(self.host.workbench.cases.import_folder, folder)
             return
         with slicer.util.WaitCursor():  # a segmentation without labelmap gets one here
-            pairs = [import_pair(pair) for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())]
-        self._import(self.host.workbench.cases.import_pairs, pairs)
+            wanted = [pair for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())]
+            pairs = [import_pair(pair) for pair in wanted]
+        self._import(self.host.workbench.cases.import_pairs, pairs, told_left_out(left_out_of(wanted)))
 
-    def _import(self, function: Any, source: Any) -> None:
-        self.ui.importLabel.visible = True
+    def _import(self, function: Any, source: Any, left_out: str = "") -> None:
+        self.ui.importLabel.visible, self._left_out = True, left_out
         self._importing = self.host.act(self._on_imported, function, source)
         self._progress_timer.start()
 
@@ -146,7 +149,8 @@ class CasesSection(FineTuneSection):
 
     def _on_imported(self, report: Any) -> None:
         self._end_import()
-        self.ui.importLabel.text = wording.import_text(len(report.imported), report.skipped)
+        text = wording.import_text(len(report.imported), report.skipped)
+        self.ui.importLabel.text = f"{text} {self._left_out}." if self._left_out else text
 
     # One case
 

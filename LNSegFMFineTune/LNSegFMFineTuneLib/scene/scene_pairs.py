@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ import slicer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.jobs.stored import ImportPair
+from lnsegfm.lymph_nodes.instances import LymphNode
 from LNSegFMLib.scene.drafts import draft_of, volume_of
+from LNSegFMLib.scene.segments.lymph_node_records import records_of, segments_apart
 from LNSegFMLib.scene.segments.segmentations import label_reader
 from LNSegFMLib.scene.volumes import image_reader
 
@@ -46,11 +48,21 @@ def import_pair(pair: ScenePair) -> ImportPair:
     What is wrong with it is raised there, by the functions that make its CT and labels.
     """
     model, model_sha256 = draft_of(pair.segmentation)
+    without = segments_apart(pair.segmentation)
     try:
-        read_image, read_label = image_reader(pair.volume), label_reader(pair.segmentation, pair.volume)
+        read_image, read_label = image_reader(pair.volume), label_reader(pair.segmentation, pair.volume, without)
     except UserError as error:
         read_image = read_label = _refusal(error)
     return ImportPair(pair.name, read_image, read_label, model, model_sha256)
+
+
+def left_out_of(pairs: Iterable[ScenePair]) -> list[LymphNode]:
+    """Return what is not imported of pairs because it cannot be a lymph node."""
+    found = []
+    for pair in pairs:
+        without = segments_apart(pair.segmentation)
+        found += [record.node for record in records_of(pair.segmentation) if record.segment_id in without]
+    return found
 
 
 def _refusal(error: UserError) -> Callable[[], sitk.Image]:

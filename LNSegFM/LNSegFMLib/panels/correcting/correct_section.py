@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 
 from lnsegfm.base.errors import Cancelled, UserError
@@ -15,7 +16,9 @@ from LNSegFMLib.panels.correcting.embedded_editing import Editing
 from LNSegFMLib.scene.drafts import set_accepted
 from LNSegFMLib.scene.regions import place_in
 from LNSegFMLib.scene.segmentation_bench import Workbench
+from LNSegFMLib.scene.segments.lymph_node_records import records_of, segments_apart
 from LNSegFMLib.scene.views import open_segment_editor
+from LNSegFMLib.texts.lymph_node_columns import accept_question
 
 WORK = "accept"
 
@@ -107,8 +110,13 @@ class CorrectSection(Section):
             volume_node, segmentation_node = self._pair()
             name = volume_node.GetName()
             roi_node = self.ui.checkedRoiSelector.currentNode()
+            apart = [record for record in records_of(segmentation_node) if record.is_apart]
+            without = segments_apart(segmentation_node)
+            if apart and not slicer.util.confirmOkCancelDisplay(accept_question(apart, without)):
+                return
             work = self._bench.accept(
-                segmentation_node, volume_node, no_nodes=self.ui.noNodesCheckBox.checked, checked_roi=roi_node
+                segmentation_node, volume_node, no_nodes=self.ui.noNodesCheckBox.checked, checked_roi=roi_node,
+                without=without,
             )
 
             def stored(case: CaseInfo) -> None:

@@ -11,13 +11,16 @@ import slicer
 from slicer.i18n import tr as _
 
 from lnsegfm.base.background import Pending
+from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import as_text, write_csv
+from lnsegfm.lymph_nodes.plausibility import told
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.common.section import Section
 from LNSegFMLib.panels.common.work_bar import WorkBar
 from LNSegFMLib.scene.dicom_exports import RTSTRUCT, SEG, DicomFormat, export_dicom, is_available
-from LNSegFMLib.scene.exports import Measured, table_rows, write_numbers, write_union
+from LNSegFMLib.scene.exports import Measured, split_apart, table_rows, write_numbers, write_union
 from LNSegFMLib.scene.segmentation_bench import Workbench
+from LNSegFMLib.scene.segments.lymph_node_records import records_of, segments_apart
 
 _IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
@@ -35,6 +38,7 @@ class ExportSection(Section):
         super().__init__(host, ui_file)
         self._bench = bench
         self._target = Path()
+        self._left_out: list[LymphNode] = []  # of the last export
         self._pair: tuple[Any, Any] = (None, None)
         self._shown_pair: tuple[Any, Any] = (None, None)
         ui = self.ui
@@ -59,6 +63,7 @@ class ExportSection(Section):
         if pair != self._shown_pair:
             self._shown_pair = pair
             self._say("")  # it was about another pair
+            self.ui.exportImplausibleCheckBox.checked = False
             if not self._bar.busy:
                 self._bar.say("")
         ready = segmentation_node is not None and volume_node is not None
@@ -69,6 +74,8 @@ class ExportSection(Section):
             if ready
             else _("Select a segmentation and its CT first.")
         )
+        has_apart = any(record.is_apart for record in records_of(segmentation_node))
+        self.ui.exportImplausibleCheckBox.setVisible(has_apart)
         for button, _slot in self._buttons:
             button.enabled = ready and not self._bar.busy
 
@@ -93,20 +100,26 @@ class ExportSection(Section):
         path = self._asked_path(_("Export the labelmap"), "lymph-nodes.nii.gz", filters, _IMAGE_ENDINGS)
         if path is None:
             return
-        if self.ui.exportLabelsSelector.itemData(self.ui.exportLabelsSelector.currentIndex) == "number":
+        if self._writes_numbers():
             self._measure(self._on_measured_for_labelmap)
         else:
             with errors_shown(self.host):
-                self._start("export", write_union(*self._pair, path), self._on_labelmap_written)
+                without = self._segments_left_out()
+                self._left_out = self._nodes_of(without)
+                self._start("export", write_union(*self._pair, path, without), self._on_labelmap_written)
+
+    def _writes_numbers(self) -> bool:
+        return self.ui.exportLabelsSelector.itemData(self.ui.exportLabelsSelector.currentIndex) == "number"
 
     def _on_measured_for_labelmap(self, measured: Measured) -> None:
         if self._still_there():
             with errors_shown(self.host):
-                task = write_numbers(*self._pair, self._target, measured)
+                _counted, self._left_out = self._split(measured)
+                task = write_numbers(*self._pair, self._target, measured, self._left_out)
                 self._start("export", task, self._on_labelmap_written)
 
     def _on_labelmap_written(self, shared: int) -> None:
-        text = _("{file} was saved.").format(file=self._target.name)
+        text = self._saved()
         if shared:
             text += " " + _("{count} voxels belong to several segments and got the number of the first one.").format(
                 count=shared
@@ -129,14 +142,20 @@ class ExportSection(Section):
     def _on_measured_for_csv(self, measured: Measured) -> None:
         if self._still_there():
             with errors_shown(self.host):
-                write_csv(table_rows(self._pair[0], measured), self._target)
-                self._say(_("{file} was saved.").format(file=self._target.name))
+                counted, self._left_out = self._split(measured)
+                rows = table_rows(self._pair[0], counted)
+                write_csv(rows, self._target, with_reasons=any(row.node.implausible for row in rows))
+                self._say(self._saved())
 
     def _on_measured_for_copy(self, measured: Measured) -> None:
         if self._still_there():
-            rows = table_rows(self._pair[0], measured)
-            slicer.app.clipboard().setText(as_text(rows, separator="\t"))
-            self._say(_("{count} lymph nodes copied to the clipboard.").format(count=len(rows)))
+            counted, self._left_out = self._split(measured)
+            rows = table_rows(self._pair[0], counted)
+            listed = any(row.node.implausible for row in rows)
+            slicer.app.clipboard().setText(as_text(rows, separator="\t", with_reasons=listed))
+            self._say(" ".join((
+                _("{count} lymph nodes copied to the clipboard.").format(count=len(rows)), self._not_exported()
+            )).strip())
 
     # --- DICOM
 
@@ -156,11 +175,37 @@ class ExportSection(Section):
             folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, "")
         if folder:
             with errors_shown(self.host), slicer.util.WaitCursor():
-                files = export_dicom(kind, segmentation_node, volume_node, Path(folder))
+                self._pair = (segmentation_node, volume_node)
+                without = self._segments_left_out()
+                self._left_out = self._nodes_of(without)
+                files = export_dicom(kind, segmentation_node, volume_node, Path(folder), without)
                 text = _("{format} was saved; files: {count}.").format(format=kind.name, count=len(files))
+                text = f"{text} {self._not_exported()}".strip()
                 if kind.with_volume:
                     text += " " + _("They include a copy of the CT.")
                 self._say(text)
+
+    # --- What cannot be a lymph node
+
+    def _split(self, measured: Measured) -> tuple[Measured, list[LymphNode]]:
+        """Return the measured lymph nodes that are exported, and those that are not."""
+        if self.ui.exportImplausibleCheckBox.checked:
+            return measured, []
+        return split_apart(self._pair[0], measured)
+
+    def _segments_left_out(self) -> list[str]:
+        return [] if self.ui.exportImplausibleCheckBox.checked else segments_apart(self._pair[0])
+
+    def _nodes_of(self, segment_ids: list[str]) -> list[LymphNode]:
+        return [record.node for record in records_of(self._pair[0]) if record.segment_id in segment_ids]
+
+    def _saved(self) -> str:
+        return f"{_('{file} was saved.').format(file=self._target.name)} {self._not_exported()}".strip()
+
+    def _not_exported(self) -> str:
+        if not self._left_out:
+            return ""
+        return _("Not exported: {implausible}.").format(implausible=told(self._left_out))
 
     # --- Helpers
 

@@ -12,6 +12,7 @@ from lnsegfm.lymph_nodes.instances import LymphNode
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.reviewing.lymph_node_table import NodeTableView
 from LNSegFMLib.scene.segmentation_bench import Workbench
+from LNSegFMLib.scene.segments.implausible_segments import follow_plausibility
 from LNSegFMLib.scene.segments.lymph_node_records import free_number, records_of, store_records
 from LNSegFMLib.scene.segments.segment_edits import SegmentEdits
 from LNSegFMLib.scene.segments.segment_voxels import SegmentVoxels
@@ -151,6 +152,7 @@ class NodeEdits:
             def store(nodes: dict[str, list[LymphNode]]) -> None:
                 if node.GetScene() is not None:
                     store_records(node, nodes)
+                    follow_plausibility(node)
 
             self._host.start_work(MEASURE, self._bench.measure(node, volume_node), store)
             self._on_change(True)

@@ -16,6 +16,7 @@ from LNSegFMLib.texts.lymph_node_columns import columns, details
 _SWATCH = 9
 _GREY = (0.5, 0.5, 0.5)
 _ALIGN_CENTRE = 0x84  # Qt::AlignCenter; items of PythonQt want the number
+_FOREGROUND_ROLE = 9  # Qt::ForegroundRole
 
 
 class NodeTableView:
@@ -37,6 +38,7 @@ class NodeTableView:
         self._rows: list[NodeRecord] = []
         self._colours: dict[str, tuple[float, float, float]] = {}
         self._swatches: dict[int, tuple[float, float, float]] = {}  # colours that the rows show
+        self._greyed: dict[int, bool] = {}  # rows that are kept apart
         self._sorted_by, self._descending, self._least_mm = 0, False, 0.0
         self._tick = len(self._columns)
         self._filling = False
@@ -65,7 +67,8 @@ class NodeTableView:
     # --- What it shows
 
     def show(
-        self, records: Sequence[NodeRecord], colours: dict[str, tuple[float, float, float]], least_mm: float = 0.0
+        self, records: Sequence[NodeRecord], colours: dict[str, tuple[float, float, float]], least_mm: float = 0.0,
+        *, with_implausible: bool = False,
     ) -> None:
         """Show lymph nodes; those that are chosen stay chosen while they are there.
 
@@ -73,8 +76,9 @@ class NodeTableView:
             records: The lymph nodes.
             colours: Colour of each segment, RGB from 0 to 1, by its id.
             least_mm: Rows with a smaller short axis are hidden.
+            with_implausible: List what is kept apart as well, in grey.
         """
-        wanted = (list(records), dict(colours), least_mm)
+        wanted = ([each for each in records if with_implausible or not each.is_apart], dict(colours), least_mm)
         if wanted != (self._records, self._colours, self._least_mm):
             chosen = {record.node.number for record in self.chosen}
             self._records, self._colours, self._least_mm = wanted
@@ -116,6 +120,11 @@ class NodeTableView:
             if (item.text(), item.toolTip()) != (text, tooltip):
                 item.setText(text)
                 item.setToolTip(tooltip)
+        if self._greyed.get(row, False) != record.is_apart:
+            self._greyed[row] = record.is_apart
+            ink = qt.QBrush(qt.QColor.fromRgbF(*_GREY)) if record.is_apart else None
+            for index in range(len(self._columns)):
+                self._cell(row, index).setData(_FOREGROUND_ROLE, ink)
         colour = self._colours.get(record.segment_id, _GREY)
         if self._swatches.get(row) != colour:
             self._swatches[row] = colour
@@ -135,6 +144,7 @@ class NodeTableView:
                 item.setTextAlignment(_ALIGN_CENTRE)
             else:
                 self._swatches.pop(row, None)
+                self._greyed.pop(row, None)
             self.table.setItem(row, column, item)
         return item
 

@@ -18,11 +18,16 @@ from LNSegFMLib.panels.reviewing.overlay_controls import OverlayControls
 from LNSegFMLib.panels.reviewing.shortcuts import Shortcuts
 from LNSegFMLib.scene.drafts import volume_of
 from LNSegFMLib.scene.segmentation_bench import Workbench
+from LNSegFMLib.scene.segments.implausible_segments import (
+    follow_plausibility,
+    is_implausible_shown,
+    show_implausible,
+)
 from LNSegFMLib.scene.segments.lymph_node_records import NodeRecord, is_measured, records_of, set_reviewed
 from LNSegFMLib.scene.segments.segmentations import segment_colours
 from LNSegFMLib.scene.shown_pair import bring_back
 from LNSegFMLib.scene.views import Highlight, centre_on, shown_at_once
-from LNSegFMLib.texts.lymph_node_columns import summary
+from LNSegFMLib.texts.lymph_node_columns import implausible_text, summary
 
 
 class ReviewSection(Section, VTKObservationMixin):
@@ -68,6 +73,7 @@ class ReviewSection(Section, VTKObservationMixin):
         ui.segmentationSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_segmentation_chosen)
         ui.filterSpinBox.connect("valueChanged(double)", self._show_table)
         ui.highlightCheckBox.connect("toggled(bool)", self._show_highlight)
+        ui.implausibleCheckBox.connect("toggled(bool)", self._on_show_implausible)
 
     # --- What the panel shows
 
@@ -86,6 +92,7 @@ class ReviewSection(Section, VTKObservationMixin):
         self._edits.forget()
         self._overlay.forget()
         self._watch(None)
+        self.ui.implausibleCheckBox.checked = False
         self._show_table()
 
     def close(self) -> None:
@@ -103,6 +110,7 @@ class ReviewSection(Section, VTKObservationMixin):
             self._watch(chosen)
             self._view.forget_choice()
             self._tell_segment("")
+            self.ui.implausibleCheckBox.checked = is_implausible_shown(chosen)
         self._show_table()
         self._overlay.show(self._segmentation_node)
 
@@ -125,7 +133,11 @@ class ReviewSection(Section, VTKObservationMixin):
 
     def _show_table(self, *_changed: Any) -> None:
         node = self._segmentation_node
-        self._view.show(records_of(node), segment_colours(node), self.ui.filterSpinBox.value)
+        records, box = records_of(node), self.ui.implausibleCheckBox
+        box.setVisible(any(record.is_apart for record in records))
+        self._view.show(
+            records, segment_colours(node), self.ui.filterSpinBox.value, with_implausible=box.checked
+        )
         # A segment without a row, as one that is filtered out or empty, stays in the editor.
         if self._view.chosen:
             self._tell_segment(self._segment_of_choice())
@@ -158,6 +170,10 @@ class ReviewSection(Section, VTKObservationMixin):
         )
         ui.copyButton.enabled = bool(self._view.rows)
 
+    def _on_show_implausible(self, wanted: bool) -> None:
+        show_implausible(self._segmentation_node, visible=wanted)
+        self._show_table()
+
     # --- Going through the lymph nodes
 
     def _on_segmentation_chosen(self, segmentation_node: Any) -> None:
@@ -172,6 +188,8 @@ class ReviewSection(Section, VTKObservationMixin):
         if record is not None and volume_node is not None and record.is_measured:
             bring_back(volume_node, self._segmentation_node)
             centre_on(record.node.centroid_ras, volume_node)
+        if record is not None and record.node.implausible:
+            self._note = implausible_text(record.node)
         self._tell_segment(self._segment_of_choice())
         self._show_highlight()
         self._show_summary()
@@ -213,16 +231,22 @@ class ReviewSection(Section, VTKObservationMixin):
         self._view.step(-1)
 
     def _on_reviewed(self, record: NodeRecord, reviewed: bool) -> None:
-        set_reviewed(self._segmentation_node, record, reviewed)
+        self._set_reviewed([record], reviewed)
+
+    def _set_reviewed(self, records: list[NodeRecord], reviewed: bool) -> None:
+        """Tick lymph nodes off; an implausible one counts as long as it is ticked off."""
+        node = self._segmentation_node
+        for record in records:
+            set_reviewed(node, record, reviewed)
+        if any(record.node.implausible for record in records):
+            follow_plausibility(node)
+            show_implausible(node, visible=self.ui.implausibleCheckBox.checked)
         self._show_table()
 
     def on_toggle_reviewed(self) -> None:
         """Tick the chosen lymph nodes off, or take their ticks away."""
         chosen = self._view.chosen
-        reviewed = not all(record.reviewed for record in chosen)
-        for record in chosen:
-            set_reviewed(self._segmentation_node, record, reviewed)
-        self._show_table()
+        self._set_reviewed(chosen, not all(record.reviewed for record in chosen))
 
     def on_copy(self) -> None:
         """Copy the listed lymph nodes to the clipboard."""
@@ -231,7 +255,8 @@ class ReviewSection(Section, VTKObservationMixin):
             MeasuredNode(record.node, segmentation.GetSegment(record.segment_id).GetName(), record.reviewed)
             for record in self._view.rows if record.is_measured
         ]
-        slicer.app.clipboard().setText(as_text(rows, separator="\t"))
+        listed = any(row.node.implausible for row in rows)
+        slicer.app.clipboard().setText(as_text(rows, separator="\t", with_reasons=listed))
 
     # --- Edits
 

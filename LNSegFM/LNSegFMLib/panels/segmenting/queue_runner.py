@@ -18,7 +18,7 @@ from lnsegfm.segmentation.segment_queue import CANCELLED, DONE, FAILED, RUNNING,
 from lnsegfm.segmentation.segment_run import SegmentRun
 from LNSegFMLib.panels.common.panel_host import PanelHost
 from LNSegFMLib.scene.segmentation_bench import Finding, Workbench
-from LNSegFMLib.texts.lymph_node_columns import count_of_nodes
+from LNSegFMLib.texts.lymph_node_columns import outcome
 
 WORK = "segment"
 
@@ -169,7 +169,7 @@ class QueueRunner:
         except UserError as error:
             self._on_problem(error)
             return
-        self.queue.end(DONE, count_of_nodes(len(result.nodes)), result.seconds)
+        self.queue.end(DONE, outcome(result), result.seconds)
         self._on_result(finding, volume_node, segmentation_node)
         self.go_on()
 

@@ -19,7 +19,7 @@ from LNSegFMLib.panels.segmenting.queue_runner import QueueRunner
 from LNSegFMLib.panels.segmenting.queue_table import QueueTable
 from LNSegFMLib.panels.segmenting.segment_choices import ROI, add_choices, explain_choices
 from LNSegFMLib.panels.segmenting.transform_notice import TransformNotice
-from LNSegFMLib.scene.drafts import drafts, segmentation_of, volume_of
+from LNSegFMLib.scene.drafts import drafts, segmentation_of, volume_of, warnings_of
 from LNSegFMLib.scene.regions import box_of, place_in
 from LNSegFMLib.scene.segmentation_bench import Finding, Workbench
 from LNSegFMLib.scene.shown_pair import show_pair
@@ -105,6 +105,7 @@ class SegmentSection(Section):
         explain_choices(ui)
         self._show_warnings()
         self._notice.follow(ui.volumeSelector.currentNode())
+        self._show_scan_warnings()
         self.runner.follow_scene()
         self._forget_what_was_said()
         self._table.show()
@@ -124,6 +125,15 @@ class SegmentSection(Section):
         except UserError:  # removed a moment ago; the list follows
             warnings = ()
         label.text = " ".join(warnings)
+        label.setVisible(bool(warnings))
+
+    def _show_scan_warnings(self) -> None:
+        """Show what is to be known of the chosen scan as long as its segmentation is there."""
+        label, volume_node = self.ui.scanWarningLabel, self.ui.volumeSelector.currentNode()
+        chosen = None if self.host.parameter_node is None else self.host.parameter_node.GetNodeReference("Segmentation")
+        node = chosen if volume_of(chosen) is volume_node else segmentation_of(volume_node)
+        warnings = () if volume_node is None else warnings_of(node)
+        label.text = "\n".join(warnings)
         label.setVisible(bool(warnings))
 
     def poll(self) -> None:

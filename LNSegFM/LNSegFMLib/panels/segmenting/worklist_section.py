@@ -12,7 +12,7 @@ from lnsegfm.segmentation.worklist import Candidate, rank
 from LNSegFMLib.panels.common.panel_host import PanelHost
 from LNSegFMLib.panels.common.section import Section
 from LNSegFMLib.scene.drafts import accepted_case_of, drafts, expected_benefit_of, volume_of
-from LNSegFMLib.scene.segments.lymph_node_records import records_of
+from LNSegFMLib.scene.segments.lymph_node_records import counted
 from LNSegFMLib.scene.shown_pair import show_pair
 
 
@@ -44,7 +44,7 @@ class WorklistSection(Section):
         nodes = self._nodes()
         ranked = rank(
             Candidate(
-                key, expected_benefit_of(node), tuple(record.node for record in records_of(node)),
+                key, expected_benefit_of(node), tuple(record.node for record in counted(node)),
                 corrected=bool(accepted_case_of(node)),
             )
             for key, node in nodes.items()
@@ -117,7 +117,7 @@ class WorklistSection(Section):
 def _cells(position: int, node: Any) -> tuple[str, str, str, str, str]:
     benefit, case_id, volume_node = expected_benefit_of(node), accepted_case_of(node), volume_of(node)
     return (
-        str(position), "" if volume_node is None else volume_node.GetName(), str(len(records_of(node))),
+        str(position), "" if volume_node is None else volume_node.GetName(), str(len(counted(node))),
         "" if benefit is None else f"{100 * benefit:.1f} %",
         f"\N{CHECK MARK} {case_id}" if case_id else _("to correct"),
     )

@@ -15,7 +15,8 @@ from lnsegfm.lymph_nodes.instances import LymphNode
 
 _NODES = "LNSegFM.LymphNodes"
 _REVIEWED = "LNSegFM.Reviewed"
-_HIGHEST = "LNSegFM.HighestNumber"  # attribute of the segmentation node
+_HIGHEST = "LNSegFM.HighestNumber"  # attributes of the segmentation node
+_ALL_COUNT = "LNSegFM.ImplausibleCount"
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class NodeRecord:
         node: Its measurements.
         segment_id: The segment it lies in; several may lie in one.
         reviewed: Whether the user has ticked it off.
+        is_apart: Whether it is implausible and so neither counted, exported nor accepted. The user's tick brings it in.
     """
 
     node: LymphNode
     segment_id: str
     reviewed: bool = False
+    is_apart: bool = False
 
     @property
     def is_measured(self) -> bool:
@@ -46,8 +49,37 @@ def records_of(segmentation_node: Any | None) -> list[NodeRecord]:
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
         reviewed = _reviewed_in(segment)
-        found += [NodeRecord(node, segment_id, node.number in reviewed) for node in _nodes_of(segment) or ()]
+        found += [
+            NodeRecord(node, segment_id, node.number in reviewed, is_apart(segmentation_node, segment_id, node))
+            for node in _nodes_of(segment) or ()
+        ]
     return sorted(found, key=lambda record: record.node.number)
+
+
+def counted(segmentation_node: Any | None) -> list[NodeRecord]:
+    """Return the lymph nodes that count, without those that are kept apart."""
+    return [record for record in records_of(segmentation_node) if not record.is_apart]
+
+
+def is_apart(segmentation_node: Any, segment_id: str, node: LymphNode) -> bool:
+    """Tell whether a measured lymph node is to be kept apart: it is implausible, and the user has not ticked it off."""
+    if not node.implausible or segmentation_node.GetAttribute(_ALL_COUNT) == "1":
+        return False
+    segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
+    return segment is None or node.number not in _reviewed_in(segment)
+
+
+def let_all_count(segmentation_node: Any) -> None:
+    """Count implausible lymph nodes of a segmentation node among the others, as was asked for."""
+    segmentation_node.SetAttribute(_ALL_COUNT, "1")
+
+
+def segments_apart(segmentation_node: Any | None) -> list[str]:
+    """Return the ids of the segments in which everything is kept apart."""
+    apart: dict[str, bool] = {}
+    for record in records_of(segmentation_node):
+        apart[record.segment_id] = apart.get(record.segment_id, True) and record.is_apart
+    return [segment_id for segment_id, is_all in apart.items() if is_all]
 
 
 def is_measured(segmentation_node: Any | None) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,20 +35,26 @@ class Labelmap:
         first: IJK of the box's first voxel.
         labels: The labels in it, ascending.
         boxes: Where each lies in the array, where that is known.
+        members: First and last number of the lymph nodes that a label stands for, where it is not the number of one.
+        implausible: The labels of what cannot be a lymph node.
     """
 
     array: np.ndarray
     first: tuple[int, int, int]
     labels: tuple[int, ...]
     boxes: Mapping[int, Box] = field(default_factory=dict)
+    members: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    implausible: frozenset[int] = frozenset()
 
 
-def labelmap_of(instances: sitk.Image, *, segment_per_node: bool) -> Labelmap:
+def labelmap_of(instances: sitk.Image, *, segment_per_node: bool, plausible: int | None = None) -> Labelmap:
     """Cut a label image down to its labels; slow for large volumes, so not for the thread of the user interface.
 
     Args:
         instances: Number of the lymph node by voxel, 0 is background.
         segment_per_node: Keep the numbers; otherwise, and where there are more than `MOST_SEGMENTS`, all become 1.
+        plausible: How many are plausible, where the numbers after them are not; these get labels of their own, or one
+            together.
     """
     array = sitk.GetArrayViewFromImage(instances)
     if not array.any():
@@ -55,12 +62,27 @@ def labelmap_of(instances: sitk.Image, *, segment_per_node: bool) -> Labelmap:
     occupied = [np.flatnonzero(array.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
     box = tuple(slice(int(each[0]), int(each[-1]) + 1) for each in occupied)
     cut = array[box]
-    if not segment_per_node or cut.max() > MOST_SEGMENTS:
-        cut = cut != 0
-    cut = np.ascontiguousarray(cut, dtype=np.uint8)
+    highest = int(cut.max())
+    last = highest if plausible is None else min(plausible, highest)
+    labels = _labels_for(last, highest, segment_per_node)
+    members = {int(label): (int(numbers[0]), int(numbers[-1])) for label in np.unique(labels[1:])
+               if len(numbers := np.flatnonzero(labels == label)) > 1 or numbers[0] != label}  # fmt: skip
+    cut = np.ascontiguousarray(labels[cut])
     first = (box[2].start, box[1].start, box[0].start)
     boxes = find_boxes(cut)
-    return Labelmap(cut, first, tuple(boxes), boxes)
+    return Labelmap(cut, first, tuple(boxes), boxes, members, frozenset(labels[last + 1:].tolist()))
+
+
+def _labels_for(plausible: int, highest: int, segment_per_node: bool) -> np.ndarray:
+    """Return the label of each number, uint8, shape (highest + 1,)."""
+    numbers = np.arange(highest + 1)
+    if not segment_per_node or plausible > MOST_SEGMENTS:
+        labels = np.where(numbers > plausible, 2 if plausible else 1, numbers > 0)
+    elif highest > MOST_SEGMENTS:
+        labels = np.minimum(numbers, plausible + 1)
+    else:
+        labels = numbers
+    return labels.astype(np.uint8)
 
 
 def add_segmentation(labelmap: Labelmap, volume_node: Any, names: Callable[[int], str], node_name: str) -> Any:
@@ -102,6 +124,36 @@ def remove_segmentation(node: Any) -> None:
     slicer.mrmlScene.RemoveNode(node)
 
 
+@contextmanager
+def segments_without(segmentation_node: Any, volume_node: Any, without: Collection[str]) -> Iterator[Any]:
+    """Give a copy of a segmentation node without some segments for the time of the block; none where all stay.
+
+    Args:
+        segmentation_node: vtkMRMLSegmentationNode.
+        volume_node: The volume node that it was drawn on.
+        without: Ids of the segments.
+    """
+    if not without:
+        yield segmentation_node
+        return
+    copy = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationNode")
+    copy.UnRegister(None)
+    copy.SetHideFromEditors(True)  # or every selector would offer it
+    copy.SetName(segmentation_node.GetName())
+    slicer.mrmlScene.AddNode(copy)
+    try:
+        copy.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+        copy.SetAndObserveTransformNodeID(segmentation_node.GetTransformNodeID())
+        segmentation = copy.GetSegmentation()
+        segmentation.DeepCopy(segmentation_node.GetSegmentation())
+        for segment_id in without:
+            segmentation.RemoveSegment(segment_id)
+        _put_beside(copy, volume_node, slicer.mrmlScene)
+        yield copy
+    finally:
+        remove_segmentation(copy)
+
+
 def segment_colours(node: Any | None) -> dict[str, tuple[float, float, float]]:
     """Return the colour of each segment, RGB from 0 to 1, by its id."""
     if node is None:
@@ -110,12 +162,15 @@ def segment_colours(node: Any | None) -> dict[str, tuple[float, float, float]]:
     return {segment_id: segmentation.GetSegment(segment_id).GetColor() for segment_id in segmentation.GetSegmentIDs()}
 
 
-def label_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], sitk.Image]:
+def label_reader(
+    segmentation_node: Any, volume_node: Any, without: Collection[str] = ()
+) -> Callable[[], sitk.Image]:
     """Take what is needed of a segmentation node now, so that another thread can make the labels from it.
 
     Args:
         segmentation_node: vtkMRMLSegmentationNode, or None for no labels at all.
         volume_node: The volume node the labels are for.
+        without: Ids of segments to leave out.
 
     Returns:
         A function that returns the union of all segments on the volume's grid: uint8, 0 and 1. It raises UserError when
@@ -128,7 +183,7 @@ def label_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], sitk.
     layers: list[_Layer] = []
     if segmentation_node is not None:
         to_volume = _to_volume(segmentation_node, volume_node)
-        layers = [_Layer.of(image, values, to_volume) for image, values in _labelmaps(segmentation_node)]
+        layers = [_Layer.of(image, values, to_volume) for image, values in _labelmaps(segmentation_node, without)]
 
     def read() -> sitk.Image:
         union = np.zeros(grid.size[::-1], np.uint8)
@@ -229,10 +284,11 @@ def _fill(
     if not labelmap.labels:
         return
     shared = oriented_image(labelmap, ijk_to_ras)
+    one = len(set(labelmap.labels) - labelmap.implausible) == 1
     for label in labelmap.labels:
         segment = slicer.vtkSegment()
         segment.SetName(names(label))
-        segment.SetColor(*(LYMPH_NODE_COLOUR if len(labelmap.labels) == 1 else lymph_node_colour(label)))
+        segment.SetColor(*(LYMPH_NODE_COLOUR if one else lymph_node_colour(label)))
         segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), LYMPH_NODE)
         segment.SetLabelValue(label)
         segment.AddRepresentation(BINARY, shared)
@@ -276,7 +332,7 @@ def _to_volume(segmentation_node: Any, volume_node: Any) -> np.ndarray:
     return matrix_between(segmentation_node, volume_node, "The segmentation cannot be brought to the volume.")
 
 
-def _labelmaps(segmentation_node: Any) -> list[tuple[Any, dict[str, int]]]:
+def _labelmaps(segmentation_node: Any, without: Collection[str] = ()) -> list[tuple[Any, dict[str, int]]]:
     """Return each labelmap that is not empty, and the labels of the segments in it by id: several may share one."""
     segmentation = segmentation_node.GetSegmentation()
     if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(BINARY):
@@ -285,6 +341,6 @@ def _labelmaps(segmentation_node: Any) -> list[tuple[Any, dict[str, int]]]:
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
         image = segment.GetRepresentation(BINARY)
-        if image is not None and not image.IsEmpty():
+        if segment_id not in without and image is not None and not image.IsEmpty():
             labels.setdefault(id(image), (image, {}))[1][segment_id] = segment.GetLabelValue()
     return list(labels.values())

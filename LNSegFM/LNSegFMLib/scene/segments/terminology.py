@@ -13,6 +13,7 @@ LYMPH_NODE = (
     "~^^"
 )
 LYMPH_NODE_COLOUR = (68 / 255, 172 / 255, 100 / 255)
+IMPLAUSIBLE_COLOUR = (0.5, 0.5, 0.5)
 
 # Okabe and Ito's colours, told apart by all kinds of colour vision, without the black and the pale yellow.
 _COLOURS = (

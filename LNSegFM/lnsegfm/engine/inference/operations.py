@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import SimpleITK as sitk
 
 from lnsegfm import NOTICE, __version__
 from lnsegfm.base.background import Progress
@@ -15,11 +17,15 @@ from lnsegfm.engine.devices import choose_device
 from lnsegfm.engine.inference.predictor import Predictor
 from lnsegfm.engine.inference.quality import QUALITIES
 from lnsegfm.engine.networks.model_install import install
+from lnsegfm.images.body import find_body
+from lnsegfm.images.boxes import Region
+from lnsegfm.images.crop import region_box, size_of
 from lnsegfm.images.image_files import write_image
 from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.inputs.reading import read_ct
-from lnsegfm.lymph_nodes.instances import measure
-from lnsegfm.lymph_nodes.intensity import describe
+from lnsegfm.lymph_nodes.instances import LymphNode, measure
+from lnsegfm.lymph_nodes.intensity import describe_with
+from lnsegfm.lymph_nodes.plausibility import kept_apart, renumbered
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo, ModelStore
 from lnsegfm.segmentation.segment_options import SegmentOptions
@@ -46,13 +52,15 @@ class Operations:
 
         Args:
             arguments: ``image`` (path), ``series``, the fields of `SegmentOptions`, and where to write ``output``
-                (labels, 1 is lymph node), ``instances`` (numbers of the lymph nodes) and ``probability`` (uint8);
-                ``compress`` is False for files that are read once and thrown away.
+                (labels, 1 is lymph node, without implausible ones unless they are to be kept), ``instances`` (numbers
+                of all, the implausible ones last) and ``probability`` (uint8); ``compress`` is False for files that
+                are read once and thrown away.
             report: Called with what is being done, the share of the network's work, and its time left.
             is_cancelled: Asked often.
 
         Returns:
-            Model, device, seconds, warnings, the lymph nodes, and the benefit expected of a correction.
+            Model, device, seconds, warnings, the lymph nodes, those that are kept apart as ``implausible``, and the
+            benefit expected of a correction.
         """
         started = time.monotonic()
         options = SegmentOptions.from_json(arguments)
@@ -71,7 +79,13 @@ class Operations:
         report(Progress(1.0, "Measuring lymph nodes"))
         found = probability >= FOREGROUND_FROM
         instances, nodes = measure(found, minimum_short_axis_mm=options.minimum_short_axis_mm)
-        results = {"output": instances > 0, "instances": instances, "probability": probability}
+        body = find_body(image)
+        warnings += predictor.training.differences(image, body, size=_size_of(options.region, image))
+        nodes, implausible, numbers = kept_apart(describe_with(body, nodes, instances, image, probability))
+        instances = renumbered(instances, numbers)
+        plausible = _up_to(instances, len(nodes))
+        output = instances > 0 if options.keep_implausible else plausible
+        results = {"output": output, "instances": instances, "probability": probability}
         for name in results.keys() & arguments.keys():
             write_image(
                 results[name], Path(arguments[name]), compress=arguments.get("compress", True),
@@ -83,8 +97,8 @@ class Operations:
             "device": device.type,
             "device_reason": reason,
             "warnings": warnings,
-            "expected_benefit": expected_benefit(probability, found),
-            "nodes": [node.to_json() for node in describe(nodes, instances, image, probability)],
+            "expected_benefit": _benefit(probability, found, instances, plausible),
+            **_listed(nodes, implausible, keep=options.keep_implausible),
             "seconds": time.monotonic() - started,
             "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         }
@@ -121,6 +135,30 @@ class Operations:
             self._loaded = None
             loaded = self._loaded = Predictor(self._store.verify(model_id), device)
         return loaded
+
+
+def _size_of(region: Region, image: sitk.Image) -> tuple[int, int, int] | None:
+    """Return the voxels of a box that is segmented alone; None for a whole scan or body."""
+    return None if isinstance(region, str) else size_of(region_box(image, region))
+
+
+def _up_to(instances: sitk.Image, last: int) -> sitk.Image:
+    """Return the lymph nodes up to a number as labels."""
+    return sitk.BinaryThreshold(instances, 1, last) if last else sitk.Cast(instances * 0, sitk.sitkUInt8)
+
+
+def _benefit(probability: sitk.Image, found: sitk.Image, instances: sitk.Image, plausible: sitk.Image) -> float:
+    """Return the benefit expected of a correction; to take out what is implausible teaches nothing."""
+    apart = (instances > 0) > plausible
+    if not sitk.GetArrayViewFromImage(apart).any():
+        return expected_benefit(probability, found)
+    rest = apart == 0
+    return expected_benefit(probability * rest, found * rest)
+
+
+def _listed(nodes: Sequence[LymphNode], implausible: Sequence[LymphNode], *, keep: bool) -> dict[str, Any]:
+    kept, apart = ([*nodes, *implausible], []) if keep else (nodes, implausible)
+    return {"nodes": [node.to_json() for node in kept], "implausible": [node.to_json() for node in apart]}
 
 
 def _notes(model: ModelInfo) -> dict[str, str]:

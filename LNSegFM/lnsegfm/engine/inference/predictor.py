@@ -31,6 +31,7 @@ from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.models.grid_limits import OTHER_REGION, check_voxels
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.segmentation.training_range import TrainingRange
 
 
 def _nothing(progress: Progress) -> None:
@@ -75,6 +76,7 @@ class Predictor:
         self._plans = PlansManager(copy.deepcopy(plans))
         self._configuration = self._plans.get_configuration(configuration)
         self._labels = self._plans.get_label_manager(self._dataset)
+        self.training = TrainingRange.of(plans, self._configuration.spacing, model.card.orientation)
 
     def replace_weights(self, *folds: dict[str, torch.Tensor]) -> None:
         """Use other weights of the same network, of one fold or several; adapters may have been added to it."""
