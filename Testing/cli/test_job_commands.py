@@ -99,7 +99,8 @@ def test_watching_tells_what_came_of_a_job(
 def test_watching_as_json_is_one_document(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     set_status(job, "done", model_id="ours")
     assert main(["jobs", "watch", job.id, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"job": job.id, "state": "done", "model": "ours", "holdout": {}}
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"job": job.id, "state": "done", "model": "ours", "holdout": {}, "notes": []}
 
 
 @contextmanager

@@ -70,8 +70,8 @@ _HELP = """Adapt a model to the stored cases in a background job.
     The cases are used as 'lnsegfm cases use' marks them, or as --cases, --holdout and --reference say for this job.
     What the job needs of disk, memory and GPU is checked before it starts. The job outlives this command.
 
-    JSON: an object with job, state, model and holdout (before and after); with --detach job and folder; with --dry-run
-    model, cases, holdout, reference (lists of id and version), left_out, settings, iterations, seconds,
+    JSON: an object with job, state, model, holdout (before and after) and notes; with --detach job and folder; with
+    --dry-run model, cases, holdout, reference (lists of id and version), left_out, settings, iterations, seconds,
     seconds_per_iteration, device, disk_needed, disk_free, memory_needed, memory_free, gpu_needed, gpu_free (bytes;
     null where not known), notes and refusal (text or null).
     """
