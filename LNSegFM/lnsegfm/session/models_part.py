@@ -13,10 +13,8 @@ from lnsegfm.base.files import read_json
 from lnsegfm.base.home import Home
 from lnsegfm.base.prefixes import resolve
 from lnsegfm.images.boxes import Region
-from lnsegfm.images.geometry import Geometry
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.catalogue import install_bundled, published_models
-from lnsegfm.models.grid_limits import check_region
 from lnsegfm.models.model_choice import default_model, model_for_segmentation
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo, ModelStore
@@ -24,6 +22,7 @@ from lnsegfm.session.removal import refuse_while_used
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report, wait_for
 
 if TYPE_CHECKING:
+    from lnsegfm.images.geometry import Geometry
     from lnsegfm.models.drive import Drive
     from lnsegfm.models.stock_names import StockName
     from lnsegfm.segmentation.worker_client import WorkerClient
@@ -338,6 +337,8 @@ class ModelsPart:
         except UserError:
             self.store.get(model_id)
             return  # damaged, which is said when it is verified
+        from lnsegfm.models.grid_limits import check_region
+
         check_region(grid, region, facts)
 
     def published(self) -> Sequence[PublishedModel]:
