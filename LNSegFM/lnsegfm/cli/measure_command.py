@@ -10,7 +10,8 @@ import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import check_writable
-from lnsegfm.cli.terminal import Command, examples, open_session, print_table, say, terminal
+from lnsegfm.cli.label_choices import LABELS, Grid, Unusual, Values, label_options
+from lnsegfm.cli.terminal import Command, examples, open_session, print_table, say, terminal, warn
 
 if TYPE_CHECKING:
     from lnsegfm.lymph_nodes.instances import LymphNode
@@ -34,11 +35,12 @@ def register(app: typer.Typer) -> None:
 
 def measure(
     ct: Annotated[Path, typer.Argument(metavar="CT", help="DICOM folder, NIfTI, NRRD or MetaImage file.")],
-    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Label file; all but 0 is lymph node.")],
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help=LABELS)],
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="CSV", help="Table to write.")] = None,
     series: Annotated[
         str, typer.Option("--series", metavar="UID", help="Series Instance UID, where a folder holds several series.")
     ] = "",
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
 ) -> None:
     """Measure the lymph nodes of labels: short and long axis, volume, mean HU, side, size class.
 
@@ -47,8 +49,13 @@ def measure(
     """
     if output is not None:
         _check_output(output, ct, labels)
+    notes: list[str] = []
     with open_session() as session:
-        found = session.measure(ct, labels, series=series)
+        found = session.measure(
+            ct, labels, series=series, label_options=label_options(grid, values, unusual), notes=notes
+        )
+    for note in notes:
+        warn(note)
     if output is not None:
         from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
 

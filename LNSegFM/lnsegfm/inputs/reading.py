@@ -1,4 +1,4 @@
-"""Reading a CT or labels from a file or a folder of DICOM slices."""
+"""Reading a CT from a file or a folder of DICOM slices, and image files as they are."""
 
 from __future__ import annotations
 
@@ -40,15 +40,13 @@ def read_ct(path: Path, *, series: str = "", warnings: list[str] | None = None) 
     return _in_ct_type(image)
 
 
-def read_labels(path: Path) -> sitk.Image:
-    """Read a label image as it is stored.
+def read_file(path: Path) -> sitk.Image:
+    """Read an image file of any kind as it is stored, with its header.
 
     Raises:
-        UserError: It is not there, not an image, or truncated.
+        UserError: It is not an image, or truncated.
     """
-    if not Path(path).is_file():
-        raise UserError("The labels cannot be read.", f"{path} is not a file.", "Check the path.")
-    return _execute(sitk.ImageFileReader(), Path(path))
+    return _execute(sitk.ImageFileReader(), path)
 
 
 def _execute(reader: sitk.ImageFileReader, path: Path) -> sitk.Image:

@@ -61,3 +61,7 @@ class ImportPair:
     read_label: Callable[[], sitk.Image]
     draft_model: str = ""
     draft_model_sha256: str = ""
+
+    def read(self) -> tuple[sitk.Image, sitk.Image]:
+        """Make the CT and the labels."""
+        return self.read_image(), self.read_label()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
 from lnsegfm.base.processes import child_environment
+from lnsegfm.images.label_options import LabelOptions
 from lnsegfm.session.adapt_options import AdaptOptions
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report
 
@@ -197,23 +198,28 @@ class Session:
             is_cancelled=is_cancelled,
         )
 
-    def measure(self, ct: Path, labels: Path, *, series: str = "") -> tuple[LymphNode, ...]:
+    def measure(
+        self, ct: Path, labels: Path, *, series: str = "", label_options: LabelOptions = LabelOptions(),
+        notes: list[str] | None = None,
+    ) -> tuple[LymphNode, ...]:
         """Measure the lymph nodes of labels: axes, volume, mean HU and side.
 
         Args:
             ct: As for `segment`.
-            labels: Label file on the CT's grid, or one that fits it; all but 0 is lymph node.
+            labels: Label file on the CT's grid or one that shares its voxels; one value, or segments with names.
             series: As for `segment`.
+            label_options: What the user says of labels that are not certain.
+            notes: Gets what was done to the labels and left out of them, a sentence each.
 
         Returns:
             The 26-connected lymph nodes by number, the largest first.
 
         Raises:
-            UserError: A file cannot be read, or the labels do not fit the CT.
+            UserError: A file cannot be read, the labels are not certain or cannot be lymph nodes, or do not fit the CT.
         """
         from lnsegfm.session.segmenting import measure_files
 
-        return measure_files(ct, labels, series)
+        return measure_files(ct, labels, series, label_options, notes)
 
     # Adaptation
 

@@ -20,7 +20,8 @@ from lnsegfm.cases.case_info import IGNORE
 from lnsegfm.images.geometry import Geometry, labels_on
 from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
 from lnsegfm.images.orientation import reorient
-from lnsegfm.inputs.reading import read_ct, read_labels
+from lnsegfm.inputs.label_reading import read_labels
+from lnsegfm.inputs.reading import read_ct
 
 # Before nnU-Net 2.8 a method of the class.
 _block_sizes = getattr(nnunet_dataset, "comp_blosc2_params", None) or nnUNetDatasetBlosc2.comp_blosc2_params

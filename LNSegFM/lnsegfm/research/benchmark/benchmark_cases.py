@@ -13,7 +13,8 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, write_json
 from lnsegfm.cases.case_import import RawFolder
 from lnsegfm.cases.case_store import CaseStore
-from lnsegfm.inputs.reading import read_ct, read_labels
+from lnsegfm.inputs.label_reading import read_labels
+from lnsegfm.inputs.reading import read_ct
 from lnsegfm.jobs.job_spec import CaseRef
 from lnsegfm.phantom import make_case
 from lnsegfm.research.benchmark.benchmark_config import TEST_SHARE, CaseSource
