@@ -9,6 +9,7 @@ from typing import Any
 
 from lnsegfm.base.background import Task
 from lnsegfm.images.image_files import check_image_name, write_image
+from lnsegfm.images.number_note import NUMBERED
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import MeasuredNode
 from lnsegfm.lymph_nodes.numbered_labels import number_image
@@ -32,7 +33,8 @@ def write_union(segmentation_node: Any, volume_node: Any, path: Path) -> Task:
         UserError: Another ending, or the segments cannot be brought to the CT.
     """
     check_image_name(path)
-    read_labels = label_reader(segmentation_node, volume_node)
+    # What is exported lies where the scene shows it.
+    read_labels = label_reader(segmentation_node, volume_node, placement="own", all_segments=True)
 
     def write() -> int:
         write_image(read_labels(), path)
@@ -62,7 +64,7 @@ def write_numbers(segmentation_node: Any, volume_node: Any, path: Path, measured
 
     def write() -> int:
         image, shared = number_image(read_masks(), grid, numbers)
-        write_image(image, path)
+        write_image(image, path, notes=NUMBERED)
         return shared
 
     return Task(write)

@@ -18,6 +18,7 @@ from LNSegFMLib.scene.drafts import set_accepted
 from LNSegFMLib.scene.regions import box_of
 from LNSegFMLib.scene.segmentation_bench import Workbench
 from LNSegFMLib.scene.segments.lymph_node_records import store_records
+from LNSegFMLib.scene.segments.segmentations import other_segments
 from LNSegFMLib.scene.volumes import geometry_of_volume
 
 
@@ -60,6 +61,9 @@ def accept_steps(
     _refuse_missing(volume_node, "vtkMRMLScalarVolumeNode", "CT volume")
     if segmentation_node is not None or not no_nodes:
         _refuse_missing(segmentation_node, "vtkMRMLSegmentationNode", "segmentation")
+    left_out = [] if segmentation_node is None else other_segments(segmentation_node)
+    if left_out:
+        logging.warning("Left out, as no lymph nodes by their names: %s", ", ".join(name for _id, name in left_out))
     case: CaseInfo = yield bench.accept(segmentation_node, volume_node, no_nodes=no_nodes, checked_roi=reviewed_roi)
     if segmentation_node is not None and segmentation_node.GetScene() is not None:
         set_accepted(segmentation_node, case.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class ImportReport:
     def take(
         self, name: str, store: CaseStore, read: Callable[[], tuple[sitk.Image, sitk.Image]],
         options: LabelOptions = LabelOptions(), *, labels: DatasetLabels | None = None, draft_model: str = "",
-        draft_model_sha256: str = "",
+        draft_model_sha256: str = "", told: Sequence[str] = (),
     ) -> None:
         """Store a pair unless it is stored already, and note what became of it; what is refused is noted as well.
 
@@ -61,8 +61,9 @@ class ImportReport:
             labels: Names of the label values.
             draft_model: Id of the model that made the first draft.
             draft_model_sha256: SHA-256 of that model.
+            told: What is known already of what was done to the labels.
         """
-        notes: list[str] = []
+        notes = list(told)
         try:
             image, label = read()
             info, is_new = store.accept_once(
@@ -71,7 +72,7 @@ class ImportReport:
                 names=None if labels is None else labels.structures, notes=notes,
             )
         except UserError as error:
-            self.skipped.append((name, str(error)))
+            self.skipped.append((name, " ".join([str(error), *told])))
             if isinstance(error, PlacementError):
                 self.uncertain[name] = error
             return

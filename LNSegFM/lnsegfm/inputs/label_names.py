@@ -45,6 +45,19 @@ def meaning(name: str, code: str = "", code_meaning: str = "") -> Meaning:
     return "unnamed" if _UNNAMED.fullmatch(code_meaning.strip().casefold()) else "other"
 
 
+def meaning_of(name: str, entry: str) -> Meaning:
+    """Tell what a segment is.
+
+    Args:
+        name: What it is called.
+        entry: Slicer's terminology entry of the segment, ``context~category~type~modifier~...`` with codes as
+            ``scheme^value^meaning``; may be empty.
+    """
+    kind = [*entry.split("~"), "", "", ""][2]
+    _scheme, code, text = [*kind.split("^"), "", "", ""][:3]
+    return meaning(name, code, text)
+
+
 def _is_lymph_node(name: str) -> bool:
     text = name.strip().casefold()
     words = set(re.findall(r"[a-zà-ÿ]+", text))

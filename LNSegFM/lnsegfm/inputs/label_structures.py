@@ -14,7 +14,7 @@ from lnsegfm.images.geometry import Geometry, labels_on
 from lnsegfm.images.label_options import ALL_VALUES, LabelOptions
 from lnsegfm.images.number_note import is_numbered
 from lnsegfm.images.volume_checks import check_volume
-from lnsegfm.inputs.label_names import Meaning, meaning
+from lnsegfm.inputs.label_names import Meaning, meaning, meaning_of
 
 NOT_SEEN = 2
 """Value of what was not reviewed, in `Chosen.image`."""
@@ -176,10 +176,7 @@ def _structures(
     found: list[Structure] = []
     for name, value, layer, entry in _segments(image):
         if layer < len(layers):
-            code = [*[*entry.split("~"), "", "", ""][2].split("^"), "", "", ""][:3]
-            found.append(
-                Structure(name, (value,), layer, meaning(name, code[1], code[2]), values[layer].get(value, 0))
-            )
+            found.append(Structure(name, (value,), layer, meaning_of(name, entry), values[layer].get(value, 0)))
     if not found and names:
         for name, numbers in names.items():
             voxels = sum(counts.get(value, 0) for counts in values for value in numbers)

@@ -190,7 +190,7 @@ class CasesPart:
             progress(number / len(pairs), f"{number + 1} of {len(pairs)}")
             report.take(
                 pair.name, self.store, pair.read, label_options, draft_model=pair.draft_model,
-                draft_model_sha256=pair.draft_model_sha256,
+                draft_model_sha256=pair.draft_model_sha256, told=pair.notes,
             )
         return report
 

@@ -10,9 +10,10 @@ import SimpleITK as sitk
 import slicer
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.images.label_options import Placement
 from lnsegfm.jobs.stored import ImportPair
 from LNSegFMLib.scene.drafts import draft_of, volume_of
-from LNSegFMLib.scene.segments.segmentations import label_reader
+from LNSegFMLib.scene.segments.segmentations import label_reader, other_segments
 from LNSegFMLib.scene.volumes import image_reader
 
 
@@ -40,17 +41,24 @@ def find_pairs() -> list[ScenePair]:
     return pairs
 
 
-def import_pair(pair: ScenePair) -> ImportPair:
+def import_pair(pair: ScenePair, placement: Placement = "certain") -> ImportPair:
     """Take what is needed of a pair now, so that another thread can import it.
 
     What is wrong with it is raised there, by the functions that make its CT and labels.
+
+    Args:
+        pair: The nodes.
+        placement: What the user says of segments on another grid.
     """
     model, model_sha256 = draft_of(pair.segmentation)
     try:
-        read_image, read_label = image_reader(pair.volume), label_reader(pair.segmentation, pair.volume)
+        read_image = image_reader(pair.volume)
+        read_label = label_reader(pair.segmentation, pair.volume, placement=placement)
     except UserError as error:
         read_image = read_label = _refusal(error)
-    return ImportPair(pair.name, read_image, read_label, model, model_sha256)
+    left_out = ", ".join(f"'{name}'" for _segment_id, name in other_segments(pair.segmentation))
+    notes = (f"Left out: {left_out}.",) if left_out else ()
+    return ImportPair(pair.name, read_image, read_label, model, model_sha256, notes)
 
 
 def _refusal(error: UserError) -> Callable[[], sitk.Image]:

@@ -16,6 +16,7 @@ from lnsegfm.engine.inference.predictor import Predictor
 from lnsegfm.engine.inference.quality import QUALITIES
 from lnsegfm.engine.networks.model_install import install
 from lnsegfm.images.image_files import write_image
+from lnsegfm.images.number_note import NUMBERED
 from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.inputs.reading import read_ct
 from lnsegfm.lymph_nodes.instances import measure
@@ -71,7 +72,7 @@ class Operations:
         for name in results.keys() & arguments.keys():
             write_image(
                 results[name], Path(arguments[name]), compress=arguments.get("compress", True),
-                notes=_notes(predictor.model),
+                notes={**(NUMBERED if name == "instances" else {}), **_notes(predictor.model)},
             )
         return {
             "model": predictor.model.id,
