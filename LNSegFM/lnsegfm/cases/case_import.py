@@ -20,6 +20,7 @@ from lnsegfm.inputs.label_reading import read_labels
 from lnsegfm.inputs.reading import read_ct
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_KNOWN = "It is stored already"
 _CHANNEL = re.compile(r"(?P<name>.+)_(?P<channel>\d{4})")
 
 
@@ -80,7 +81,13 @@ class ImportReport:
             self.stored.append((name, info.id))
             self.notes[name] = (stored_sentence(info), *notes)
         else:
-            self.skipped.append((name, f"It is stored already, as {info.id}."))
+            self.skipped.append((name, f"{_KNOWN}, as {info.id}."))
+
+    @property
+    def nothing_usable(self) -> bool:
+        """Whether pairs were left out, and none was stored, now or before."""
+        known = any(reason.startswith(_KNOWN) for _, reason in self.skipped)
+        return bool(self.skipped) and not self.stored and not known
 
     def add(self, later: ImportReport) -> None:
         """Take in what became of pairs in a later attempt."""

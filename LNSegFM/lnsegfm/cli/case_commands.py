@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lnsegfm.base.errors import UserError
 from lnsegfm.cli.label_choices import LABELS, Grid, Unusual, Values, label_options
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import (
@@ -22,6 +23,7 @@ from lnsegfm.cli.terminal import (
 )
 
 if TYPE_CHECKING:
+    from lnsegfm.cases.case_import import ImportReport
     from lnsegfm.cases.case_info import CaseInfo
 
 app = noun(
@@ -113,12 +115,22 @@ def import_cases(
             ],
             "skipped": [{"name": name, "reason": reason} for name, reason in report.skipped],
         })  # fmt: skip
+        _refuse_nothing(report)
         return
     for name, case in report.stored:
         say(f"{case}  {name}: {' '.join(report.notes.get(name, ()))}")
     for name, reason in report.skipped:
         say(f"Left out {name}: {reason}")
     say(f"Imported {len(report.stored)} cases, left out {len(report.skipped)}. File names are not stored.")
+    _refuse_nothing(report)
+
+
+def _refuse_nothing(report: ImportReport) -> None:
+    if report.nothing_usable:
+        raise UserError(
+            "No case was imported.", f"All {len(report.skipped)} were left out, see above.",
+            "Correct the folder, or say what is not certain by the options.",
+        )
 
 
 @app.command(

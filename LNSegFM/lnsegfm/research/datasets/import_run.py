@@ -80,6 +80,7 @@ def _one(
         explanation = f"{problem.what} {problem.why}".strip()
         paths = [path for each in files.values() for path in each]
         entry: Entry = Dropped(position, sources, neutral(explanation, paths, candidate.name))
+        explanation = str(problem)
     else:
         # Not within the try: a full disk is no defect of the case.
         target.write_case(case_id, case)
