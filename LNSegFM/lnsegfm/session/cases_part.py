@@ -92,8 +92,7 @@ class CasesPart:
             notes: Gets what was done to the labels and left out of them, a sentence each.
 
         Raises:
-            UserError: The labels are not certain, cannot be lymph nodes, or do not fit the CT or the other arguments;
-                the message says how.
+            UserError: The labels are not certain, cannot be lymph nodes, or do not fit; the message says how.
         """
         return self.store.accept(
             image, label, case_id=self.resolve(case_id) if case_id else None, draft_model=draft_model,
