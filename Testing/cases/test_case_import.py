@@ -97,10 +97,10 @@ def test_partly_annotated_cases_are_imported_as_such(store: CaseStore, raw: Path
     assert part.latest.foreground_voxels == np.count_nonzero(stored == 1)
 
 
-def test_a_data_set_of_several_structures_is_refused(store: CaseStore, raw: Path) -> None:
+def test_a_data_set_none_of_whose_structures_is_a_lymph_node_is_refused(store: CaseStore, raw: Path) -> None:
     write_pair(raw, "one")
-    (raw / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "parotid": 1, "LN": 2}}))
-    with pytest.raises(UserError, match="parotid, LN"):
+    (raw / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "parotid": 1, "thyroid": 2}}))
+    with pytest.raises(UserError, match="parotid, thyroid"):
         import_folder(store, raw)
     (raw / "dataset.json").write_text("{")
     with pytest.raises(UserError, match=r"dataset\.json"):

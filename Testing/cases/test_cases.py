@@ -20,7 +20,8 @@ from lnsegfm.base.processes import child_environment
 from lnsegfm.cases.case_import import import_folder
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.images.label_grids import label_on_grid
+from lnsegfm.images.label_grids import PlacementError, label_on_grid
+from lnsegfm.images.label_options import Placement
 
 SIZE = (12, 10, 8)
 
@@ -164,14 +165,21 @@ def test_a_cropped_or_padded_label_is_mapped_voxel_by_voxel(
     kept = np.zeros(SIZE[::-1], bool)
     kept[tuple(slice(max(0, low), size + min(0, high)) for low, high, size in zip(lower, upper, SIZE))[::-1]] = True
     expected = sitk.GetArrayFromImage(label) * kept
-    assert np.array_equal(label_on_grid(part, Geometry.of(ct)), expected)
+    if part.GetSize() == SIZE and any(lower):
+        # As many voxels as the CT, a whole number of them off: the header may be wrong.
+        with pytest.raises(PlacementError, match="as many voxels as the CT"):
+            label_on_grid(part, Geometry.of(ct))
+    placement: Placement = "own" if part.GetSize() == SIZE else "certain"
+    assert np.array_equal(label_on_grid(part, Geometry.of(ct), placement=placement), expected)
 
 
-def test_a_label_on_a_finer_grid_is_resampled_to_the_nearest_voxel() -> None:
+def test_a_label_on_a_finer_grid_is_refused_or_resampled_to_the_nearest_voxel_when_asked() -> None:
     ct = make_ct()
     label = make_label(ct)
     fine = sitk.Expand(label, (2, 2, 2), sitk.sitkNearestNeighbor)
-    assert np.array_equal(label_on_grid(fine, Geometry.of(ct)), sitk.GetArrayFromImage(label))
+    with pytest.raises(PlacementError, match=r"24 x 20 x 16 voxels of 0\.45 x 0\.4 x 1\.25 mm; the CT has 12 x 10 x 8"):
+        label_on_grid(fine, Geometry.of(ct))
+    assert np.array_equal(label_on_grid(fine, Geometry.of(ct), placement="own"), sitk.GetArrayFromImage(label))
 
 
 def test_a_label_of_which_a_voxel_lies_outside_the_ct_is_refused() -> None:

@@ -76,7 +76,8 @@ def test_imported_cases_are_shown_beside_their_file_names(
     folder = raw_folder(tmp_path / "raw")
     assert main(["cases", "import", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["case-0001  anna", "case-0002  berta"]
+    assert lines[0] == "case-0001  anna: 31 voxels in 3 lymph nodes, label version 1."
+    assert lines[1].startswith("case-0002  berta: ")
     assert lines[2].startswith("Left out clara")
     assert main(["cases", "import", str(folder), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

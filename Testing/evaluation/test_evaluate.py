@@ -390,7 +390,7 @@ def test_voxels_to_ignore_count_in_neither_mask(tmp_path: Path) -> None:
     truth = boxes((5, 5, 8)) | boxes((5, 20, 8), value=2)
     pred = boxes((5, 5, 8), (5, 20, 8)) | boxes((40, 40, 5))
     folders = put(tmp_path / "pred", a=pred), put(tmp_path / "truth", a=truth)
-    plain = run(*folders, tmp_path / "plain")
+    plain = run(*folders, tmp_path / "plain", "--label-values", "all")
     assert plain["nodes"]["all"]["nodes"] == 2
     summary = run(*folders, tmp_path / "out", "--ignore", "2")
     (row,) = rows(tmp_path / "out")
@@ -410,11 +410,15 @@ def test_the_ignore_label_is_taken_from_dataset_json(tmp_path: Path, where: str)
     assert (summary["settings"]["ignore"], summary["dsc"]["mean"]) == (2, 1.0)
 
 
-def test_one_label_is_chosen_and_several_are_warned_about(tmp_path: Path) -> None:
+def test_one_label_is_chosen_and_several_are_refused_or_warned_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     labels = boxes((5, 5, 8)) | boxes((5, 20, 8), value=2)
     pred = put(tmp_path / "pred", a=boxes((5, 5, 8), value=2))
     truth = put(tmp_path / "truth", a=labels)
-    summary = run(pred, truth, tmp_path / "all")
+    said = refusal(capsys, pred, truth)
+    assert "(truth)" in said and "value 1 (256 voxels), value 2 (256 voxels)" in said and "--label-values" in said
+    summary = run(pred, truth, tmp_path / "all", "--label-values", "all")
     assert any("values 1, 2 were all taken" in text for text in summary["warnings"])
     assert summary["dsc"]["mean"] == pytest.approx(2 / 3)
     summary = run(pred, truth, tmp_path / "one", "--label", "2")

@@ -26,7 +26,7 @@ def pair(app: Any, widget: Any) -> tuple[Any, Any]:
     array = np.full((40, 120, 120), -100, np.int16)
     for number in range(COUNT):
         z, y, x = 4 + 16 * (number % 2), 10 + 50 * (number // 2 % 2), 10 + 50 * (number // 4)
-        array[z:z + EDGE, y:y + EDGE, x:x + EDGE + number] = 800
+        array[z:z + EDGE, y:y + EDGE, x:x + EDGE + number] = 320
     volume = add_volume(sitk.GetImageFromArray(array), "CT")
     app.process_events()
     node = segment(app, widget)

@@ -58,7 +58,7 @@ def test_table_shows_what_was_measured(app: Any, widget: Any, reviewed: Any) -> 
     assert "2 lymph nodes" in widget.ui.summaryLabel.text
     app.click(widget.ui.measureButton)
     measured(app, widget)
-    assert column(widget, HU) == ["800", "800"]
+    assert column(widget, HU) == ["320", "320"]
     assert column(widget, CONFIDENCE) == ["100", "100"]
 
 

@@ -411,11 +411,11 @@ def test_soft_tissue_only_holds_for_painting_and_never_for_erasing(app: Any, wid
     box = BOXES[0]
     stroke(editor, brush(slice(1, 5), slice(2, 8), slice(12, 14)))  # -100 HU: soft tissue, just
     assert voxels_of(node, "LymphNode_1") == before + 48
-    stroke(editor, brush(*BOXES[1]))  # 800 HU, bone
+    stroke(editor, brush(*BOXES[1]))  # 320 HU, bone
     assert voxels_of(node, "LymphNode_1") == before + 48
     take(app, editor, "Erase")
     assert not editor_parameters().GetSourceVolumeIntensityMask() and widget.ui.softTissueButton.checked
-    stroke(editor, brush(*box))  # 800 HU
+    stroke(editor, brush(*box))  # 320 HU
     assert voxels_of(node, "LymphNode_1") == 48
     take(app, editor, "Scissors")
     assert not editor_parameters().GetSourceVolumeIntensityMask()

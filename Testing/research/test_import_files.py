@@ -146,7 +146,7 @@ def test_each_defect_is_a_line_of_the_manifest_and_the_rest_is_imported(
     far.SetOrigin((900, 900, 900))
     write_segrap(source, "09_elsewhere", 9, label=far)
     write_segrap(source, "10_good", 10)
-    assert run("segrap2023", source, out) == 0
+    assert run("segrap2023", source, out, "--label-grid", "own") == 0
     manifest = imported(out)
     assert [case.id for case in manifest.cases] == ["segrap2023_0001", "segrap2023_0002", "segrap2023_0010"]
     assert "another grid" in manifest.cases[1].done[0]
@@ -249,7 +249,7 @@ def test_segmentations_of_lnq_with_several_values_layers_or_another_grid_become_
     write_lnq(source, "test-0008", 8)
     put(source / "lnq2023-test-0008-ct.nrrd", nan)
     put(source / "lnq2023-test-0009-ct.nrrd", ct(9))
-    assert run("lnq2023", source, out) == 0
+    assert run("lnq2023", source, out, "--label-grid", "own") == 0
     truth = sitk.GetArrayFromImage(nodes())
     corner = truth.copy()
     corner[0, 0, 0] = 1
@@ -293,10 +293,10 @@ def test_a_raw_dataset_keeps_what_it_ignores_and_only_the_chosen_label(tmp_path:
     label[1, 0, 0] = 3
     put(source / "imagesTr" / "a_0000.nii.gz", ct(1))
     put(source / "labelsTr" / "a.nii.gz", label)
-    names = {"background": 0, "tumour": 1, "node": 2, "ignore": 3}
+    names = {"background": 0, "tumour": 1, "GTV 2": 2, "ignore": 3}
     (source / "dataset.json").write_text(json.dumps({"labels": names}))
     assert run("folder", source, out) == 1
-    assert run("folder", source, out, "--structure", "node") == 0
+    assert run("folder", source, out, "--structure", "gtv*") == 0
     truth = sitk.GetArrayFromImage(nodes())
     truth[0, 0, 1] = 2
     assert np.array_equal(labels(out, "case_0001"), truth)

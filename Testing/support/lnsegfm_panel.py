@@ -17,7 +17,7 @@ from lnsegfm.models.model_store import ModelCard, ModelStore
 
 MODULE = Path(__file__).resolve().parents[2] / "LNSegFM" / "LNSegFM.py"
 
-# Finds whatever is brighter than 500 HU. The model's id says how it behaves: "moody" fails while a file MOOD exists,
+# Finds whatever is brighter than 200 HU. The model's id says how it behaves: "moody" fails while a file MOOD exists,
 # "doubt" until the user says that the values are HU.
 # The darker a scan's background, the more its correction is said to teach.
 WORKER = '''
@@ -50,10 +50,10 @@ for line in sys.stdin:
         send(id=number, event="error", error={"what": "Not HU.", "why": "It seems.", "todo": "Say.", "kind": "not-hu"})
         continue
     image = sitk.ReadImage(arguments["image"])
-    instances, nodes = measure(sitk.Cast(image > 500, sitk.sitkUInt8))
+    instances, nodes = measure(sitk.Cast(image > 200, sitk.sitkUInt8))
     sitk.WriteImage(instances, arguments["instances"])
     if "probability" in arguments:
-        sitk.WriteImage(sitk.Cast(image > 500, sitk.sitkUInt8) * 255, arguments["probability"])
+        sitk.WriteImage(sitk.Cast(image > 200, sitk.sitkUInt8) * 255, arguments["probability"])
     if arguments["model"] == "slow":
         send(id=number, event="progress", fraction=0.3, message="Segmenting", remaining_s=80.0)
         time.sleep(float(os.environ.get("SLOW_S", "60")))
@@ -135,7 +135,7 @@ def add_ct(
     array = np.full((10, 16, 20), background, np.int16)
     array[:, -1] = -1000
     for box in BOXES:
-        array[box] = 800
+        array[box] = 320
     image = sitk.GetImageFromArray(array)
     image.SetSpacing((1.5, 2.0, 3.0))
     image.SetOrigin((-40.0, 25.0, 310.5))
@@ -157,7 +157,7 @@ def add_ct(
 def bright(volume_node: Any) -> np.ndarray:
     import slicer
 
-    return slicer.util.arrayFromVolume(volume_node) > 500
+    return slicer.util.arrayFromVolume(volume_node) > 200
 
 
 def segmentations() -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lnsegfm.base.background import Task
 from lnsegfm.images.image_files import check_image_name, write_image
+from lnsegfm.images.number_note import NUMBERED
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import MeasuredNode
 from lnsegfm.lymph_nodes.numbered_labels import number_image
@@ -33,7 +34,8 @@ def write_union(segmentation_node: Any, volume_node: Any, path: Path, without: C
         UserError: Another ending, or the segments cannot be brought to the CT.
     """
     check_image_name(path)
-    read_labels = label_reader(segmentation_node, volume_node, without)
+    # What is exported lies where the scene shows it.
+    read_labels = label_reader(segmentation_node, volume_node, without, placement="own", all_segments=True)
 
     def write() -> int:
         write_image(read_labels(), path)
@@ -72,7 +74,7 @@ def write_numbers(
         masks = read_masks()
         written = {segment_id: mask for segment_id, mask in masks.items() if any(numbers.get(segment_id, [1]))}
         image, shared = number_image(written, grid, numbers)
-        write_image(image, path)
+        write_image(image, path, notes=NUMBERED)
         return shared
 
     return Task(write)

@@ -19,11 +19,8 @@ from LNSegFMLib.scene.drafts import set_accepted
 from LNSegFMLib.scene.regions import box_of
 from LNSegFMLib.scene.segmentation_bench import Workbench
 from LNSegFMLib.scene.segments.implausible_segments import follow_plausibility
-from LNSegFMLib.scene.segments.lymph_node_records import (
-    records_of,
-    segments_apart,
-    store_records,
-)
+from LNSegFMLib.scene.segments.lymph_node_records import records_of, segments_apart, store_records
+from LNSegFMLib.scene.segments.segmentations import other_segments
 from LNSegFMLib.scene.volumes import geometry_of_volume
 
 
@@ -73,6 +70,9 @@ def accept_steps(
     _refuse_missing(volume_node, "vtkMRMLScalarVolumeNode", "CT volume")
     if segmentation_node is not None or not no_nodes:
         _refuse_missing(segmentation_node, "vtkMRMLSegmentationNode", "segmentation")
+    others = [] if segmentation_node is None else other_segments(segmentation_node)
+    if others:
+        logging.warning("Left out, as no lymph nodes by their names: %s", ", ".join(name for _id, name in others))
     without = [] if keep_implausible else segments_apart(segmentation_node)
     left_out = [record.node for record in records_of(segmentation_node) if record.segment_id in without]
     if left_out:

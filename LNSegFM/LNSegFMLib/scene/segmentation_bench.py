@@ -49,6 +49,7 @@ from LNSegFMLib.scene.segments.segmentations import (
     label_reader,
     labelmap_of,
     mask_reader,
+    other_segments,
 )
 from LNSegFMLib.scene.volumes import geometry_of_volume, image_reader, voxels_of_volume
 
@@ -273,6 +274,8 @@ class Workbench:
         Raises:
             UserError: The nodes cannot be used.
         """
+        if segmentation_node is not None and not no_nodes:
+            _refuse_others_alone(segmentation_node)
         read_image, read_labels = image_reader(volume_node), label_reader(segmentation_node, volume_node, without)
         checked = None if checked_roi is None else box_of(checked_roi, volume_node)
         model, model_sha256 = draft_of(segmentation_node)
@@ -296,6 +299,14 @@ def _segment_name(labelmap: Labelmap, label: int) -> str:
     if label in labelmap.implausible:
         return _("Implausible") if first < last else implausible_name(first)
     return _("Lymph nodes") if first < last else lymph_node_name(first)
+def _refuse_others_alone(segmentation_node: Any) -> None:
+    others = other_segments(segmentation_node)
+    if others and len(others) == segmentation_node.GetSegmentation().GetNumberOfSegments():
+        raise UserError(
+            "The case was not stored.",
+            f"None of the segments is called a lymph node: {', '.join(name for _id, name in others)}.",
+            "Rename those that are lymph nodes, for example to 'Lymph node 1'.",
+        )
 
 
 def _ignored_outside(labels: sitk.Image, checked: OrientedBox) -> sitk.Image:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import SimpleITK as sitk
 
 from lnsegfm.base.errors import Cancelled, UserError
-from lnsegfm.base.files import read_json
+from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import CaseStore
-from lnsegfm.inputs.reading import read_ct, read_labels
+from lnsegfm.images.label_grids import PlacementError
+from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.inputs.dataset_labels import DATASET, DatasetLabels
+from lnsegfm.inputs.label_names import meaning
+from lnsegfm.inputs.label_reading import read_labels
+from lnsegfm.inputs.reading import read_ct
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_KNOWN = "It is stored already"
 _CHANNEL = re.compile(r"(?P<name>.+)_(?P<channel>\d{4})")
 
 
@@ -27,15 +33,75 @@ class ImportReport:
     Args:
         stored: Name of each pair that was stored, and the id of the case that got its labels as a new version.
         skipped: Name and reason of each pair that was left out.
+        notes: What was done to the labels of each pair that was stored, a sentence each, by name.
+        uncertain: Of the pairs that were left out those of which the user must say where the labels lie, by name.
     """
 
     stored: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    uncertain: dict[str, PlacementError] = field(default_factory=dict)
 
     @property
     def imported(self) -> list[str]:
         """Ids of the cases that got a new label version, in the order of the pairs."""
         return [case_id for _, case_id in self.stored]
+
+    def take(
+        self, name: str, store: CaseStore, read: Callable[[], tuple[sitk.Image, sitk.Image]],
+        options: LabelOptions = LabelOptions(), *, labels: DatasetLabels | None = None, draft_model: str = "",
+        draft_model_sha256: str = "", told: Sequence[str] = (),
+    ) -> None:
+        """Store a pair unless it is stored already, and note what became of it; what is refused is noted as well.
+
+        Args:
+            name: What the user calls the pair.
+            store: Where it goes.
+            read: Reads the CT and the labels.
+            options: What the user says of labels that are not certain.
+            labels: Names of the label values.
+            draft_model: Id of the model that made the first draft.
+            draft_model_sha256: SHA-256 of that model.
+            told: What is known already of what was done to the labels.
+        """
+        notes = list(told)
+        try:
+            image, label = read()
+            info, is_new = store.accept_once(
+                image, label, ignore=None if labels is None else labels.ignore, draft_model=draft_model,
+                draft_model_sha256=draft_model_sha256, label_options=options,
+                names=None if labels is None else labels.structures, notes=notes,
+            )
+        except UserError as error:
+            self.skipped.append((name, " ".join([str(error), *told])))
+            if isinstance(error, PlacementError):
+                self.uncertain[name] = error
+            return
+        if is_new:
+            self.stored.append((name, info.id))
+            self.notes[name] = (stored_sentence(info), *notes)
+        else:
+            self.skipped.append((name, f"{_KNOWN}, as {info.id}."))
+
+    @property
+    def nothing_usable(self) -> bool:
+        """Whether pairs were left out, and none was stored, now or before."""
+        known = any(reason.startswith(_KNOWN) for _, reason in self.skipped)
+        return bool(self.skipped) and not self.stored and not known
+
+    def add(self, later: ImportReport) -> None:
+        """Take in what became of pairs in a later attempt."""
+        again = {name for name, _ in (*later.stored, *later.skipped)}
+        self.skipped[:] = [(name, reason) for name, reason in self.skipped if name not in again] + later.skipped
+        self.stored += later.stored
+        self.notes.update(later.notes)
+        self.uncertain = {name: error for name, error in self.uncertain.items() if name not in again} | later.uncertain
+
+
+def stored_sentence(info: CaseInfo) -> str:
+    """Say what the newest label version of a case holds."""
+    latest = info.latest
+    return f"{latest.foreground_voxels} voxels in {latest.nodes} lymph nodes, label version {latest.number}."
 
 
 def import_folder(
@@ -44,6 +110,8 @@ def import_folder(
     *,
     progress: Callable[[float, str], object] | None = None,
     is_cancelled: Callable[[], bool] | None = None,
+    label_options: LabelOptions = LabelOptions(),
+    names: Collection[str] | None = None,
 ) -> ImportReport:
     """Import ``imagesTr/NAME_0000.*`` with ``labelsTr/NAME.*``; bad pairs are reported, the others imported.
 
@@ -52,22 +120,22 @@ def import_folder(
         folder: The folder with ``imagesTr`` and ``labelsTr``; a ``dataset.json`` is read where there is one.
         progress: Called with the share done and a text.
         is_cancelled: Asked between two pairs; what was imported until then stays.
+        label_options: What the user says of labels that are not certain.
+        names: The pairs to import; None for all.
 
     Raises:
-        UserError: Not such a folder, or one whose labels are several structures.
+        UserError: Not such a folder, or one none of whose structures is called a lymph node.
         Cancelled: The user cancelled.
     """
-    raw = RawFolder.read(folder)
-    report = ImportReport(skipped=list(raw.skipped))
-    for number, (name, pair) in enumerate(raw.pairs.items()):
+    raw = RawFolder.read(folder, label_options)
+    report = ImportReport(skipped=list(raw.skipped) if names is None else [])
+    pairs = {name: pair for name, pair in raw.pairs.items() if names is None or name in names}
+    for number, (name, pair) in enumerate(pairs.items()):
         if is_cancelled is not None and is_cancelled():
             raise Cancelled
         if progress is not None:
-            progress(number / len(raw.pairs), f"{number + 1} of {len(raw.pairs)}")
-        try:
-            report.stored.append((name, _import_pair(store, pair, raw.ignore)))
-        except UserError as error:
-            report.skipped.append((name, str(error)))
+            progress(number / len(pairs), f"{number + 1} of {len(pairs)}")
+        report.take(name, store, pair.read, label_options, labels=raw.labels)
     return report
 
 
@@ -78,6 +146,10 @@ class RawPair:
     image: Path
     label: Path
 
+    def read(self) -> tuple[sitk.Image, sitk.Image]:
+        """Read CT and labels."""
+        return read_ct(self.image), read_labels(self.label)
+
 
 @dataclass(frozen=True)
 class RawFolder:
@@ -86,19 +158,28 @@ class RawFolder:
     Args:
         pairs: The usable pairs by name, in the order of the names.
         skipped: Name and reason of what is no pair.
-        ignore: Value of the label 'ignore'; None where there is none.
+        labels: What ``dataset.json`` says of the labels; None where there is none.
     """
 
     pairs: Mapping[str, RawPair]
     skipped: tuple[tuple[str, str], ...]
-    ignore: int | None
+    labels: DatasetLabels | None
+
+    @property
+    def ignore(self) -> int | None:
+        """Value of the label 'ignore'; None where there is none."""
+        return None if self.labels is None else self.labels.ignore
 
     @classmethod
-    def read(cls, folder: Path) -> RawFolder:
+    def read(cls, folder: Path, options: LabelOptions = LabelOptions()) -> RawFolder:
         """List a folder; no image is opened.
 
+        Args:
+            folder: The folder.
+            options: What the user says of the labels.
+
         Raises:
-            UserError: Not such a folder, or one whose labels are several structures.
+            UserError: Not such a folder, or one none of whose several structures is called a lymph node.
         """
         images, labels = _files(folder, "imagesTr"), _files(folder, "labelsTr")
         channels: dict[str, dict[str, Path]] = {}
@@ -117,14 +198,7 @@ class RawFolder:
                 skipped.append((name, "There is an image but no label."))
             else:
                 pairs[name] = RawPair(files["0000"], labels[name])
-        return cls(pairs, tuple(skipped), _ignore_label(folder))
-
-
-def _import_pair(store: CaseStore, pair: RawPair, ignore: int | None) -> str:
-    info, is_new = store.accept_once(read_ct(pair.image), read_labels(pair.label), ignore=ignore)
-    if not is_new:
-        raise UserError(f"It is stored already, as {info.id}.")
-    return info.id
+        return cls(pairs, tuple(skipped), _dataset_labels(folder, options))
 
 
 def _files(folder: Path, name: str) -> dict[str, Path]:
@@ -141,23 +215,17 @@ def _files(folder: Path, name: str) -> dict[str, Path]:
     return found
 
 
-def _ignore_label(folder: Path) -> int | None:
-    """Value of the label 'ignore'; refuses a data set of several structures, which would all become lymph nodes."""
-    path = folder / "dataset.json"
+def _dataset_labels(folder: Path, options: LabelOptions) -> DatasetLabels | None:
+    """Read ``dataset.json``; a data set of several structures without a lymph node is refused as a whole."""
+    path = folder / DATASET
     if not path.is_file():
         return None
-    try:
-        labels: dict[str, Any] = dict(read_json(path).get("labels", {}))
-    except (OSError, json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
+    labels = DatasetLabels.read(path)
+    means = [meaning(name) for name in labels.structures]
+    if not options.values and len(means) > 1 and "lymph node" not in means:
         raise UserError(
-            "The folder cannot be imported.", f"dataset.json: {error}.", "Correct dataset.json or remove it."
-        ) from error
-    ignore = labels.pop("ignore", None)
-    structures = [name for name, value in labels.items() if value not in (0, "0") and name not in ("0", "background")]
-    if len(structures) > 1:
-        raise UserError(
-            "The folder cannot be imported.", f"Its labels are several structures: {', '.join(structures)}.",
-            "Export a data set whose only label is lymph node.",
+            "The folder cannot be imported.",
+            f"None of its structures is called a lymph node: {', '.join(labels.structures)}.",
+            "Choose by the values, as in --label-values 1,2 - or all.",
         )
-    return ignore if isinstance(ignore, int) else None
-
+    return labels

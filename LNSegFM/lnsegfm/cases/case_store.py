@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -22,9 +22,11 @@ from lnsegfm.cases.case_info import CASE, IGNORE, IMAGE, USES, CaseInfo, LabelVe
 from lnsegfm.evaluation.metrics import dice
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.image_files import write_image
-from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
+from lnsegfm.images.label_grids import label_on_grid
+from lnsegfm.images.label_options import ONLY_CERTAIN, LabelOptions, Notes
 from lnsegfm.images.orientation import axis_map, reorient
 from lnsegfm.images.volume_checks import check_ct
+from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
 from lnsegfm.lymph_nodes.vanishing import extents_of
 
 _ID = re.compile(r"case-(\d{4,})")
@@ -34,7 +36,7 @@ _WAIT_S = 60.0
 
 @dataclass(frozen=True)
 class _Draft:
-    """What is to be remembered of a correction besides its voxels."""
+    """What is known of a correction besides its voxels, and what is said of it."""
 
     model: str
     model_sha256: str
@@ -42,13 +44,16 @@ class _Draft:
     note: str
     ignore: int | None = None
     label: sitk.Image | None = None
+    options: LabelOptions = ONLY_CERTAIN
+    names: Mapping[str, tuple[int, ...]] | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 class CaseStore:
     """Cases below one folder; several processes may use it at once.
 
-    Labels are stored as 0 (background), 1 (lymph node) and `lnsegfm.cases.case_info.IGNORE` (not reviewed); any
-    other label that comes in counts as lymph node.
+    Labels are stored as 0 (background), 1 (lymph node) and `lnsegfm.cases.case_info.IGNORE` (not reviewed). What of
+    a label image is lymph node, and where it lies, must be certain, see `lnsegfm.inputs.labels_on_ct.lymph_nodes_on`.
     Nothing is stored of where a CT or label came from: no header entries, no file names.
 
     Args:
@@ -96,13 +101,16 @@ class CaseStore:
         note: str = "",
         ignore: int | None = None,
         draft_label: sitk.Image | None = None,
+        label_options: LabelOptions = LabelOptions(),
+        names: Mapping[str, tuple[int, ...]] | None = None,
+        notes: Notes | None = None,
     ) -> CaseInfo:
         """Store a correction: as a further label version when this CT is stored already, else as a new case.
 
         Args:
             image: The CT.
-            label: The corrected labels, on the CT's grid or one that can be mapped to it, see
-                `lnsegfm.images.label_grids.label_on_grid`.
+            label: The corrected labels, on the CT's grid or one that shares its voxels, see
+                `lnsegfm.inputs.labels_on_ct.lymph_nodes_on`.
             case_id: The case this must be a correction of; None to find it by the CT.
             draft_model: Id of the model that made the first draft.
             draft_model_sha256: SHA-256 of that model.
@@ -110,12 +118,20 @@ class CaseStore:
             note: The user's own words; stored as they are, so no patient names here.
             ignore: Value of ``label`` where the CT was not reviewed; such a case can be used for training only.
             draft_label: The labels as the model drew them, on a grid as that of ``label``; only their Dice is kept.
+            label_options: What the user says of labels that are not certain.
+            names: Label values by name, as ``dataset.json`` has them.
+            notes: Gets what was done to the labels and left out of them, a sentence each.
 
         Raises:
-            UserError: Not a CT, a label that is empty against or full in spite of ``no_nodes``, a label that does not
-                fit the CT, or a CT that is not the one of ``case_id``.
+            PlacementError: It is not certain where the labels lie.
+            UserError: Not a CT, labels of which it is not certain what is a lymph node or that cannot be any, a label
+                that is empty against or full in spite of ``no_nodes``, a label that does not fit the CT, or a CT that
+                is not the one of ``case_id``.
         """
-        draft = _Draft(draft_model, draft_model_sha256, no_nodes, note, ignore, draft_label)
+        draft = _Draft(
+            draft_model, draft_model_sha256, no_nodes, note, ignore, draft_label, label_options, names,
+            [] if notes is None else notes,
+        )
         return self._accept(image, label, draft, case_id)[0]
 
     def accept_once(
@@ -126,13 +142,19 @@ class CaseStore:
         ignore: int | None = None,
         draft_model: str = "",
         draft_model_sha256: str = "",
+        label_options: LabelOptions = LabelOptions(),
+        names: Mapping[str, tuple[int, ...]] | None = None,
+        notes: Notes | None = None,
     ) -> tuple[CaseInfo, bool]:
         """Store a correction as `accept`, unless the same CT has a version with the very same labels.
 
         Returns:
             The case, and whether anything was stored.
         """
-        draft = _Draft(draft_model, draft_model_sha256, False, "", ignore)
+        draft = _Draft(
+            draft_model, draft_model_sha256, False, "", ignore, None, label_options, names,
+            [] if notes is None else notes,
+        )
         return self._accept(image, label, draft, None, once=True)
 
     def set_use(self, case_id: str, use: str) -> CaseInfo:
@@ -228,7 +250,9 @@ class CaseStore:
         # Creating is locked as a whole, or two processes would store the same CT as two cases.
         with self._locked("new-case"):
             known = self.get(case_id) if case_id is not None else self._find(key, grid)
-            array = _checked_label(label, known.geometry if known else Geometry.of(image), draft)
+            array = _checked_label(image, label, draft)
+            if known is not None:
+                array = _in_order_of(known.geometry, image, array)
             if known is None:
                 return self._create(image, array, draft, key), True
         return self._add_version(known.id, array, draft, once)
@@ -266,7 +290,7 @@ class CaseStore:
         extents = extents_of(labels == 1)
         version = LabelVersion(
             number, _now(), len(extents), int(np.count_nonzero(array == 1)), draft.note, draft.no_nodes,
-            bool((array == IGNORE).any()), _draft_dice(draft.label, info.geometry, array), extents,
+            bool((array == IGNORE).any()), _draft_dice(draft, info.geometry, array), extents,
         )
         info = replace(info, versions=(*info.versions, version))
         write_json(info.path / CASE, info.to_json())
@@ -311,8 +335,11 @@ def check_measurable(info: CaseInfo, partial: bool) -> None:
         )
 
 
-def _checked_label(label: sitk.Image, grid: Geometry, draft: _Draft) -> np.ndarray:
-    array, no_nodes = label_on_grid(label, grid, ignore=draft.ignore), draft.no_nodes
+def _checked_label(image: sitk.Image, label: sitk.Image, draft: _Draft) -> np.ndarray:
+    """Return the labels to be stored, uint8, shape (z, y, x) of the CT: 0, 1 and `IGNORE`."""
+    placed = lymph_nodes_on(image, label, draft.options, names=draft.names, ignore=draft.ignore)
+    array, no_nodes = placed.array, draft.no_nodes
+    draft.notes.extend(placed.notes)
     if no_nodes and array.any():
         raise UserError(
             "The case was not stored.",
@@ -321,19 +348,27 @@ def _checked_label(label: sitk.Image, grid: Geometry, draft: _Draft) -> np.ndarr
         )
     if not no_nodes and not array.any():
         raise UserError(
-            "The case was not stored.", "The segmentation is empty.",
+            "The case was not stored.", " ".join(["The segmentation is empty.", *placed.notes]),
             "Segment the lymph nodes, or state that the CT shows none.",
         )
-    if draft.ignore is not None:
-        array[~seen_on_grid(label, grid, draft.ignore)] = IGNORE
+    if placed.seen is not None:
+        array[~placed.seen] = IGNORE
     return array
 
 
-def _draft_dice(label: sitk.Image | None, grid: Geometry, corrected: np.ndarray) -> float | None:
-    if label is None:
+def _in_order_of(grid: Geometry, image: sitk.Image, array: np.ndarray) -> np.ndarray:
+    """Return labels of a CT in the voxel order in which the same CT is stored."""
+    own = Geometry.of(image)
+    to_grid = axis_map(grid.direction).invert(axis_map(own.direction).apply(array))
+    return np.ascontiguousarray(to_grid)
+
+
+def _draft_dice(draft: _Draft, grid: Geometry, corrected: np.ndarray) -> float | None:
+    if draft.label is None:
         return None
     seen = corrected != IGNORE
-    return dice(label_on_grid(label, grid)[seen] != 0, corrected[seen] == 1)
+    drawn = label_on_grid(draft.label, grid, placement=draft.options.placement)
+    return dice(drawn[seen] != 0, corrected[seen] == 1)
 
 
 def _read_label(info: CaseInfo, version: LabelVersion) -> np.ndarray:

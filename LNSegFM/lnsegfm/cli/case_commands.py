@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lnsegfm.base.errors import UserError
+from lnsegfm.cli.label_choices import LABELS, Grid, Unusual, Values, label_options
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import (
     Command,
@@ -21,6 +23,7 @@ from lnsegfm.cli.terminal import (
 )
 
 if TYPE_CHECKING:
+    from lnsegfm.cases.case_import import ImportReport
     from lnsegfm.cases.case_info import CaseInfo
 
 app = noun(
@@ -65,43 +68,69 @@ def _row(case: CaseInfo) -> dict[str, Any]:
 @app.command("add", cls=Command, epilog=examples("lnsegfm cases add CT_FOLDER labels.nii.gz"))
 def add(
     ct: Annotated[Path, typer.Argument(metavar="CT", help="DICOM folder, NIfTI, NRRD or MetaImage file.")],
-    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Label file; all but 0 is lymph node.")],
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help=LABELS)],
     no_nodes: Annotated[
         bool, typer.Option("--no-lymph-nodes", "--no-nodes", help="The CT shows no lymph nodes; the labels are empty.")
     ] = False,
     note: Annotated[str, typer.Option("--note", help="Your own words, stored with the labels; no names.")] = "",
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
 ) -> None:
     """Store a CT and its corrected labels as a case.
 
-    The same CT again becomes a new label version of its case.
+    The same CT again becomes a new label version of its case. Labels are refused where it is not certain which of them
+    are lymph nodes or where they lie; --label-values and --label-grid say it.
+
+    JSON: an object with case, version, voxels, lymph_nodes and notes (what was done to the labels, and left out).
     """
+    options, notes = label_options(grid, values, unusual), list[str]()
     with open_session() as session:
-        case = session.cases.add(ct, labels, no_nodes=no_nodes, note=note)
-    version = case.latest.number
-    print_result({"case": case.id, "version": version}, f"Stored as {case.id}, label version {version}")
+        case = session.cases.add(ct, labels, no_nodes=no_nodes, note=note, label_options=options, notes=notes)
+    latest = case.latest
+    print_result(
+        {"case": case.id, "version": latest.number, "voxels": latest.foreground_voxels, "lymph_nodes": latest.nodes,
+         "notes": notes},
+        "\n".join([
+            f"Stored as {case.id}, label version {latest.number}: {latest.foreground_voxels} voxels in {latest.nodes} "
+            "lymph nodes", *notes,
+        ]),
+    )  # fmt: skip
 
 
 @app.command("import", cls=Command, epilog=examples("lnsegfm cases import nnUNet_raw/Dataset501_Ours"))
 def import_cases(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="nnU-Net raw folder with imagesTr and labelsTr.")],
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
 ) -> None:
     """Import the pairs of an nnU-Net raw folder; bad pairs are reported, the others imported.
 
-    JSON: an object with imported (list of name, case) and skipped (list of name, reason).
+    JSON: an object with imported (list of name, case, notes) and skipped (list of name, reason).
     """
+    options = label_options(grid, values, unusual)
     with open_session() as session, ProgressLines() as lines:
-        report = session.cases.import_folder(folder, progress=lines.report)
+        report = session.cases.import_folder(folder, progress=lines.report, label_options=options)
     if terminal.as_json:
         print_json({
-            "imported": [{"name": name, "case": case} for name, case in report.stored],
+            "imported": [
+                {"name": name, "case": case, "notes": list(report.notes.get(name, ()))} for name, case in report.stored
+            ],
             "skipped": [{"name": name, "reason": reason} for name, reason in report.skipped],
         })  # fmt: skip
+        _refuse_nothing(report)
         return
     for name, case in report.stored:
-        say(f"{case}  {name}")
+        say(f"{case}  {name}: {' '.join(report.notes.get(name, ()))}")
     for name, reason in report.skipped:
         say(f"Left out {name}: {reason}")
     say(f"Imported {len(report.stored)} cases, left out {len(report.skipped)}. File names are not stored.")
+    _refuse_nothing(report)
+
+
+def _refuse_nothing(report: ImportReport) -> None:
+    if report.nothing_usable:
+        raise UserError(
+            "No case was imported.", f"All {len(report.skipped)} were left out, see above.",
+            "Correct the folder, or say what is not certain by the options.",
+        )
 
 
 @app.command(

@@ -9,6 +9,7 @@ import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import check_writable
+from lnsegfm.cli.label_choices import Grid, Values, label_options
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, print_json, say, terminal
 
@@ -70,8 +71,9 @@ def evaluate(
         ),
     ] = 0.0,
     label: Annotated[
-        int | None, typer.Option("--label", metavar="N", help="Value that is lymph node. [default: all but 0]")
+        int | None, typer.Option("--label", metavar="N", help="Value that is lymph node. [default: as --label-values]")
     ] = None,
+    values: Values = "", grid: Grid = "certain",
     ignore: Annotated[
         int | None,
         typer.Option(
@@ -97,6 +99,7 @@ def evaluate(
     settings = Settings(
         tolerance_mm=tolerance, overlap=overlap, label=label,
         ignore=ignore if ignore is not None else find_ignore_label(truth), channel=channel, resample=resample,
+        values=values, placement=label_options(grid, values, False).placement,
     )
     if out is not None:
         check_writable(out / "summary.json")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lnsegfm.base.files import sha256
+from lnsegfm.cli.label_choices import Grid, Unusual, Values, label_options
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, noun, print_json, say, terminal, warn
+from lnsegfm.images.label_options import LabelOptions
 
 if TYPE_CHECKING:
     from lnsegfm.research.datasets.candidates import Candidate
@@ -23,8 +26,8 @@ app = noun(
 )
 _JSON = """
 
-    JSON: an object with folder, dataset, cases, partial (how many cases are annotated in part only), left_out (a list
-    of name and reason) and manifest (path).
+    JSON: an object with folder, dataset, cases, partial (how many cases are annotated in part only), imported (a list
+    of name, case and notes: what was done to the labels), left_out (a list of name and reason) and manifest (path).
     """
 
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder of the dataset.")]
@@ -48,13 +51,15 @@ def segrap2023(
     contrast: Annotated[
         bool, typer.Option("--contrast", help="Take the CT with contrast agent (image_contrast). [default: without]")
     ] = False,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
 ) -> None:
     """Import SegRap2023."""
     from lnsegfm.research.datasets import segrap2023 as dataset
 
     names = structure or dataset.STRUCTURES
-    found = dataset.candidates(source, structures=names, contrast=contrast)
-    _run(out / name, found, "SegRap2023", {"structures": list(names), "contrast": contrast})
+    options = label_options(grid, values, unusual)
+    found = dataset.candidates(source, structures=names, contrast=contrast, options=options)
+    _run(out / name, found, "SegRap2023", {"structures": list(names), "contrast": contrast, **_said(options)})
 
 
 @_command("lnq2023", "lnq2023-train --out data --complete complete.txt",
@@ -66,12 +71,15 @@ def lnq2023(
         Path | None,
         typer.Option("--complete", metavar="FILE", help="Training cases that are annotated completely, one a line."),
     ] = None,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
 ) -> None:
     """Import LNQ2023."""
     from lnsegfm.research.datasets import lnq2023 as dataset
 
-    found = dataset.candidates(source, complete=complete)
-    _run(out / name, found, "LNQ2023", {"complete_sha256": sha256(complete) if complete else None})
+    options = label_options(grid, values, unusual)
+    found = dataset.candidates(source, complete=complete, options=options)
+    settings = {"complete_sha256": sha256(complete) if complete else None, **_said(options)}
+    _run(out / name, found, "LNQ2023", settings)
 
 
 @_command("radcure", "RADCURE --out data", "Import RADCURE: DICOM CT with RTSTRUCT, or with masks.")
@@ -83,27 +91,39 @@ def radcure(
     masks: Annotated[
         Path | None, typer.Option("--masks", metavar="FOLDER", help="Folder of lymph node masks, PATIENT.nii.gz.")
     ] = None,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
 ) -> None:
     """Import RADCURE."""
     from lnsegfm.research.datasets import radcure as dataset
 
     names = structure or dataset.STRUCTURES
-    found = dataset.candidates(source, structures=names, masks=masks)
-    _run(out / name, found, "RADCURE", {"structures": list(names), "masks": masks is not None})
+    options = label_options(grid, values, unusual)
+    found = dataset.candidates(source, structures=names, masks=masks, options=options)
+    _run(out / name, found, "RADCURE", {"structures": list(names), "masks": masks is not None, **_said(options)})
 
 
 @_command("folder", "our-cases --out data --name Dataset505_Ours", "Import pairs of CT and label files in a folder.")
 def folder(
     source: Source, out: Out, name: Name = "Dataset504_LymphNodes",
     structure: Annotated[
-        list[str] | None, typer.Option("--structure", metavar="PATTERN", help=f"{FIRST} [default: the only label]")
+        list[str] | None, typer.Option(
+            "--structure", metavar="PATTERN", help=f"{FIRST} [default: those called lymph node, or the only label]"
+        ),
     ] = None,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
 ) -> None:
     """Import a folder."""
     from lnsegfm.research.datasets import folder_pairs
 
-    names = structure or []
-    _run(out / name, folder_pairs.candidates(source, structures=names), "folder", {"structures": list(names)})
+    names, options = structure or [], label_options(grid, values, unusual)
+    found = folder_pairs.candidates(source, structures=names, options=options)
+    _run(out / name, found, "folder", {"structures": list(names), **_said(options)})
+
+
+def _said(options: LabelOptions) -> dict[str, Any]:
+    """Return what the user said of the labels, for the manifest; nothing where it is the default."""
+    default = LabelOptions()
+    return {name: value for name, value in asdict(options).items() if value != getattr(default, name)}
 
 
 def _run(target: Path, found: Sequence[Candidate], dataset: str, settings: dict[str, Any]) -> None:
@@ -113,6 +133,7 @@ def _run(target: Path, found: Sequence[Candidate], dataset: str, settings: dict[
 
     raw = RawDataset(target, dataset, settings)
     left_out: list[dict[str, str]] = []
+    imported: list[dict[str, str]] = []
     with ProgressLines(len(found), "case") as lines:
         done = 0
 
@@ -122,20 +143,26 @@ def _run(target: Path, found: Sequence[Candidate], dataset: str, settings: dict[
             if not isinstance(entry, Case):
                 left_out.append({"name": candidate.name, "reason": explanation})
                 warn(f"Left out {candidate.name}: {explanation}")
+            else:
+                imported.append({"name": candidate.name, "case": entry.id, "notes": explanation})
+                if not terminal.as_json:
+                    say(f"{entry.id}  {candidate.name}: {explanation}")
             lines.update(done, "Importing")
 
         manifest = run_import(found, raw, prefix="case" if dataset == "folder" else dataset.lower(), report=report)
-    _tell(manifest, raw.folder, left_out)
+    _tell(manifest, raw.folder, imported, left_out)
 
 
-def _tell(manifest: Manifest, target: Path, left_out: list[dict[str, str]]) -> None:
+def _tell(
+    manifest: Manifest, target: Path, imported: list[dict[str, str]], left_out: list[dict[str, str]]
+) -> None:
     from lnsegfm.research.datasets.manifest import MANIFEST
 
     partial = sum(case.partial for case in manifest.cases)
     if terminal.as_json:
         print_json({
             "folder": str(target), "dataset": target.name, "cases": len(manifest.cases), "partial": partial,
-            "left_out": left_out, "manifest": str(target / MANIFEST),
+            "imported": imported, "left_out": left_out, "manifest": str(target / MANIFEST),
         })  # fmt: skip
         return
     say(f"{target.name}: {len(manifest.cases)} cases, {len(manifest.dropped)} left out")

@@ -10,6 +10,7 @@ import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import check_writable
+from lnsegfm.cli.label_choices import LABELS, Grid, Unusual, Values, label_options
 from lnsegfm.cli.terminal import Command, examples, open_session, print_table, say, terminal, warn
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def measure(
     ct: Annotated[Path, typer.Argument(metavar="CT", help="DICOM folder, NIfTI, NRRD or MetaImage file.")],
-    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Label file; all but 0 is lymph node.")],
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help=LABELS)],
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="CSV", help="Table to write.")] = None,
     series: Annotated[
         str, typer.Option("--series", metavar="UID", help="Series Instance UID, where a folder holds several series.")
@@ -45,6 +46,7 @@ def measure(
     keep_implausible: Annotated[
         bool, typer.Option("--keep-implausible", help="List what cannot be a lymph node as well, with the reason.")
     ] = False,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
 ) -> None:
     """Measure the lymph nodes of labels: short and long axis, volume, mean HU, side, size class.
 
@@ -58,7 +60,8 @@ def measure(
     warnings: list[str] = []
     with open_session() as session:
         found = session.measure(
-            ct, labels, series=series, assume_hu=assume_hu, keep_implausible=keep_implausible, warnings=warnings
+            ct, labels, series=series, assume_hu=assume_hu, keep_implausible=keep_implausible,
+            label_options=label_options(grid, values, unusual), warnings=warnings,
         )
     for text in warnings:
         warn(f"Warning: {text}")

@@ -93,6 +93,7 @@ def warnings(evaluation: Evaluation) -> list[str]:
     if len(values) > 1:
         listed = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
         said.append(f"The values {listed} were all taken for lymph node; --label takes a single one.")
+    said += [f"{name}: {note}" for name, case in evaluation.cases.items() for note in case.notes]
     if not any(case.truth_mm3 for case in results):
         said.append("The truth is empty in every case; check --label and --channel.")
     if not any(case.predicted_mm3 for case in results):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json
-from lnsegfm.inputs.reading import read_labels
+from lnsegfm.inputs.dataset_labels import DatasetLabels
+from lnsegfm.inputs.label_reading import read_labels
 
 SEGRAP_CHANNELS = {"GTVp": 0, "GTVnd": 1}
 """Volumes of a 4D file in SegRap2023's submission format, task 2 (HiLab-git/SegRap2023, ``Docker_tutorial``)."""
@@ -107,19 +106,13 @@ def find_ignore_label(truth: Path) -> int | None:
     Raises:
         UserError: ``dataset.json`` cannot be read, or its 'ignore' is not a positive whole number.
     """
-    folder = truth.resolve() if truth.is_dir() else truth.resolve().parent
-    path = next((each / "dataset.json" for each in (folder, folder.parent) if (each / "dataset.json").is_file()), None)
-    if path is None:
-        return None
     try:
-        value = dict(dict(read_json(path)).get("labels", {})).get("ignore")
-        if value is not None and (type(value) is not int or value < 1):
-            raise ValueError(f"the label 'ignore' is {value!r}, not a positive whole number")
-    except (OSError, json.JSONDecodeError, TypeError, ValueError) as error:
+        labels = DatasetLabels.beside(truth)
+    except UserError as error:
         raise UserError(
-            "The truth's dataset.json cannot be used.", f"{error}.", "Correct it, or give the value with --ignore."
+            "The truth's dataset.json cannot be used.", error.why, "Correct it, or give the value with --ignore."
         ) from error
-    return value
+    return None if labels is None else labels.ignore
 
 
 def _case_name(path: Path) -> str:

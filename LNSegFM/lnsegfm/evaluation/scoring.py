@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,7 +16,11 @@ from lnsegfm.evaluation.detection import SIZE_BINS, Detection, NodeCounts, detec
 from lnsegfm.evaluation.label_pairs import LabelPairs, read_structure
 from lnsegfm.evaluation.metrics import dice, nsd
 from lnsegfm.images.geometry import Geometry, labels_on
-from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
+from lnsegfm.images.label_grids import find_place, label_on_grid, seen_on_grid
+from lnsegfm.images.label_options import LabelOptions, Placement
+from lnsegfm.images.label_placement import placement_error
+from lnsegfm.inputs.dataset_labels import DatasetLabels
+from lnsegfm.inputs.label_structures import NOT_SEEN, choose_lymph_nodes
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,12 @@ class Settings:
     Args:
         tolerance_mm: Distance in mm up to which surfaces agree, for the NSD.
         overlap: Share of a region's voxels that must be covered for a match; see `detect`.
-        label: The one value that is lymph node; None takes every value but 0 and ``ignore``.
+        label: The one value that is lymph node; None to tell by ``values``.
         ignore: Value of the truth's voxels that are left out of both masks.
         channel: Volume to take of files that hold several; see `read_structure`.
         resample: Bring a prediction on another grid onto that of the truth (nearest neighbour) instead of refusing it.
+        values: The values in files that are lymph node, see `lnsegfm.images.label_options.LabelOptions`.
+        placement: What is said of predictions on another grid, see there; ``own`` is the same as ``resample``.
 
     Raises:
         UserError: A value makes no sense.
@@ -40,8 +47,11 @@ class Settings:
     ignore: int | None = None
     channel: int | None = None
     resample: bool = False
+    values: str = ""
+    placement: Placement = "certain"
 
     def __post_init__(self) -> None:
+        LabelOptions(self.placement, self.values)
         if not (math.isfinite(self.tolerance_mm) and self.tolerance_mm >= 0):
             raise UserError(f"The tolerance cannot be {self.tolerance_mm} mm.", todo="Choose 0 mm or more.")
         if not 0 <= self.overlap <= 1:
@@ -66,6 +76,7 @@ class CaseResult:
         is_resampled: Whether the prediction lay on another grid.
         detection: The lymph nodes.
         values: The values that were taken for lymph node, of both files.
+        notes: What of the files was taken for lymph node and what was left out.
     """
 
     dsc: float
@@ -76,6 +87,7 @@ class CaseResult:
     is_resampled: bool
     detection: Detection
     values: frozenset[int]
+    notes: tuple[str, ...] = ()
 
     @property
     def empty(self) -> str:
@@ -133,8 +145,10 @@ def evaluate(
         if progress is not None:
             progress(number, name)
         try:
-            structures = [read_structure(path, settings.channel) for path in (pred, truth)]
-            cases[name] = evaluate_case(structures[0], structures[1], settings)
+            notes: list[str] = []
+            found = _structure(pred, "prediction", settings, notes)
+            wanted = _structure(truth, "truth", settings, notes)
+            cases[name] = replace(evaluate_case(found, wanted, settings), notes=tuple(notes))
         except UserError as error:
             refused[name] = str(error)
     if not cases:
@@ -180,6 +194,34 @@ def evaluate_case(pred: sitk.Image, truth: sitk.Image, settings: Settings) -> Ca
     )
 
 
+def _structure(path: Path, role: str, settings: Settings, notes: list[str]) -> sitk.Image:
+    """Read the lymph nodes of a label file with their own values, and `Settings.ignore`; all else becomes 0."""
+    image = read_structure(path, settings.channel)
+    if settings.label is not None or settings.channel is not None:
+        return image
+    names = _names_beside(path)
+    try:
+        chosen = choose_lymph_nodes(
+            image, LabelOptions(values=settings.values), names=names, ignore=settings.ignore
+        )
+    except UserError as error:
+        raise UserError(f"{error.what[:-1]} ({role}).", error.why, error.todo) from error
+    notes.extend(f"{role.capitalize()}: {note}" for note in chosen.notes)
+    kinds, values = sitk.GetArrayViewFromImage(chosen.image), sitk.GetArrayViewFromImage(image)
+    kept = np.where(kinds == 1, values if values.shape == kinds.shape else 1, 0).astype(np.int32)
+    kept[kinds == NOT_SEEN] = settings.ignore or 0
+    return Geometry.of(chosen.image).put_on(sitk.GetImageFromArray(kept))
+
+
+def _names_beside(path: Path) -> Mapping[str, tuple[int, ...]] | None:
+    try:
+        named = DatasetLabels.beside(path)
+    except UserError:
+        # Refused by `find_ignore_label`, unless the user gave the value that is to be ignored.
+        return None
+    return None if named is None else named.structures
+
+
 def _mask(labels: sitk.Image, settings: Settings) -> np.ndarray:
     # On its own grid nothing moves; what is refused there (no whole numbers, no 3D volume) is refused here.
     foreground = label_on_grid(labels, Geometry.of(labels), ignore=settings.ignore).astype(bool)
@@ -192,14 +234,18 @@ def _values(labels: sitk.Image, mask: np.ndarray) -> frozenset[int]:
 
 def _on_grid(pred: sitk.Image, mask: np.ndarray, grid: Geometry, settings: Settings) -> np.ndarray:
     own = Geometry.of(pred)
-    if not settings.resample:
+    placement: Placement = "own" if settings.resample else settings.placement
+    if placement == "certain":
+        uncertain = own.size == grid.size and find_place(own, grid) == "uncertain"
+        seen = placement_error(mask.astype(np.uint8), own, grid, None).why.replace("CT", "truth") if uncertain else ""
         raise UserError(
             "The prediction and the truth lie on different voxel grids.",
-            f"Prediction: {_described(own)}; truth: {_described(grid)}.",
-            "Add --resample to bring the prediction onto the truth's grid (nearest neighbour).",
+            f"Prediction: {_described(own)}; truth: {_described(grid)}. {seen}".strip(),
+            "Add --resample to bring the prediction onto the truth's grid (nearest neighbour)"
+            + (", or --label-grid ct to take its voxels with the truth's header." if uncertain else "."),
         )
     try:
-        return label_on_grid(labels_on(pred, mask), grid).astype(bool)
+        return label_on_grid(labels_on(pred, mask), grid, placement=placement).astype(bool)
     except UserError as error:
         raise UserError("The prediction cannot be brought onto the truth's grid.", error.why) from error
 

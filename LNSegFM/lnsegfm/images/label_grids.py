@@ -1,39 +1,62 @@
-"""Bringing a label image onto the grid of its CT, exactly where that is possible."""
+"""Bringing a label image onto the grid of its CT, exactly, or not at all unless the user says how."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.label_options import Placement
+from lnsegfm.images.label_placement import Candidate, PlacementError, nearest, placement_error
 from lnsegfm.images.volume_checks import check_volume
 
+__all__ = ["Candidate", "Place", "PlacementError", "find_place", "label_on_grid", "seen_on_grid"]
+
 _TOLERANCE_MM = 0.01
+# Headers are rounded by some programs. Up to here, in voxels, the label's header and that of the CT put every voxel
+# into the same voxel of the CT (that ends at half a voxel), so it does not matter which is right.
+_ROUNDING_VOXELS = 0.25
+
+Place = Literal["same", "rounded", "shared", "ct", "own", "uncertain"]
+"""How a label lies to a CT: on its grid; there but for rounding; on voxels of that grid, as flipped, cropped or padded;
+by the CT's header or its own, as the user said; or it is not known."""
 
 
-def label_on_grid(label: sitk.Image, grid: Geometry, *, ignore: int | None = None) -> np.ndarray:
+def label_on_grid(
+    label: sitk.Image, grid: Geometry, *, ignore: int | None = None, placement: Placement = "certain",
+    ct: np.ndarray | None = None,
+) -> np.ndarray:
     """Return a label image's foreground on another grid.
 
-    Where the grids share their voxels (same, flipped, permuted, cropped or padded), every voxel goes to its own place;
-    otherwise the label is resampled (nearest neighbour).
+    Where the grids share their voxels (same, flipped, permuted, cropped or padded), every voxel goes to its own place.
+    A label of the CT's size whose header puts it elsewhere does not count as that, nor does any other grid: such a
+    label is refused unless the user says how it is placed.
 
     Args:
         label: 3D image of whole numbers; whatever is not 0 is foreground.
         grid: Grid of the CT.
         ignore: Value that is not foreground, but marks what was not reviewed.
+        placement: What the user says, see `lnsegfm.images.label_options.LabelOptions`.
+        ct: HU, shape (z, y, x) of ``grid``; with it a refusal tells what the label would lie on.
 
     Returns:
         uint8 array of 0 and 1, shape (z, y, x) of ``grid``.
 
     Raises:
+        PlacementError: It is not certain where the label lies.
         UserError: Not a 3D scalar image, numbers that are not whole, a grid that does not overlap the CT's, or
             foreground outside the CT.
     """
     foreground = _foreground(label, ignore)
     own = Geometry.of(label)
-    if own.matches(grid, tolerance_mm=_TOLERANCE_MM):
+    place = find_place(own, grid, placement)
+    if place in ("same", "rounded", "ct"):
         return foreground
+    if place == "uncertain":
+        raise placement_error(foreground, own, grid, ct)
     _check_overlap(own, grid)
     indices = np.argwhere(foreground)[:, ::-1]
     steps, offset = _voxel_map(own, grid)
@@ -42,23 +65,58 @@ def label_on_grid(label: sitk.Image, grid: Geometry, *, ignore: int | None = Non
         raise _refusal(
             f"{np.count_nonzero(~inside)} of its {len(inside)} labelled voxels lie outside the CT.",
         )
-    whole_steps, whole_offset = np.rint(steps), np.rint(offset)
-    if _same_voxels(own, grid, whole_steps, whole_offset):
+    if place == "shared" or _same_voxels(own, grid):
         result = np.zeros(grid.size[::-1], np.uint8)
-        result[tuple((indices @ whole_steps.T + whole_offset).astype(np.intp).T[::-1])] = 1
+        result[tuple((indices @ np.rint(steps).T + np.rint(offset)).astype(np.intp).T[::-1])] = 1
         return result
     return _resampled(foreground, own, grid)
 
 
-def seen_on_grid(label: sitk.Image, grid: Geometry, ignore: int) -> np.ndarray:
+def seen_on_grid(label: sitk.Image, grid: Geometry, ignore: int, *, placement: Placement = "certain") -> np.ndarray:
     """Return where a partial label tells of the CT: its voxels of another value than ``ignore``.
+
+    Args:
+        label: As for `label_on_grid`, which refuses what does not fit.
+        grid: Grid of the CT.
+        ignore: Value of what was not reviewed.
+        placement: As for `label_on_grid`.
 
     Returns:
         bool array, shape (z, y, x) of ``grid``; what lies outside the label's own grid was not reviewed.
     """
     own = Geometry.of(label)
     seen = (sitk.GetArrayViewFromImage(label) != ignore).astype(np.uint8)
-    return (seen if own.matches(grid, tolerance_mm=_TOLERANCE_MM) else _nearest(seen, own, grid)) != 0
+    keeps = find_place(own, grid, placement) in ("same", "rounded", "ct")
+    return (seen if keeps else nearest(seen, own, grid)) != 0
+
+
+def find_place(own: Geometry, grid: Geometry, placement: Placement = "certain") -> Place:
+    """Tell how a label lies to a CT.
+
+    Args:
+        own: The label's grid.
+        grid: That of the CT.
+        placement: What the user says; it counts only where the grids are not the same.
+
+    Raises:
+        UserError: The CT's header was asked for, but the sizes differ and they share no voxels.
+    """
+    if own.matches(grid, tolerance_mm=_TOLERANCE_MM):
+        return "same"
+    same_size = own.size == grid.size
+    if same_size and _corners_apart(own, grid) <= _ROUNDING_VOXELS:
+        return "rounded"
+    if placement == "ct" and same_size:
+        return "ct"
+    # A label of the CT's size is one of the whole CT. If its header says otherwise, the header is as likely wrong.
+    whole = sorted(own.size) == sorted(grid.size)
+    if _same_voxels(own, grid) and (not whole or _covers(own, grid)):
+        return "shared"
+    if placement == "ct":
+        raise _refusal(
+            f"The CT's header cannot be given to it: it has {_by(own.size)} voxels, the CT {_by(grid.size)}."
+        )
+    return "own" if placement == "own" else "uncertain"
 
 
 def _foreground(label: sitk.Image, ignore: int | None) -> np.ndarray:
@@ -91,11 +149,26 @@ def _corners(geometry: Geometry) -> np.ndarray:
     return np.array([np.ravel(corner) for corner in np.ndindex(2, 2, 2)]) * (np.asarray(geometry.size) - 1)
 
 
-def _same_voxels(own: Geometry, grid: Geometry, steps: np.ndarray, offset: np.ndarray) -> bool:
+def _same_voxels(own: Geometry, grid: Geometry) -> bool:
+    steps, offset = (np.rint(part) for part in _voxel_map(own, grid))
     if not np.array_equal(np.abs(steps) @ np.ones(3), np.ones(3)) or abs(round(np.linalg.det(steps))) != 1:
         return False
     apart = grid.positions(_corners(own) @ steps.T + offset) - own.positions(_corners(own))
     return bool(np.linalg.norm(apart, axis=1).max() <= _TOLERANCE_MM)
+
+
+def _covers(own: Geometry, grid: Geometry) -> bool:
+    """Tell whether two grids that share voxels have all in common."""
+    steps, offset = (np.rint(part) for part in _voxel_map(own, grid))
+    corners = _corners(own) @ steps.T + offset
+    last = np.asarray(grid.size) - 1
+    return bool(np.array_equal(corners.min(axis=0), np.zeros(3)) and np.array_equal(corners.max(axis=0), last))
+
+
+def _corners_apart(own: Geometry, grid: Geometry) -> float:
+    """How far the corners of two grids of one size are apart, in voxels, along the worst axis."""
+    steps, offset = _voxel_map(own, grid)
+    return float(np.abs(_corners(own) @ steps.T + offset - _corners(own)).max())
 
 
 def _check_overlap(own: Geometry, grid: Geometry) -> None:
@@ -105,17 +178,8 @@ def _check_overlap(own: Geometry, grid: Geometry) -> None:
         raise _refusal("Its grid and that of the CT do not overlap; it may belong to another patient.")
 
 
-def _nearest(mask: np.ndarray, own: Geometry, grid: Geometry) -> np.ndarray:
-    image = own.put_on(sitk.GetImageFromArray(mask))
-    moved = sitk.Resample(
-        image, grid.size, sitk.Transform(3, sitk.sitkIdentity), sitk.sitkNearestNeighbor, grid.origin, grid.spacing,
-        grid.direction, 0, sitk.sitkUInt8,
-    )
-    return sitk.GetArrayFromImage(moved)
-
-
 def _resampled(foreground: np.ndarray, own: Geometry, grid: Geometry) -> np.ndarray:
-    result = _nearest(foreground, own, grid)
+    result = nearest(foreground, own, grid)
     if foreground.any() and not result.any():
         raise _refusal("Its voxels are much smaller than those of the CT, and nothing of it is left there.")
     return result
@@ -125,3 +189,7 @@ def _refusal(why: str) -> UserError:
     return UserError(
         "The segmentation does not fit the CT.", why, "Choose the segmentation that was drawn on this very CT."
     )
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return " x ".join(map(str, size))

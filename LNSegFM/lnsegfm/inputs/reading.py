@@ -1,4 +1,4 @@
-"""Reading a CT or labels from a file or a folder of DICOM slices."""
+"""Reading a CT from a file or a folder of DICOM slices, and image files as they are."""
 
 from __future__ import annotations
 
@@ -49,18 +49,6 @@ def read_ct(
     if warnings is not None:
         warnings.extend(notes)
     return _in_ct_type(image)
-
-
-def read_labels(path: Path) -> sitk.Image:
-    """Read a label image as it is stored.
-
-    Raises:
-        UserError: It is not there, not an image, or truncated.
-    """
-    check_name(Path(path))
-    if not Path(path).is_file():
-        raise UserError("The labels cannot be read.", f"{path} is not a file.", "Check the path.")
-    return read_file(Path(path), [])
 
 
 def read_file(path: Path, notes: list[str]) -> sitk.Image:

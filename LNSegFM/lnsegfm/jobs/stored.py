@@ -54,6 +54,7 @@ class ImportPair:
         read_label: Makes the labels.
         draft_model: Id of the model that made the first draft, or empty.
         draft_model_sha256: SHA-256 of that model, or empty.
+        notes: What is to be told of the labels when they are stored.
     """
 
     name: str
@@ -61,3 +62,8 @@ class ImportPair:
     read_label: Callable[[], sitk.Image]
     draft_model: str = ""
     draft_model_sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    def read(self) -> tuple[sitk.Image, sitk.Image]:
+        """Make the CT and the labels."""
+        return self.read_image(), self.read_label()

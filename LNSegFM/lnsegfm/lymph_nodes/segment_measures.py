@@ -56,7 +56,10 @@ def _part(array: np.ndarray, box: tuple[slice, ...]) -> sitk.Image:
 
 
 def on_part_of(mask: sitk.Image, grid: Geometry) -> tuple[tuple[slice, ...], sitk.Image]:
-    """Bring a mask to the part of a grid that it lies in; return the part, by array axis, and the labels there."""
+    """Bring a mask to the part of a grid that it lies in; return the part, by array axis, and the labels there.
+
+    A segment of a scene lies where the scene shows it: one on another grid is resampled (nearest neighbour).
+    """
     own = Geometry.of(mask)
     corners = np.array([np.ravel(corner) for corner in np.ndindex(2, 2, 2)]) * (np.asarray(own.size) - 1)
     indices = (own.positions(corners) - np.asarray(grid.origin)) @ np.linalg.inv(grid.matrix).T
@@ -66,4 +69,4 @@ def on_part_of(mask: sitk.Image, grid: Geometry) -> tuple[tuple[slice, ...], sit
     a, b, c = grid.positions(low[None])[0].tolist()
     part = Geometry((x, y, z), grid.spacing, (a, b, c), grid.direction)
     box = tuple(slice(first, last) for first, last in zip(low[::-1], high[::-1]))
-    return box, part.put_on(sitk.GetImageFromArray(label_on_grid(mask, part)))
+    return box, part.put_on(sitk.GetImageFromArray(label_on_grid(mask, part, placement="own")))

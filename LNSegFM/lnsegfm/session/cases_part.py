@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import SimpleITK as sitk
 
-from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.errors import Cancelled
 from lnsegfm.base.home import Home
 from lnsegfm.base.prefixes import resolve
 from lnsegfm.cases.case_advice import Finding, advise
 from lnsegfm.cases.case_import import ImportReport, import_folder
 from lnsegfm.cases.case_info import USES, CaseInfo
 from lnsegfm.cases.case_store import CaseStore, check_measurable
+from lnsegfm.images.label_options import LabelOptions, Notes
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.stored import ImportPair
 from lnsegfm.session.removal import refuse_while_used
@@ -72,12 +73,14 @@ class CasesPart:
         note: str = "",
         ignore: int | None = None,
         draft_label: sitk.Image | None = None,
+        label_options: LabelOptions = LabelOptions(),
+        notes: Notes | None = None,
     ) -> CaseInfo:
         """Store a CT with its corrected labels, see `lnsegfm.cases.case_store.CaseStore.accept`.
 
         Args:
             image: The CT in HU.
-            label: The labels, on the CT's grid or one that can be mapped to it; everything but 0 is lymph node.
+            label: The labels, on the CT's grid or one that shares its voxels; one value, or segments with names.
             case_id: The case this must be a correction of; None to find it by the CT.
             draft_model: Id of the model that made the first draft.
             draft_model_sha256: SHA-256 of that model.
@@ -85,18 +88,21 @@ class CasesPart:
             note: The user's own words; no patient names.
             ignore: Value of ``label`` where the CT was not reviewed.
             draft_label: The labels as the model drew them; only their Dice is kept.
+            label_options: What the user says of labels that are not certain.
+            notes: Gets what was done to the labels and left out of them, a sentence each.
 
         Raises:
-            UserError: The labels do not fit the CT, or the other arguments; the message says how.
+            UserError: The labels are not certain, cannot be lymph nodes, or do not fit; the message says how.
         """
         return self.store.accept(
             image, label, case_id=self.resolve(case_id) if case_id else None, draft_model=draft_model,
             draft_model_sha256=draft_model_sha256, no_nodes=no_nodes, note=note, ignore=ignore, draft_label=draft_label,
+            label_options=label_options, notes=notes,
         )
 
     def accept_once(
         self, image: sitk.Image, label: sitk.Image, *, ignore: int | None = None, draft_model: str = "",
-        draft_model_sha256: str = "",
+        draft_model_sha256: str = "", label_options: LabelOptions = LabelOptions(), notes: Notes | None = None,
     ) -> tuple[CaseInfo, bool]:
         """Store as `accept`, unless the same CT has these very labels already.
 
@@ -104,27 +110,44 @@ class CasesPart:
             The case, and whether anything was stored.
         """
         return self.store.accept_once(
-            image, label, ignore=ignore, draft_model=draft_model, draft_model_sha256=draft_model_sha256
+            image, label, ignore=ignore, draft_model=draft_model, draft_model_sha256=draft_model_sha256,
+            label_options=label_options, notes=notes,
         )
 
-    def add(self, ct: Path, labels: Path, *, no_nodes: bool = False, note: str = "") -> CaseInfo:
+    def add(
+        self, ct: Path, labels: Path, *, no_nodes: bool = False, note: str = "",
+        label_options: LabelOptions = LabelOptions(), notes: Notes | None = None,
+    ) -> CaseInfo:
         """Store a CT and its corrected labels from files, as `accept`.
+
+        Names of segments in the label file, or else in nnU-Net's ``dataset.json`` in its folder or the one above, tell
+        which values are lymph nodes.
 
         Args:
             ct: Folder of a DICOM series, or a file that SimpleITK reads.
-            labels: Label file.
+            labels: Label file, also Slicer's ``.seg.nrrd`` or a DICOM segmentation (SEG).
             no_nodes: The CT shows no lymph nodes; the labels are empty.
             note: The user's own words; no patient names.
+            label_options: What the user says of labels that are not certain.
+            notes: Gets what was done to the labels and left out of them, a sentence each.
 
         Raises:
             UserError: A file cannot be read, or as `accept`.
         """
-        from lnsegfm.inputs.reading import read_ct, read_labels
+        from lnsegfm.inputs.dataset_labels import DatasetLabels
+        from lnsegfm.inputs.label_reading import read_labels
+        from lnsegfm.inputs.reading import read_ct
 
-        return self.store.accept(read_ct(ct), read_labels(labels), no_nodes=no_nodes, note=note)
+        image, label = read_ct(ct), read_labels(labels)
+        named = DatasetLabels.beside(Path(labels))
+        return self.store.accept(
+            image, label, no_nodes=no_nodes, note=note, ignore=None if named is None else named.ignore,
+            names=None if named is None else named.structures, label_options=label_options, notes=notes,
+        )
 
     def import_folder(
-        self, folder: Path | str, *, progress: Report = no_report, is_cancelled: IsCancelled = never
+        self, folder: Path | str, *, progress: Report = no_report, is_cancelled: IsCancelled = never,
+        label_options: LabelOptions = LabelOptions(), names: Collection[str] | None = None,
     ) -> ImportReport:
         """Import the pairs of a folder in nnU-Net's raw layout; bad pairs are reported, the others imported.
 
@@ -132,15 +155,21 @@ class CasesPart:
             folder: The folder with ``imagesTr`` and ``labelsTr``.
             progress: Called with the share done and a text.
             is_cancelled: Asked between two pairs; what was imported until then stays.
+            label_options: What the user says of labels that are not certain.
+            names: The pairs to import; None for all.
 
         Raises:
-            UserError: It is not such a folder.
+            UserError: It is not such a folder, or none of its structures is called a lymph node.
             Cancelled: The user cancelled.
         """
-        return import_folder(self.store, Path(folder), progress=progress, is_cancelled=is_cancelled)
+        return import_folder(
+            self.store, Path(folder), progress=progress, is_cancelled=is_cancelled, label_options=label_options,
+            names=names,
+        )
 
     def import_pairs(
-        self, pairs: Sequence[ImportPair], *, progress: Report = no_report, is_cancelled: IsCancelled = never
+        self, pairs: Sequence[ImportPair], *, progress: Report = no_report, is_cancelled: IsCancelled = never,
+        label_options: LabelOptions = LabelOptions(),
     ) -> ImportReport:
         """Import CTs with their labels; bad pairs are reported, the others imported.
 
@@ -148,6 +177,7 @@ class CasesPart:
             pairs: What is to be imported.
             progress: Called with the share done and a text.
             is_cancelled: Asked between two pairs; what was imported until then stays.
+            label_options: What the user says of labels that are not certain.
 
         Raises:
             Cancelled: The user cancelled.
@@ -157,18 +187,10 @@ class CasesPart:
             if is_cancelled():
                 raise Cancelled
             progress(number / len(pairs), f"{number + 1} of {len(pairs)}")
-            try:
-                info, is_new = self.accept_once(
-                    pair.read_image(), pair.read_label(), draft_model=pair.draft_model,
-                    draft_model_sha256=pair.draft_model_sha256,
-                )
-            except UserError as error:
-                report.skipped.append((pair.name, str(error)))
-                continue
-            if is_new:
-                report.stored.append((pair.name, info.id))
-            else:
-                report.skipped.append((pair.name, f"It is stored already, as {info.id}."))
+            report.take(
+                pair.name, self.store, pair.read, label_options, draft_model=pair.draft_model,
+                draft_model_sha256=pair.draft_model_sha256, told=pair.notes,
+            )
         return report
 
     # Cases are sorted, go and come back

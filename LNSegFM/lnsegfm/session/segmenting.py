@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lnsegfm.base.background import Progress
 from lnsegfm.images.boxes import WHOLE, Region
+from lnsegfm.images.label_options import LabelOptions
 from lnsegfm.segmentation.batch_inputs import BatchInput, find_all_inputs
 from lnsegfm.segmentation.file_requests import FileRequest, check_exists, check_request
 from lnsegfm.segmentation.segment_options import QualityName, SegmentOptions
@@ -121,22 +122,29 @@ class Batch:
 
 def measure_files(
     ct: Path, labels: Path, series: str = "", *, assume_hu: bool = False, keep_implausible: bool = False,
-    warnings: list[str] | None = None,
+    label_options: LabelOptions = LabelOptions(), warnings: list[str] | None = None,
 ) -> tuple[LymphNode, ...]:
     """Measure the lymph nodes of labels, see `lnsegfm.session.Session.measure`."""
     for path, what in ((ct, "The CT"), (labels, "The labels")):
         check_exists(Path(path), what)
-    from lnsegfm.images.geometry import Geometry, labels_on
-    from lnsegfm.images.label_grids import label_on_grid
-    from lnsegfm.inputs.reading import read_ct, read_labels
+    from lnsegfm.images.geometry import labels_on
+    from lnsegfm.inputs.dataset_labels import DatasetLabels
+    from lnsegfm.inputs.label_reading import read_labels
+    from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
+    from lnsegfm.inputs.reading import read_ct
     from lnsegfm.lymph_nodes.instances import measure
     from lnsegfm.lymph_nodes.intensity import describe
     from lnsegfm.lymph_nodes.plausibility import kept_apart, told_left_out
 
     said: list[str] = []
     image = read_ct(Path(ct), series=series, assume_hu=assume_hu, warnings=said)
-    on_grid = labels_on(image, label_on_grid(read_labels(Path(labels)), Geometry.of(image)) != 0)
-    instances, lymph_nodes = measure(on_grid)
+    named = DatasetLabels.beside(Path(labels))
+    placed = lymph_nodes_on(
+        image, read_labels(Path(labels), said), label_options, names=None if named is None else named.structures,
+        ignore=None if named is None else named.ignore,
+    )
+    said.extend(placed.notes)
+    instances, lymph_nodes = measure(labels_on(image, placed.array))
     plausible, implausible, _ = kept_apart(describe(lymph_nodes, instances, image))
     if implausible and not keep_implausible:
         said.append(f"{told_left_out(implausible)}.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
 from lnsegfm.base.processes import child_environment
+from lnsegfm.images.label_options import LabelOptions
 from lnsegfm.session.adapt_options import AdaptOptions
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report
 
@@ -199,29 +200,31 @@ class Session:
 
     def measure(
         self, ct: Path, labels: Path, *, series: str = "", assume_hu: bool = False, keep_implausible: bool = False,
-        warnings: list[str] | None = None,
+        label_options: LabelOptions = LabelOptions(), warnings: list[str] | None = None,
     ) -> tuple[LymphNode, ...]:
         """Measure the lymph nodes of labels: axes, volume, mean HU and side.
 
         Args:
             ct: As for `segment`.
-            labels: Label file on the CT's grid, or one that fits it; all but 0 is lymph node.
+            labels: Label file on the CT's grid or one that shares its voxels; one value, or segments with names.
             series: As for `segment`.
             assume_hu: The user says that the CT's values are HU, although they do not look like it.
             keep_implausible: Return what cannot be a lymph node as well, behind all others; ``implausible`` says why.
-            warnings: Gets a sentence for what the user should know of the scan, and for what was left out; without it,
-                they are logged.
+            label_options: What the user says of labels that are not certain.
+            warnings: Gets a sentence for what the user should know of the scan and its labels, and for what was left
+                out; without it, they are logged.
 
         Returns:
             The 26-connected lymph nodes by number, the largest first.
 
         Raises:
-            UserError: A file cannot be read, or the labels do not fit the CT.
+            UserError: A file cannot be read, the labels are not certain or cannot be lymph nodes, or do not fit the CT.
         """
         from lnsegfm.session.segmenting import measure_files
 
         return measure_files(
-            ct, labels, series, assume_hu=assume_hu, keep_implausible=keep_implausible, warnings=warnings
+            ct, labels, series, assume_hu=assume_hu, keep_implausible=keep_implausible, label_options=label_options,
+            warnings=warnings,
         )
 
     # Adaptation

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import qt
@@ -10,17 +12,20 @@ from slicer.i18n import tr as _
 
 from lnsegfm.base.background import Pending
 from lnsegfm.base.errors import UserError
+from lnsegfm.cases.case_import import ImportReport
+from lnsegfm.images.label_options import LabelOptions, Placement
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.stored import Stored
-from lnsegfm.lymph_nodes.plausibility import told_left_out
 from LNSegFMFineTuneLib.panels.case_table import CaseTable
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost, FineTuneSection
-from LNSegFMFineTuneLib.scene.scene_pairs import find_pairs, import_pair, left_out_of
+from LNSegFMFineTuneLib.scene.scene_pairs import ScenePair, find_pairs, import_pair
 from LNSegFMFineTuneLib.scene.stored_case import CaseContent, read_case, show_case
 from LNSegFMFineTuneLib.texts import case_texts as wording
 
 _ALL = "all"
 _PROGRESS_MS = 200
+Again = Callable[[Placement, Collection[str]], None]
+"""Imports the pairs of these names once more, with what the user said."""
 
 
 class CasesSection(FineTuneSection):
@@ -35,7 +40,8 @@ class CasesSection(FineTuneSection):
     def __init__(self, host: FineTuneHost, ui_file: str, *, frame: Any) -> None:
         super().__init__(host, ui_file, frame=frame)
         self._importing: Pending | None = None
-        self._left_out = ""  # what cannot be a lymph node, in words
+        self._again: Again | None = None
+        self._report = ImportReport()  # of the import that runs or ran last, with its questions answered
         self._removed: list[str] = []  # in this session, the last one at the end
         self.table = CaseTable(host, self.ui, self.on_use_chosen)
         self._progress_timer = qt.QTimer()
@@ -127,16 +133,35 @@ class CasesSection(FineTuneSection):
             parent = slicer.util.mainWindow()
             folder = qt.QFileDialog.getExistingDirectory(parent, _("Folder with imagesTr and labelsTr"), "")
             if folder:
-                self._import(self.host.workbench.cases.import_folder, folder)
+                self._report = ImportReport()
+                self._import_folder(folder)
             return
-        with slicer.util.WaitCursor():  # a segmentation without labelmap gets one here
-            wanted = [pair for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())]
-            pairs = [import_pair(pair) for pair in wanted]
-        self._import(self.host.workbench.cases.import_pairs, pairs, told_left_out(left_out_of(wanted)))
+        self._report = ImportReport()
+        self._import_pairs([pair for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())])
 
-    def _import(self, function: Any, source: Any, left_out: str = "") -> None:
-        self.ui.importLabel.visible, self._left_out = True, left_out
-        self._importing = self.host.act(self._on_imported, function, source)
+    def _import_folder(
+        self, folder: str, placement: Placement = "certain", names: Collection[str] | None = None
+    ) -> None:
+        run, options = self.host.workbench.cases.import_folder, LabelOptions(placement)
+
+        def again(placement: Placement, names: Collection[str]) -> None:
+            self._import_folder(folder, placement, names)
+
+        self._import(again, run, folder, label_options=options, names=names)
+
+    def _import_pairs(self, pairs: Sequence[ScenePair], placement: Placement = "certain") -> None:
+        with slicer.util.WaitCursor():  # a segmentation without labelmap gets one here
+            taken = [import_pair(pair, placement) for pair in pairs]
+
+        def again(placement: Placement, names: Collection[str]) -> None:
+            self._import_pairs([pair for pair in pairs if pair.name in names], placement)
+
+        self._import(again, self.host.workbench.cases.import_pairs, taken)
+
+    def _import(self, again: Again, function: Any, source: Any, **options: Any) -> None:
+        self.ui.importLabel.visible = True
+        self._again = again
+        self._importing = self.host.act(self._on_imported, partial(function, **options), source)
         self._progress_timer.start()
 
     def _end_import(self) -> None:
@@ -147,10 +172,26 @@ class CasesSection(FineTuneSection):
         if self._importing is not None:
             self.ui.importLabel.text = wording.importing(self._importing.progress.message)
 
-    def _on_imported(self, report: Any) -> None:
+    def _on_imported(self, report: ImportReport) -> None:
         self._end_import()
-        text = wording.import_text(len(report.imported), report.skipped)
-        self.ui.importLabel.text = f"{text} {self._left_out}." if self._left_out else text
+        self._report.add(report)
+        self.ui.importLabel.text = wording.import_text(self._report)
+        if report.uncertain:
+            # Once this action has ended: the panel does one at a time.
+            qt.QTimer.singleShot(0, self._ask_placement)
+
+    def _ask_placement(self) -> None:
+        """Ask where labels lie that were refused for their grid, and import them once more with the answer."""
+        uncertain = self._report.uncertain
+        name, error = next(iter(uncertain.items()))
+        answers = dict(wording.placements(error))
+        answer = qt.QInputDialog.getItem(
+            slicer.util.mainWindow(), _("Where do the labels lie?"),
+            wording.placement_question(name, error, len(uncertain) - 1), list(answers), 0, False,
+        )
+        placement = answers.get(str(answer))
+        if placement is not None and self._again is not None:
+            self._again(placement, frozenset(uncertain))
 
     # One case
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ import SimpleITK as sitk
 import slicer
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.images.label_options import Placement
 from lnsegfm.jobs.stored import ImportPair
-from lnsegfm.lymph_nodes.instances import LymphNode
+from lnsegfm.lymph_nodes.plausibility import told_left_out
 from LNSegFMLib.scene.drafts import draft_of, volume_of
 from LNSegFMLib.scene.segments.lymph_node_records import records_of, segments_apart
-from LNSegFMLib.scene.segments.segmentations import label_reader
+from LNSegFMLib.scene.segments.segmentations import label_reader, other_segments
 from LNSegFMLib.scene.volumes import image_reader
 
 
@@ -42,27 +43,26 @@ def find_pairs() -> list[ScenePair]:
     return pairs
 
 
-def import_pair(pair: ScenePair) -> ImportPair:
+def import_pair(pair: ScenePair, placement: Placement = "certain") -> ImportPair:
     """Take what is needed of a pair now, so that another thread can import it.
 
     What is wrong with it is raised there, by the functions that make its CT and labels.
+
+    Args:
+        pair: The nodes.
+        placement: What the user says of segments on another grid.
     """
     model, model_sha256 = draft_of(pair.segmentation)
     without = segments_apart(pair.segmentation)
     try:
-        read_image, read_label = image_reader(pair.volume), label_reader(pair.segmentation, pair.volume, without)
+        read_image = image_reader(pair.volume)
+        read_label = label_reader(pair.segmentation, pair.volume, without, placement=placement)
     except UserError as error:
         read_image = read_label = _refusal(error)
-    return ImportPair(pair.name, read_image, read_label, model, model_sha256)
-
-
-def left_out_of(pairs: Iterable[ScenePair]) -> list[LymphNode]:
-    """Return what is not imported of pairs because it cannot be a lymph node."""
-    found = []
-    for pair in pairs:
-        without = segments_apart(pair.segmentation)
-        found += [record.node for record in records_of(pair.segmentation) if record.segment_id in without]
-    return found
+    others = ", ".join(f"'{name}'" for _segment_id, name in other_segments(pair.segmentation))
+    implausible = told_left_out(rec.node for rec in records_of(pair.segmentation) if rec.segment_id in without)
+    notes = [f"{text}." for text in (f"Left out: {others}" if others else "", implausible) if text]
+    return ImportPair(pair.name, read_image, read_label, model, model_sha256, tuple(notes))
 
 
 def _refusal(error: UserError) -> Callable[[], sitk.Image]:

@@ -9,7 +9,10 @@ from slicer.i18n import tr as _
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import explain
 from lnsegfm.cases.case_advice import FEW_CASES, Finding
+from lnsegfm.cases.case_import import ImportReport
 from lnsegfm.cases.case_info import CaseInfo
+from lnsegfm.images.label_options import Placement
+from lnsegfm.images.label_placement import PlacementError
 from lnsegfm.jobs.case_selection import Selection
 
 
@@ -103,11 +106,37 @@ def importing(message: str) -> str:
     return _("Importing {message} ...").format(message=message) if message else _("Importing ...")
 
 
-def import_text(imported: int, skipped: Sequence[tuple[str, str]]) -> str:
+def import_text(report: ImportReport) -> str:
     """Say what came of an import."""
-    lines = [_("Cases imported: {count}").format(count=imported)]
+    lines = [_("Cases imported: {count}").format(count=len(report.stored))]
+    lines += [
+        _("{name}: stored as {case}. {notes}").format(name=name, case=case, notes=" ".join(report.notes.get(name, ())))
+        for name, case in report.stored
+    ]
+    skipped = report.skipped
     lines += [_("Skipped {name}: {reason}").format(name=name, reason=reason) for name, reason in skipped]
     return "\n".join(lines)
+
+
+def placement_question(name: str, error: PlacementError, more: int) -> str:
+    """Ask where labels lie whose grid is not certainly that of the CT.
+
+    Args:
+        name: What the user calls the pair.
+        error: What was seen.
+        more: How many further pairs the answer holds for.
+    """
+    text = _("{name}: it is not certain where the segmentation lies in the CT.\n{why}").format(name=name, why=error.why)
+    if more:
+        text += "\n" + _("{count} further segmentations do not fit; the answer holds for all.").format(count=more)
+    return text + "\n" + _("Where does it lie? Choose only if you know.")
+
+
+def placements(error: PlacementError) -> list[tuple[str, Placement | None]]:
+    """Return the answers to `placement_question`, the safe one first, each with what it means; None leaves it out."""
+    texts = {"ct": _("With the CT's header: the same voxels"), "own": _("As its own header says (resampled)")}
+    offered = [(texts[each.placement], each.placement) for each in error.candidates]
+    return [(_("Leave out"), None), *offered]
 
 
 def removal_question(case_id: str) -> str:

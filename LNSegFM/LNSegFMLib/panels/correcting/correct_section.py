@@ -17,6 +17,7 @@ from LNSegFMLib.scene.drafts import set_accepted
 from LNSegFMLib.scene.regions import place_in
 from LNSegFMLib.scene.segmentation_bench import Workbench
 from LNSegFMLib.scene.segments.lymph_node_records import records_of, segments_apart
+from LNSegFMLib.scene.segments.segmentations import other_segments
 from LNSegFMLib.scene.views import open_segment_editor
 from LNSegFMLib.texts.lymph_node_columns import accept_question
 
@@ -136,6 +137,9 @@ class CorrectSection(Section):
         if case.latest.partial:
             text += " " + _("Voxels outside the ROI are ignored in training.")
         if segmentation_node is not None and segmentation_node.GetScene() is not None:
+            left_out = ", ".join(f"'{name}'" for _segment_id, name in other_segments(segmentation_node))
+            if left_out:
+                text += " " + _("Left out, as no lymph nodes by their names: {names}.").format(names=left_out)
             set_accepted(segmentation_node, case.id)
             # The next volume has other checked parts.
             ui.checkedRoiSelector.setCurrentNode(None)

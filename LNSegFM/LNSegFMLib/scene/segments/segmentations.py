@@ -15,11 +15,19 @@ from vtk.util import numpy_support
 
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.label_grids import label_on_grid
+from lnsegfm.images.label_options import Placement
+from lnsegfm.inputs.label_names import meaning_of
 from LNSegFMLib.scene.matrices import matrix_of, vtk_matrix_of
 from LNSegFMLib.scene.segments.label_boxes import Box, find_boxes, known_boxes, remember, voxels_of
-from LNSegFMLib.scene.segments.terminology import LYMPH_NODE, LYMPH_NODE_COLOUR, lymph_node_colour
+from LNSegFMLib.scene.segments.terminology import LYMPH_NODE, LYMPH_NODE_COLOUR, lymph_node_colour, tag_of
 from LNSegFMLib.scene.transforms import check_transform
-from LNSegFMLib.scene.volumes import geometry_of, geometry_of_volume, ijk_to_ras_of, matrix_between
+from LNSegFMLib.scene.volumes import (
+    geometry_of,
+    geometry_of_volume,
+    ijk_to_ras_of,
+    matrix_between,
+    voxels_of_volume,
+)
 
 BINARY = "Binary labelmap"
 # A result with more is no anatomy, and Slicer would take minutes to list its segments.
@@ -163,7 +171,8 @@ def segment_colours(node: Any | None) -> dict[str, tuple[float, float, float]]:
 
 
 def label_reader(
-    segmentation_node: Any, volume_node: Any, without: Collection[str] = ()
+    segmentation_node: Any, volume_node: Any, without: Collection[str] = (), *, placement: Placement = "certain",
+    all_segments: bool = False,
 ) -> Callable[[], sitk.Image]:
     """Take what is needed of a segmentation node now, so that another thread can make the labels from it.
 
@@ -171,10 +180,12 @@ def label_reader(
         segmentation_node: vtkMRMLSegmentationNode, or None for no labels at all.
         volume_node: The volume node the labels are for.
         without: Ids of segments to leave out.
+        placement: What the user says of segments on another grid, see `lnsegfm.images.label_options.LabelOptions`.
+        all_segments: Take those as well that are called something else than a lymph node.
 
     Returns:
-        A function that returns the union of all segments on the volume's grid: uint8, 0 and 1. It raises UserError when
-        the segments do not fit the volume.
+        A function that returns the union of the segments on the volume's grid: uint8, 0 and 1. It raises PlacementError
+        when it is not certain where they lie, and UserError when they do not fit the volume.
 
     Raises:
         UserError: The segments cannot be brought to the volume, for a transform between them is not linear.
@@ -183,15 +194,32 @@ def label_reader(
     layers: list[_Layer] = []
     if segmentation_node is not None:
         to_volume = _to_volume(segmentation_node, volume_node)
-        layers = [_Layer.of(image, values, to_volume) for image, values in _labelmaps(segmentation_node, without)]
+        others = [] if all_segments else [segment_id for segment_id, _name in other_segments(segmentation_node)]
+        labelmaps = _labelmaps(segmentation_node, {*without, *others})
+        layers = [_Layer.of(image, values, to_volume) for image, values in labelmaps]
+    ct = voxels_of_volume(volume_node)
 
     def read() -> sitk.Image:
         union = np.zeros(grid.size[::-1], np.uint8)
         for layer in layers:
-            union |= label_on_grid(layer.union(), grid)
+            union |= label_on_grid(layer.union(), grid, placement=placement, ct=ct)
         return grid.put_on(sitk.GetImageFromArray(union))
 
     return read
+
+
+def other_segments(segmentation_node: Any) -> list[tuple[str, str]]:
+    """Return id and name of the segments that are called something else than a lymph node, such as an artery.
+
+    Segments whose names say nothing, such as "Segment_1", are lymph nodes: the user drew them for this module.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    found = []
+    for segment_id in segmentation.GetSegmentIDs():
+        segment = segmentation.GetSegment(segment_id)
+        if meaning_of(segment.GetName(), tag_of(segment)) == "other":
+            found.append((str(segment_id), str(segment.GetName())))
+    return found
 
 
 def mask_reader(segmentation_node: Any, volume_node: Any) -> Callable[[], dict[str, sitk.Image]]:

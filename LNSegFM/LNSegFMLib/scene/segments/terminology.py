@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import slicer
+import vtk
+
 # Slicer's general anatomy list has the lymph node among the tissues (DICOM CID 7166), with this colour.
 LYMPH_NODE = (
     "Segmentation category and type - 3D Slicer General Anatomy list"
@@ -30,3 +35,9 @@ def lymph_node_colour(number: int) -> tuple[float, float, float]:
     """Return the display colour, RGB from 0 to 1, of the lymph node with this number (1, 2, ...)."""
     red, green, blue = _COLOURS[(number - 1) % len(_COLOURS)]
     return red / 255, green / 255, blue / 255
+
+
+def tag_of(segment: Any) -> str:
+    """Return the terminology entry of a vtkSegment; empty where it has none."""
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), value) else ""

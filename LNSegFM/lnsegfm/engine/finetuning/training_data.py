@@ -21,7 +21,8 @@ from lnsegfm.images.geometry import Geometry, labels_on
 from lnsegfm.images.grids import spacing_zyx
 from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
 from lnsegfm.images.orientation import reorient
-from lnsegfm.inputs.reading import read_ct, read_labels
+from lnsegfm.inputs.label_reading import read_labels
+from lnsegfm.inputs.reading import read_ct
 from lnsegfm.lymph_nodes.vanishing import keep_lymph_nodes
 from lnsegfm.models.grid_limits import check_voxels
 from lnsegfm.models.model_facts import ModelFacts

@@ -21,6 +21,7 @@ from lnsegfm.images.body import find_body
 from lnsegfm.images.boxes import Region
 from lnsegfm.images.crop import region_box, size_of
 from lnsegfm.images.image_files import write_image
+from lnsegfm.images.number_note import NUMBERED
 from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.inputs.reading import read_ct
 from lnsegfm.lymph_nodes.instances import LymphNode, measure
@@ -89,7 +90,7 @@ class Operations:
         for name in results.keys() & arguments.keys():
             write_image(
                 results[name], Path(arguments[name]), compress=arguments.get("compress", True),
-                notes=_notes(predictor.model),
+                notes={**(NUMBERED if name == "instances" else {}), **_notes(predictor.model)},
             )
         return {
             "model": predictor.model.id,

@@ -13,13 +13,13 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, write_json
 from lnsegfm.cases.case_import import RawFolder
 from lnsegfm.cases.case_store import CaseStore
-from lnsegfm.inputs.reading import read_ct, read_labels
+from lnsegfm.inputs.dataset_labels import DatasetLabels
 from lnsegfm.jobs.job_spec import CaseRef
 from lnsegfm.phantom import make_case
 from lnsegfm.research.benchmark.benchmark_config import TEST_SHARE, CaseSource
 
 _KNOWN = "cases.json"
-Content = tuple[sitk.Image, sitk.Image, int | None]
+Content = tuple[sitk.Image, sitk.Image, DatasetLabels | None]
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ def store_cases(
         if entry not in known:
             report(f"{name}: {key}")
             try:
-                image, labels, ignore = read()
-                known[entry] = store.accept_once(image, labels, ignore=ignore)[0].id
+                image, labels, named = read()
+                ignore, names = (None, None) if named is None else (named.ignore, named.structures)
+                known[entry] = store.accept_once(image, labels, ignore=ignore, names=names)[0].id
             except UserError as error:
                 raise UserError(f"{entry}: {error.what}", error.why, error.todo) from error
             write_json(path, known)
@@ -150,6 +151,6 @@ def _phantom(source: CaseSource, seed: int) -> Callable[[], Content]:
 
 def _pair(raw: RawFolder, name: str) -> Callable[[], Content]:
     def read() -> Content:
-        return read_ct(raw.pairs[name].image), read_labels(raw.pairs[name].label), raw.ignore
+        return *raw.pairs[name].read(), raw.labels
 
     return read

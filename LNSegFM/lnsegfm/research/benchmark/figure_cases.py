@@ -13,7 +13,8 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry, labels_on
 from lnsegfm.images.label_grids import label_on_grid
 from lnsegfm.images.orientation import reorient
-from lnsegfm.inputs.reading import read_ct, read_labels
+from lnsegfm.inputs.label_reading import read_labels
+from lnsegfm.inputs.reading import read_ct
 
 
 @dataclass(frozen=True)

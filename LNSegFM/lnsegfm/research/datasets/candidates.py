@@ -23,7 +23,7 @@ class LabelledCt:
     Args:
         ct: As `lnsegfm.inputs.reading.read_ct` gives it.
         labels: uint8, shape (z, y, x): 0, `NODE`, and `lnsegfm.cases.case_info.IGNORE` where it was not annotated.
-        done: What was done to get there, one sentence each, without names of files, patients or structures.
+        done: What was done to get there, one sentence each; names in it stand in quotation marks, and are not stored.
     """
 
     ct: sitk.Image

@@ -10,15 +10,15 @@ Four layouts are understood; any ending of `IMAGE_ENDINGS` will do::
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json
-from lnsegfm.evaluation.label_pairs import find_ignore_label
+from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.inputs.dataset_labels import DatasetLabels
+from lnsegfm.inputs.label_names import meaning
 from lnsegfm.research.datasets.candidates import Candidate, listed, matches, nothing_found
 from lnsegfm.research.datasets.label_files import FileCase, stem
 
@@ -27,39 +27,48 @@ _IMAGE = re.compile(r"(?:(?P<name>.+)[-_.])?(?:ct|image|img|0000)", re.IGNORECAS
 _SUBFOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"))
 
 
-def candidates(source: Path, *, structures: Sequence[str] = ()) -> list[Candidate]:
+def candidates(
+    source: Path, *, structures: Sequence[str] = (), options: LabelOptions = LabelOptions()
+) -> list[Candidate]:
     """List the pairs.
 
     Args:
         source: Folder of one of the layouts.
         structures: Patterns of the names of the labels in ``dataset.json`` that are lymph nodes; not needed where it
-            has only one label, or where there is none: whatever is not 0 is lymph node then.
+            has only one label, or where names such as "lymph node" tell.
+        options: What the user says of labels that are not certain.
 
     Raises:
-        UserError: No pairs there, or several structures of which none was chosen.
+        UserError: No pairs there, or several structures of which none is a lymph node.
     """
     for images, labels in _SUBFOLDERS:
         if (source / images).is_dir() and (source / labels).is_dir():
             pairs = _by_name(listed(source / images), listed(source / labels))
-            nodes, ignore = _label_values(source / "dataset.json", structures), find_ignore_label(source / labels)
-            return _cases(source, pairs, nodes, ignore)
+            named = DatasetLabels.beside(source / labels)
+            return _cases(source, pairs, _chosen(named, structures, options), named, options)
     files = listed(source)
     pairs = _by_name(*_sorted_out(files))
     for folder in (path for path in files if path.is_dir()):
         images_there, labels_there = _sorted_out(listed(folder))
         if images_there or labels_there:
             pairs[folder.name] = (tuple(images_there), tuple(labels_there))
-    return _cases(source, pairs, frozenset(), None)
+    return _cases(source, pairs, frozenset(), None, options)
 
 
 _Pairs = dict[str, tuple[tuple[Path, ...], tuple[Path, ...]]]
 
 
-def _cases(source: Path, pairs: _Pairs, nodes: frozenset[int], ignore: int | None) -> list[Candidate]:
+def _cases(
+    source: Path, pairs: _Pairs, nodes: frozenset[int], named: DatasetLabels | None, options: LabelOptions
+) -> list[Candidate]:
     if not any(images and labels for images, labels in pairs.values()):
         raise nothing_found(source, "images/NAME.nii.gz with labels/NAME.nii.gz, or NAME.nii.gz with NAME_seg.nii.gz")
     return [
-        FileCase(name, images, labels, nodes=nodes, ignore=ignore) for name, (images, labels) in sorted(pairs.items())
+        FileCase(
+            name, images, labels, nodes=nodes, ignore=None if named is None else named.ignore,
+            names=None if named is None else named.structures, options=options,
+        )
+        for name, (images, labels) in sorted(pairs.items())
     ]
 
 
@@ -85,21 +94,17 @@ def _by_name(images: Iterable[Path], labels: Iterable[Path]) -> _Pairs:
     return {name: (tuple(paths[0]), tuple(paths[1])) for name, paths in found.items()}
 
 
-def _label_values(path: Path, structures: Sequence[str]) -> frozenset[int]:
-    """Return the values of the labels that are lymph nodes; none where nothing has to be chosen."""
-    if not path.is_file():
+def _chosen(named: DatasetLabels | None, structures: Sequence[str], options: LabelOptions) -> frozenset[int]:
+    """Return the values of the labels that were chosen by name; none where their own names tell, or the user."""
+    if named is None or options.values:
         return frozenset()
-    try:
-        labels = {str(name): int(value) for name, value in dict(read_json(path)["labels"]).items()}
-    except (OSError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+    chosen = {name: values for name, values in named.structures.items() if matches(name, structures)}
+    told = len(named.structures) == 1 or any(meaning(name) == "lymph node" for name in named.structures)
+    if (structures and not chosen) or (not structures and named.structures and not told):
         raise UserError(
-            "The source cannot be imported.", f"dataset.json: {type(error).__name__}: {error}.", "Correct or remove it."
-        ) from error
-    offered = {name: value for name, value in labels.items() if value != 0 and name != "ignore"}
-    chosen = {name: value for name, value in offered.items() if matches(name, structures)}
-    if len(offered) > 1 and not chosen:
-        raise UserError(
-            "The source cannot be imported.", f"Its labels are several structures: {', '.join(offered)}.",
+            "The source cannot be imported.",
+            f"None of its structures {'was chosen' if structures else 'is called a lymph node'}: "
+            f"{', '.join(named.structures)}.",
             "Choose those that are lymph nodes by --structure.",
         )
-    return frozenset(chosen.values())
+    return frozenset(value for values in chosen.values() for value in values)

@@ -19,7 +19,7 @@ from lnsegfm.research.datasets.neutral_text import neutral
 from lnsegfm.research.datasets.raw_layout import RawDataset
 
 Report = Callable[[Candidate, Entry, str], None]
-"""Told of every candidate, its entry, and the full reason with names where it was left out."""
+"""Told of every candidate, its entry, and with names what was done, or why it was left out."""
 
 
 def run_import(candidates: Sequence[Candidate], target: RawDataset, *, prefix: str, report: Report) -> Manifest:
@@ -71,7 +71,7 @@ def _one(
         sources = tuple(_digest(role, paths) for role, paths in files.items())
         recorded = target.recorded(case_id)
         if recorded is not None and recorded.sources == sources:
-            return recorded, recorded.reason if isinstance(recorded, Dropped) else ""
+            return recorded, recorded.reason if isinstance(recorded, Dropped) else " ".join(recorded.done)
         case = opened.load()
         voxels = _voxels_sha256(case.ct)
         _check(case, known.get(voxels))
@@ -80,13 +80,16 @@ def _one(
         explanation = f"{problem.what} {problem.why}".strip()
         paths = [path for each in files.values() for path in each]
         entry: Entry = Dropped(position, sources, neutral(explanation, paths, candidate.name))
+        explanation = str(problem)
     else:
         # Not within the try: a full disk is no defect of the case.
         target.write_case(case_id, case)
-        explanation = ""
+        voxels_told = f"{int((case.labels == NODE).sum())} voxels."
+        explanation = " ".join([voxels_told, *case.done])
+        paths = [path for each in files.values() for path in each]
         entry = Case(
             case_id, position, bool((case.labels == IGNORE).any()), case.ct.GetSize(), case.ct.GetSpacing(), voxels,
-            sources, tuple(case.done),
+            sources, tuple(neutral(sentence, paths, candidate.name) for sentence in case.done),
         )
     target.record(case_id, entry)
     return entry, explanation

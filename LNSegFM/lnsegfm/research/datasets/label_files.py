@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,10 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_info import IGNORE
-from lnsegfm.images.geometry import Geometry, labels_on
-from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
-from lnsegfm.inputs.reading import read_ct, read_labels
+from lnsegfm.images.label_options import ALL_VALUES, ONLY_CERTAIN, LabelOptions
+from lnsegfm.inputs.label_reading import read_labels
+from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
+from lnsegfm.inputs.reading import read_ct
 from lnsegfm.research.datasets.candidates import NODE, LabelledCt
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".nhdr")
@@ -30,8 +31,10 @@ class FileCase:
         missing: What is said where ``labels`` is empty.
         merge: Several label images are structures of one CT, not rivals.
         partial: Only some lymph nodes are labelled; all else becomes `IGNORE`.
-        nodes: Label values of lymph nodes; empty for all but 0 and ``ignore``.
+        nodes: Label values of lymph nodes; empty to tell by ``names`` and ``options``.
         ignore: Label value that says nothing is known of the voxel.
+        names: Label values by name.
+        options: What is known of the labels, or what the user says.
     """
 
     name: str
@@ -42,6 +45,8 @@ class FileCase:
     partial: bool = False
     nodes: frozenset[int] = frozenset()
     ignore: int | None = None
+    names: Mapping[str, tuple[int, ...]] | None = None
+    options: LabelOptions = ONLY_CERTAIN
 
     def opened(self) -> FileCase:
         """Return itself: there is nothing to look into."""
@@ -60,39 +65,49 @@ class FileCase:
         if len(self.labels) > 1 and not self.merge:
             raise UserError(f"There are {len(self.labels)} segmentations of this name.")
         ct = read_ct(self.images[0])
-        labels, done = labels_from_files(self.labels, Geometry.of(ct), nodes=self.nodes, ignore=self.ignore)
+        labels, done = labels_from_files(
+            self.labels, ct, nodes=self.nodes, ignore=self.ignore, names=self.names, options=self.options
+        )
         return as_partial(LabelledCt(ct, labels, done)) if self.partial else LabelledCt(ct, labels, done)
 
 
 def labels_from_files(
-    paths: Sequence[Path], grid: Geometry, *, nodes: Collection[int] = (), ignore: int | None = None
+    paths: Sequence[Path], ct: sitk.Image, *, nodes: Collection[int] = (), ignore: int | None = None,
+    names: Mapping[str, tuple[int, ...]] | None = None, options: LabelOptions = LabelOptions(),
 ) -> tuple[np.ndarray, list[str]]:
     """Read label images and unite their lymph nodes on the grid of the CT.
 
     Args:
         paths: Label images; several layers in one file (overlapping segments of Slicer's ``.seg.nrrd``) are united.
-        grid: Grid of the CT.
-        nodes: Values that are lymph node; empty for all but 0 and ``ignore``.
+        ct: The CT.
+        nodes: Values that are lymph node; empty to tell by the names of the segments, ``names`` and ``options``.
         ignore: Value of voxels of which nothing is known.
+        names: Values by name.
+        options: What is known of the labels, or what the user says.
 
     Returns:
-        Labels, uint8, shape (z, y, x) of ``grid``; and what was done, one sentence each.
+        Labels, uint8, shape (z, y, x) of the CT; and what was done, one sentence each.
 
     Raises:
-        UserError: A file cannot be read, or does not fit the CT.
+        UserError: A file cannot be read, does not fit the CT, or it is not certain what is a lymph node.
     """
-    result = np.zeros(grid.size[::-1], np.uint8)
+    result = np.zeros(ct.GetSize()[::-1], np.uint8)
     done = [f"{len(paths)} structures were merged."] if len(paths) > 1 else []
+    if nodes:
+        options = replace(options, values=",".join(map(str, sorted(nodes))))
     for path in paths:
-        image, sentences = _single_layer(read_labels(path))
-        done += sentences
-        if not Geometry.of(image).matches(grid):
-            done.append("The labels lay on another grid and were brought onto that of the CT (nearest neighbour).")
-        chosen = _only(image, nodes, ignore) if nodes else image
-        if ignore is not None:
-            result[~seen_on_grid(chosen, grid, ignore) & (result != NODE)] = IGNORE
-        result[label_on_grid(chosen, grid, ignore=ignore) != 0] = NODE
+        image = read_labels(path)
+        placed = lymph_nodes_on(ct, image, options, names=names, ignore=ignore)
+        done += [*_reduced(image), *placed.notes]
+        if placed.seen is not None:
+            result[~placed.seen & (result != NODE)] = IGNORE
+        result[placed.array != 0] = NODE
     return result, list(dict.fromkeys(done))
+
+
+def known_values(options: LabelOptions) -> LabelOptions:
+    """Return the options for a dataset whose label files hold nothing but lymph nodes, whatever their values."""
+    return options if options.values else replace(options, values=ALL_VALUES)
 
 
 def as_partial(case: LabelledCt) -> LabelledCt:
@@ -107,21 +122,8 @@ def stem(path: Path) -> str | None:
     return path.name[: -len(ending)] if ending and path.is_file() else None
 
 
-def _single_layer(image: sitk.Image) -> tuple[sitk.Image, list[str]]:
+def _reduced(image: sitk.Image) -> list[str]:
     layers = image.GetNumberOfComponentsPerPixel()
-    if image.GetDimension() != 3:
-        # Left to `label_on_grid`, which says why it cannot be used.
-        return image, []
     if layers > 1:
-        foreground = np.any(sitk.GetArrayViewFromImage(image) != 0, axis=-1)
-        return labels_on(image, foreground), [f"{layers} layers of segments were merged."]
-    if sitk.GetArrayViewFromImage(image).max() > 1:
-        return image, ["Its label values were reduced to one."]
-    return image, []
-
-
-def _only(image: sitk.Image, nodes: Collection[int], ignore: int | None) -> sitk.Image:
-    """Return the label image without structures other than ``nodes``; ``ignore`` stays."""
-    array = sitk.GetArrayViewFromImage(image)
-    kept = np.isin(array, [*nodes, *([] if ignore is None else [ignore])])
-    return labels_on(image, np.where(kept, array, 0))
+        return [f"{layers} layers of segments were merged."]
+    return ["Its label values were reduced to one."] if sitk.GetArrayViewFromImage(image).max() > 1 else []

@@ -14,14 +14,17 @@ from collections.abc import Collection
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.images.label_options import LabelOptions
 from lnsegfm.research.datasets.candidates import Candidate, nothing_found
-from lnsegfm.research.datasets.label_files import FileCase, stem
+from lnsegfm.research.datasets.label_files import FileCase, known_values, stem
 
 _NAME = re.compile(r"(?P<case>lnq2023-(?P<split>train|val|test)-(?P<number>\d+))-(?P<role>ct|seg)", re.IGNORECASE)
 _LISTED = re.compile(r"(?:lnq2023-)?(?:(?P<split>train|val|test)-)?(?P<number>\d+)", re.IGNORECASE)
 
 
-def candidates(source: Path, *, complete: Path | None = None) -> list[Candidate]:
+def candidates(
+    source: Path, *, complete: Path | None = None, options: LabelOptions = LabelOptions()
+) -> list[Candidate]:
     """List the cases of all splits below ``source``.
 
     Args:
@@ -29,6 +32,7 @@ def candidates(source: Path, *, complete: Path | None = None) -> list[Candidate]
         complete: Text or CSV file whose first column names the training cases that are annotated completely:
             ``0012``, ``train-0012`` or ``lnq2023-train-0012``. Training cases that are not listed count as partial,
             because a forgotten node taken as background is worse than a node not used.
+        options: What the user says of labels that are not certain; without values all but 0 is lymph node.
 
     Raises:
         UserError: No such files there, or a list that names cases that are not there.
@@ -43,7 +47,8 @@ def candidates(source: Path, *, complete: Path | None = None) -> list[Candidate]
     listed = _listed_as_complete(complete, files.keys()) if complete else set()
     return [
         FileCase(
-            case, tuple(found["ct"]), tuple(found["seg"]), partial="-train-" in case and case not in listed
+            case, tuple(found["ct"]), tuple(found["seg"]), partial="-train-" in case and case not in listed,
+            options=known_values(options),
         )
         for case, found in sorted(files.items())
     ]

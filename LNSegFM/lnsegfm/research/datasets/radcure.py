@@ -20,11 +20,12 @@ import numpy as np
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.label_options import ONLY_CERTAIN, LabelOptions
 from lnsegfm.inputs.reading import read_ct
 from lnsegfm.research.datasets.candidates import NODE, Candidate, LabelledCt, listed, matches, subfolders
 from lnsegfm.research.datasets.contours import rasterise
 from lnsegfm.research.datasets.dicom_folder import CtSeries, choose_series, read_dicom_folder
-from lnsegfm.research.datasets.label_files import labels_from_files, stem
+from lnsegfm.research.datasets.label_files import known_values, labels_from_files, stem
 from lnsegfm.research.datasets.research_packages import research_package
 from lnsegfm.research.datasets.structure_set import StructureSet, read_structure_set
 
@@ -34,7 +35,8 @@ STRUCTURES = ("GTVn", "GTVn[!xp]*", "GTV[ _-]n", "GTV[ _-]n[!xp]*", "LN", "LN[0-
 
 
 def candidates(
-    source: Path, *, structures: Sequence[str] = STRUCTURES, masks: Path | None = None
+    source: Path, *, structures: Sequence[str] = STRUCTURES, masks: Path | None = None,
+    options: LabelOptions = LabelOptions(),
 ) -> list[Candidate]:
     """List the patients.
 
@@ -43,6 +45,7 @@ def candidates(
         structures: Patterns of the names of the structures that are lymph nodes.
         masks: Folder of masks, ``PATIENT.nii.gz`` or ``PATIENT_*.nii.gz``, that are used instead of structure sets;
             by default masks beside the patients' folders or in them are.
+        options: What the user says of masks that are not certain; without values all but 0 is lymph node.
 
     Raises:
         UserError: No patient folders there, or pydicom or scikit-image are not installed.
@@ -52,10 +55,16 @@ def candidates(
     folders = subfolders(source, "PATIENT/*.dcm")
     if masks is not None:
         known = _label_files(masks)
-        return [RadcureCase(folder, tuple(structures), _of(folder.name, known), wants_mask=True) for folder in folders]
+        return [
+            RadcureCase(folder, tuple(structures), _of(folder.name, known), wants_mask=True, options=options)
+            for folder in folders
+        ]
     beside = _label_files(source)
     return [
-        RadcureCase(folder, tuple(structures), (*_of(folder.name, beside), *(path for _, path in _label_files(folder))))
+        RadcureCase(
+            folder, tuple(structures), (*_of(folder.name, beside), *(path for _, path in _label_files(folder))),
+            options=options,
+        )
         for folder in folders
     ]
 
@@ -69,12 +78,14 @@ class RadcureCase:
         structures: Patterns of the names of the structures that are lymph nodes.
         masks: Released masks of this patient.
         wants_mask: The structure set does not replace a missing mask.
+        options: What the user says of masks that are not certain.
     """
 
     folder: Path
     structures: tuple[str, ...]
     masks: tuple[Path, ...]
     wants_mask: bool = False
+    options: LabelOptions = ONLY_CERTAIN
 
     @property
     def name(self) -> str:
@@ -111,7 +122,7 @@ class _Opened:
         ct = read_ct(series.folder, series=series.uid)
         grid = Geometry.of(ct)
         if self._drawn is None or masks:
-            return LabelledCt(ct, *labels_from_files(masks, grid))
+            return LabelledCt(ct, *labels_from_files(masks, ct, options=known_values(self._case.options)))
         return LabelledCt(ct, *_drawn_nodes(self._drawn, self._case.structures, grid))
 
     @cached_property

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lnsegfm.images.label_options import LabelOptions
 from lnsegfm.research.datasets.candidates import Candidate, listed, matches, subfolders
-from lnsegfm.research.datasets.label_files import FileCase, stem
+from lnsegfm.research.datasets.label_files import FileCase, known_values, stem
 
 STRUCTURES = ("GTVnd",)
 _TRAINING_SET = "SegRap2023_Training_Set_120cases"
@@ -25,7 +26,8 @@ _PLAIN, _CONTRAST = "image", "image_contrast"
 
 
 def candidates(
-    source: Path, *, structures: Sequence[str] = STRUCTURES, contrast: bool = False
+    source: Path, *, structures: Sequence[str] = STRUCTURES, contrast: bool = False,
+    options: LabelOptions = LabelOptions(),
 ) -> list[Candidate]:
     """List the patients.
 
@@ -33,16 +35,17 @@ def candidates(
         source: The folder of the training set, or the one that holds it.
         structures: Patterns of the names of the structures that are lymph nodes.
         contrast: Take the CT with contrast agent. Never both: a patient must not be in training and test.
+        options: What the user says of labels that are not certain; without values all but 0 is lymph node.
 
     Raises:
         UserError: No patient folders there.
     """
     root = source / _TRAINING_SET if (source / _TRAINING_SET).is_dir() else source
     folders = subfolders(root, "PATIENT/image.nii.gz")
-    return [_case(folder, structures, _CONTRAST if contrast else _PLAIN) for folder in folders]
+    return [_case(folder, structures, _CONTRAST if contrast else _PLAIN, options) for folder in folders]
 
 
-def _case(folder: Path, structures: Sequence[str], image: str) -> FileCase:
+def _case(folder: Path, structures: Sequence[str], image: str, options: LabelOptions) -> FileCase:
     files = [(name, path) for path in listed(folder) if (name := stem(path)) is not None]
     return FileCase(
         folder.name,
@@ -50,4 +53,5 @@ def _case(folder: Path, structures: Sequence[str], image: str) -> FileCase:
         labels=tuple(path for name, path in files if name not in (_PLAIN, _CONTRAST) and matches(name, structures)),
         missing=f"None of its {len(files)} files is a structure of the name {' or '.join(structures)}.",
         merge=True,
+        options=known_values(options),
     )

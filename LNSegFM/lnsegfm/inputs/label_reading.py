@@ -1,0 +1,29 @@
+"""Reading label files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from lnsegfm.base.errors import UserError
+from lnsegfm.images.file_formats import check_name
+from lnsegfm.inputs.dicom_segmentation import is_dicom, read_segmentation
+from lnsegfm.inputs.reading import read_file
+
+
+def read_labels(path: Path, notes: list[str] | None = None) -> sitk.Image:
+    """Read a label image as it is stored, with the names of its segments in its header where there are any.
+
+    Args:
+        path: NIfTI, NRRD (also Slicer's ``.seg.nrrd``) or MetaImage file, or a DICOM segmentation (SEG).
+        notes: Gets a text for each oddity of the file, such as an orientation that it does not tell.
+
+    Raises:
+        UserError: It is not there, not an image, or truncated; a DICOM file that is no segmentation.
+    """
+    path = Path(path)
+    check_name(path)
+    if not path.is_file():
+        raise UserError("The labels cannot be read.", f"{path} is not a file.", "Check the path.")
+    return read_segmentation(path) if is_dicom(path) else read_file(path, [] if notes is None else notes)
