@@ -14,6 +14,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.session.segmenting import SegmentChoices
 from LNSegFMLib.panels.common.panel_work import PanelWork
 from LNSegFMLib.panels.common.scene_work import SceneWork
@@ -390,7 +391,7 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
 
     def accept(
         self, segmentationNode, volumeNode, *, noLymphNodes=False, reviewedRoiNode=None, keepImplausible=False,
-        wait=True,
+        wait=True, **options,
     ):
         """Store a CT and its corrected segmentation as a case for the adaptation.
 
@@ -401,6 +402,8 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
             reviewedRoiNode: vtkMRMLMarkupsROINode around what was reviewed; None for the whole CT.
             keepImplausible: Store segments of what cannot be a lymph node as well; without it they are left out.
             wait: Return the result, or else a handle to the work.
+            **options: Fields of `lnsegfm.images.input_options.InputOptions`: ``assume_hu`` and ``unusual`` confirm a CT
+                or labels that do not look right, ``placement`` says where segments on another grid lie.
 
         Returns:
             The `lnsegfm.cases.case_info.CaseInfo`.
@@ -410,7 +413,7 @@ class LNSegFMLogic(ScriptedLoadableModuleLogic):
         """
         return self._run(wait, accept_steps(
             self.bench, segmentationNode, volumeNode, no_nodes=noLymphNodes, reviewed_roi=reviewedRoiNode,
-            keep_implausible=keepImplausible,
+            keep_implausible=keepImplausible, options=InputOptions(**options),
         ))  # fmt: skip
 
     def close(self):

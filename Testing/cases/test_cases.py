@@ -20,8 +20,8 @@ from lnsegfm.base.processes import child_environment
 from lnsegfm.cases.case_import import import_folder
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.input_options import Placement
 from lnsegfm.images.label_grids import PlacementError, label_on_grid
-from lnsegfm.images.label_options import Placement
 
 SIZE = (12, 10, 8)
 

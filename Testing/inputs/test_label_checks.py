@@ -12,7 +12,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cli import main
-from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
 
 
@@ -44,7 +44,7 @@ def test_what_cannot_be_lymph_nodes_is_refused_until_the_user_confirms(fault: st
     with pytest.raises(UserError, match="--unusual-labels") as refused:
         lymph_nodes_on(ct(), on_grid(labels))
     assert said in refused.value.why
-    assert np.array_equal(lymph_nodes_on(ct(), on_grid(labels), LabelOptions(unusual=True)).array, labels)
+    assert np.array_equal(lymph_nodes_on(ct(), on_grid(labels), InputOptions(unusual=True)).array, labels)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cli import main
 from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.images.label_grids import PlacementError, label_on_grid
-from lnsegfm.images.label_options import LabelOptions
 from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
 
 MOVED = {
@@ -52,13 +52,13 @@ def test_labels_of_the_size_of_the_ct_with_another_header_are_refused_with_the_c
 
 @pytest.mark.parametrize("fault", MOVED)
 def test_the_user_may_say_that_the_header_of_the_ct_is_right(fault: str) -> None:
-    placed = lymph_nodes_on(ct(), MOVED[fault], LabelOptions("ct"))
+    placed = lymph_nodes_on(ct(), MOVED[fault], InputOptions("ct"))
     assert np.array_equal(placed.array, truth())
     assert any("own header was replaced" in note for note in placed.notes)
 
 
 def test_the_user_may_say_that_the_labels_own_header_is_right() -> None:
-    placed = lymph_nodes_on(ct(), MOVED["one slice"], LabelOptions("own"))
+    placed = lymph_nodes_on(ct(), MOVED["one slice"], InputOptions("own"))
     assert np.array_equal(placed.array[1:], truth()[:-1]) and any("as asked" in note for note in placed.notes)
 
 
@@ -71,9 +71,9 @@ def test_labels_of_another_voxel_size_are_refused_with_both_grids_until_the_user
     fine = sitk.Expand(on_grid(truth()), (2, 2, 1), sitk.sitkNearestNeighbor)
     with pytest.raises(PlacementError, match=r"96 x 96 x 24 voxels of 1 x 1 x 3 mm; the CT has 48 x 48 x 24 of 2 x 2"):
         lymph_nodes_on(ct(), fine)
-    assert np.array_equal(lymph_nodes_on(ct(), fine, LabelOptions("own")).array, truth())
+    assert np.array_equal(lymph_nodes_on(ct(), fine, InputOptions("own")).array, truth())
     with pytest.raises(UserError, match="has 96 x 96 x 24 voxels"):
-        lymph_nodes_on(ct(), fine, LabelOptions("ct"))
+        lymph_nodes_on(ct(), fine, InputOptions("ct"))
 
 
 def test_labels_that_share_the_voxels_of_the_ct_stay_exact() -> None:
@@ -97,7 +97,7 @@ def test_without_a_ct_the_candidates_have_no_hu() -> None:
 
 def test_the_placement_is_unknown() -> None:
     with pytest.raises(UserError, match="'header'"):
-        LabelOptions("header")  # type: ignore[arg-type]
+        InputOptions("header")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("command", ["add", "measure", "import", "import folder", "evaluate"])

@@ -15,7 +15,7 @@ from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cli import main
 from lnsegfm.images.image_files import write_image
-from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.images.number_note import NUMBERED
 from lnsegfm.inputs.label_names import meaning
 from lnsegfm.inputs.label_reading import read_labels
@@ -25,7 +25,7 @@ NAMED = [{"Name": name, "LabelValue": value} for value, name in enumerate(("Lymp
 TISSUE = "TerminologyEntry:Segmentation category and type - 3D Slicer General Anatomy list~SCT^85756007^Tissue"
 
 
-def placed(path: Path, options: LabelOptions = LabelOptions()) -> PlacedLabels:
+def placed(path: Path, options: InputOptions = InputOptions()) -> PlacedLabels:
     return lymph_nodes_on(ct(), read_labels(path), options)
 
 
@@ -53,7 +53,7 @@ def test_segments_called_lymph_node_are_taken_and_the_others_left_out_by_name(tm
     expected = (structures() == 1).astype(np.uint8)
     assert np.array_equal(found.array, expected)
     assert "Left out: 'Carotid artery' (240 voxels), 'Heart' (" in " ".join(found.notes)
-    both = placed(path, LabelOptions(values="1,2"))
+    both = placed(path, InputOptions(values="1,2"))
     assert both.array.sum() == expected.sum() + 240
 
 
@@ -87,7 +87,7 @@ def test_segments_of_other_names_alone_are_refused_with_their_names(tmp_path: Pa
     path = put(tmp_path, "labels.seg.nrrd", with_segments(on_grid(truth()), segments))
     with pytest.raises(UserError, match=r"called a lymph node: '\w+' \(254 voxels\)"):
         placed(path)
-    assert placed(path, LabelOptions(values="all")).array.sum() == VOXELS
+    assert placed(path, InputOptions(values="all")).array.sum() == VOXELS
 
 
 def test_several_unnamed_values_are_refused_with_counts_and_hu_until_the_user_says(tmp_path: Path) -> None:
@@ -95,12 +95,12 @@ def test_several_unnamed_values_are_refused_with_counts_and_hu_until_the_user_sa
     with pytest.raises(UserError, match=r"value 1 \(\d+ voxels, mean 8\d HU\), value 2 \(240 voxels, mean") as refused:
         placed(path)
     assert "--label-values" in refused.value.todo
-    assert np.array_equal(placed(path, LabelOptions(values="1")).array, structures() == 1)
-    assert np.array_equal(placed(path, LabelOptions(values="all")).array, structures() != 0)
+    assert np.array_equal(placed(path, InputOptions(values="1")).array, structures() == 1)
+    assert np.array_equal(placed(path, InputOptions(values="all")).array, structures() != 0)
     with pytest.raises(UserError, match="None of the values 7"):
-        placed(path, LabelOptions(values="7"))
+        placed(path, InputOptions(values="7"))
     with pytest.raises(UserError, match="no label values"):
-        LabelOptions(values="1,x")
+        InputOptions(values="1,x")
 
 
 @pytest.mark.parametrize("name", ["numbers.nii.gz", "numbers.nrrd", "numbers.mha"])

@@ -11,6 +11,7 @@ from lnsegfm.base.background import Pending, Task
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.images.boxes import Region
+from lnsegfm.images.input_options import InputOptions, Notes
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.plausibility import told_left_out
 from lnsegfm.segmentation.segment_options import SegmentOptions
@@ -64,7 +65,7 @@ def measure_steps(
 
 def accept_steps(
     bench: Workbench, segmentation_node: Any | None, volume_node: Any, *, no_nodes: bool, reviewed_roi: Any | None,
-    keep_implausible: bool = False,
+    keep_implausible: bool = False, options: InputOptions = InputOptions(),
 ) -> Generator[Pending, Any, CaseInfo]:
     """Store a volume and its corrected segmentation as a case, which is returned."""
     _refuse_missing(volume_node, "vtkMRMLScalarVolumeNode", "CT volume")
@@ -77,9 +78,13 @@ def accept_steps(
     left_out = [record.node for record in records_of(segmentation_node) if record.segment_id in without]
     if left_out:
         logging.warning(f"{told_left_out(left_out)}.")
+    notes: Notes = []
     case: CaseInfo = yield bench.accept(
-        segmentation_node, volume_node, no_nodes=no_nodes, checked_roi=reviewed_roi, without=without
+        segmentation_node, volume_node, no_nodes=no_nodes, checked_roi=reviewed_roi, without=without, options=options,
+        notes=notes,
     )
+    for note in notes:
+        logging.warning(note)
     if segmentation_node is not None and segmentation_node.GetScene() is not None:
         set_accepted(segmentation_node, case.id)
     return case

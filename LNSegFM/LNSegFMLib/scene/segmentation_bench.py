@@ -15,6 +15,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_info import IGNORE, CaseInfo
 from lnsegfm.images.body import Body, find_body_in
 from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.input_options import InputOptions, Notes
 from lnsegfm.images.oriented_box import OrientedBox
 from lnsegfm.images.packed_image import PackedImage
 from lnsegfm.lymph_nodes.instances import LymphNode
@@ -260,7 +261,7 @@ class Workbench:
 
     def accept(
         self, segmentation_node: Any | None, volume_node: Any, *, no_nodes: bool, checked_roi: Any | None = None,
-        without: Collection[str] = (),
+        without: Collection[str] = (), options: InputOptions = InputOptions(), notes: Notes | None = None,
     ) -> Task:
         """Store a volume and its corrected segmentation; the value is the `CaseInfo`.
 
@@ -270,13 +271,17 @@ class Workbench:
             no_nodes: The user states that the CT shows no lymph nodes.
             checked_roi: vtkMRMLMarkupsROINode around what the user has looked at; None for the whole CT.
             without: Ids of segments that are not stored, see `segments_apart`.
+            options: What the user says of a CT and labels that are not certain.
+            notes: Gets what is to be said of them, a sentence each, before the work ends.
 
         Raises:
             UserError: The nodes cannot be used.
         """
         if segmentation_node is not None and not no_nodes:
             _refuse_others_alone(segmentation_node)
-        read_image, read_labels = image_reader(volume_node), label_reader(segmentation_node, volume_node, without)
+        read_image, read_labels = image_reader(volume_node), label_reader(
+            segmentation_node, volume_node, without, placement=options.placement
+        )
         checked = None if checked_roi is None else box_of(checked_roi, volume_node)
         model, model_sha256 = draft_of(segmentation_node)
         kept = None if segmentation_node is None else self._kept.get(segmentation_node.GetID())
@@ -288,6 +293,7 @@ class Workbench:
                 labels = _ignored_outside(labels, checked)
             return cases.accept(
                 read_image(), labels, draft_model=model, draft_model_sha256=model_sha256, no_nodes=no_nodes,
+                input_options=options, notes=notes,
                 ignore=None if checked is None else IGNORE, draft_label=None if kept is None else kept.draft(),
             )
 
@@ -299,6 +305,8 @@ def _segment_name(labelmap: Labelmap, label: int) -> str:
     if label in labelmap.implausible:
         return _("Implausible") if first < last else implausible_name(first)
     return _("Lymph nodes") if first < last else lymph_node_name(first)
+
+
 def _refuse_others_alone(segmentation_node: Any) -> None:
     others = other_segments(segmentation_node)
     if others and len(others) == segmentation_node.GetSegmentation().GetNumberOfSegments():

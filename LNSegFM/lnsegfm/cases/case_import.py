@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -12,8 +13,8 @@ import SimpleITK as sitk
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.images.input_options import InputOptions, Notes
 from lnsegfm.images.label_grids import PlacementError
-from lnsegfm.images.label_options import LabelOptions
 from lnsegfm.inputs.dataset_labels import DATASET, DatasetLabels
 from lnsegfm.inputs.label_names import meaning
 from lnsegfm.inputs.label_reading import read_labels
@@ -48,8 +49,8 @@ class ImportReport:
         return [case_id for _, case_id in self.stored]
 
     def take(
-        self, name: str, store: CaseStore, read: Callable[[], tuple[sitk.Image, sitk.Image]],
-        options: LabelOptions = LabelOptions(), *, labels: DatasetLabels | None = None, draft_model: str = "",
+        self, name: str, store: CaseStore, read: Callable[[Notes], tuple[sitk.Image, sitk.Image]],
+        options: InputOptions = InputOptions(), *, labels: DatasetLabels | None = None, draft_model: str = "",
         draft_model_sha256: str = "", told: Sequence[str] = (),
     ) -> None:
         """Store a pair unless it is stored already, and note what became of it; what is refused is noted as well.
@@ -57,7 +58,7 @@ class ImportReport:
         Args:
             name: What the user calls the pair.
             store: Where it goes.
-            read: Reads the CT and the labels.
+            read: Reads the CT and the labels; what it notes is told with the pair.
             options: What the user says of labels that are not certain.
             labels: Names of the label values.
             draft_model: Id of the model that made the first draft.
@@ -66,10 +67,10 @@ class ImportReport:
         """
         notes = list(told)
         try:
-            image, label = read()
+            image, label = read(notes)
             info, is_new = store.accept_once(
                 image, label, ignore=None if labels is None else labels.ignore, draft_model=draft_model,
-                draft_model_sha256=draft_model_sha256, label_options=options,
+                draft_model_sha256=draft_model_sha256, input_options=options,
                 names=None if labels is None else labels.structures, notes=notes,
             )
         except UserError as error:
@@ -110,7 +111,7 @@ def import_folder(
     *,
     progress: Callable[[float, str], object] | None = None,
     is_cancelled: Callable[[], bool] | None = None,
-    label_options: LabelOptions = LabelOptions(),
+    input_options: InputOptions = InputOptions(),
     names: Collection[str] | None = None,
 ) -> ImportReport:
     """Import ``imagesTr/NAME_0000.*`` with ``labelsTr/NAME.*``; bad pairs are reported, the others imported.
@@ -120,14 +121,14 @@ def import_folder(
         folder: The folder with ``imagesTr`` and ``labelsTr``; a ``dataset.json`` is read where there is one.
         progress: Called with the share done and a text.
         is_cancelled: Asked between two pairs; what was imported until then stays.
-        label_options: What the user says of labels that are not certain.
+        input_options: What the user says of labels that are not certain.
         names: The pairs to import; None for all.
 
     Raises:
         UserError: Not such a folder, or one none of whose structures is called a lymph node.
         Cancelled: The user cancelled.
     """
-    raw = RawFolder.read(folder, label_options)
+    raw = RawFolder.read(folder, input_options)
     report = ImportReport(skipped=list(raw.skipped) if names is None else [])
     pairs = {name: pair for name, pair in raw.pairs.items() if names is None or name in names}
     for number, (name, pair) in enumerate(pairs.items()):
@@ -135,7 +136,7 @@ def import_folder(
             raise Cancelled
         if progress is not None:
             progress(number / len(pairs), f"{number + 1} of {len(pairs)}")
-        report.take(name, store, pair.read, label_options, labels=raw.labels)
+        report.take(name, store, partial(pair.read, input_options), input_options, labels=raw.labels)
     return report
 
 
@@ -146,9 +147,15 @@ class RawPair:
     image: Path
     label: Path
 
-    def read(self) -> tuple[sitk.Image, sitk.Image]:
-        """Read CT and labels."""
-        return read_ct(self.image), read_labels(self.label)
+    def read(self, options: InputOptions, notes: Notes) -> tuple[sitk.Image, sitk.Image]:
+        """Read CT and labels.
+
+        Args:
+            options: What the user says of them.
+            notes: Gets a text for each oddity.
+        """
+        ct = read_ct(self.image, warnings=notes, assume_hu=options.assume_hu)
+        return ct, read_labels(self.label, notes)
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,7 @@ class RawFolder:
         return None if self.labels is None else self.labels.ignore
 
     @classmethod
-    def read(cls, folder: Path, options: LabelOptions = LabelOptions()) -> RawFolder:
+    def read(cls, folder: Path, options: InputOptions = InputOptions()) -> RawFolder:
         """List a folder; no image is opened.
 
         Args:
@@ -215,7 +222,7 @@ def _files(folder: Path, name: str) -> dict[str, Path]:
     return found
 
 
-def _dataset_labels(folder: Path, options: LabelOptions) -> DatasetLabels | None:
+def _dataset_labels(folder: Path, options: InputOptions) -> DatasetLabels | None:
     """Read ``dataset.json``; a data set of several structures without a lymph node is refused as a whole."""
     path = folder / DATASET
     if not path.is_file():

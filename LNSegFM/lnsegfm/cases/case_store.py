@@ -21,9 +21,10 @@ from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.cases.case_info import CASE, IGNORE, IMAGE, USES, CaseInfo, LabelVersion, label_name
 from lnsegfm.evaluation.metrics import dice
 from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.hounsfield import check_hu
 from lnsegfm.images.image_files import write_image
+from lnsegfm.images.input_options import ONLY_CERTAIN, InputOptions, Notes
 from lnsegfm.images.label_grids import label_on_grid
-from lnsegfm.images.label_options import ONLY_CERTAIN, LabelOptions, Notes
 from lnsegfm.images.orientation import axis_map, reorient
 from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
@@ -44,7 +45,7 @@ class _Draft:
     note: str
     ignore: int | None = None
     label: sitk.Image | None = None
-    options: LabelOptions = ONLY_CERTAIN
+    options: InputOptions = ONLY_CERTAIN
     names: Mapping[str, tuple[int, ...]] | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -101,7 +102,7 @@ class CaseStore:
         note: str = "",
         ignore: int | None = None,
         draft_label: sitk.Image | None = None,
-        label_options: LabelOptions = LabelOptions(),
+        input_options: InputOptions = InputOptions(),
         names: Mapping[str, tuple[int, ...]] | None = None,
         notes: Notes | None = None,
     ) -> CaseInfo:
@@ -118,7 +119,7 @@ class CaseStore:
             note: The user's own words; stored as they are, so no patient names here.
             ignore: Value of ``label`` where the CT was not reviewed; such a case can be used for training only.
             draft_label: The labels as the model drew them, on a grid as that of ``label``; only their Dice is kept.
-            label_options: What the user says of labels that are not certain.
+            input_options: What the user says of labels that are not certain.
             names: Label values by name, as ``dataset.json`` has them.
             notes: Gets what was done to the labels and left out of them, a sentence each.
 
@@ -129,7 +130,7 @@ class CaseStore:
                 is not the one of ``case_id``.
         """
         draft = _Draft(
-            draft_model, draft_model_sha256, no_nodes, note, ignore, draft_label, label_options, names,
+            draft_model, draft_model_sha256, no_nodes, note, ignore, draft_label, input_options, names,
             [] if notes is None else notes,
         )
         return self._accept(image, label, draft, case_id)[0]
@@ -142,7 +143,7 @@ class CaseStore:
         ignore: int | None = None,
         draft_model: str = "",
         draft_model_sha256: str = "",
-        label_options: LabelOptions = LabelOptions(),
+        input_options: InputOptions = InputOptions(),
         names: Mapping[str, tuple[int, ...]] | None = None,
         notes: Notes | None = None,
     ) -> tuple[CaseInfo, bool]:
@@ -152,7 +153,7 @@ class CaseStore:
             The case, and whether anything was stored.
         """
         draft = _Draft(
-            draft_model, draft_model_sha256, False, "", ignore, None, label_options, names,
+            draft_model, draft_model_sha256, False, "", ignore, None, input_options, names,
             [] if notes is None else notes,
         )
         return self._accept(image, label, draft, None, once=True)
@@ -241,6 +242,7 @@ class CaseStore:
         self, image: sitk.Image, label: sitk.Image, draft: _Draft, case_id: str | None, *, once: bool = False
     ) -> tuple[CaseInfo, bool]:
         check_ct(image)
+        check_hu(image, assume_hu=draft.options.assume_hu, notes=draft.notes)
         key, grid = _scan_key(image)
         if case_id is not None and not _is_scan_of(self.get(case_id), key, grid):
             raise UserError(

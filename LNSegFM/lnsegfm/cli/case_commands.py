@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.cli.label_choices import LABELS, Grid, Unusual, Values, label_options
+from lnsegfm.cli.label_choices import LABELS, AssumeHu, Grid, Unusual, Values, input_options
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import (
     Command,
@@ -73,7 +73,7 @@ def add(
         bool, typer.Option("--no-lymph-nodes", "--no-nodes", help="The CT shows no lymph nodes; the labels are empty.")
     ] = False,
     note: Annotated[str, typer.Option("--note", help="Your own words, stored with the labels; no names.")] = "",
-    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False, assume_hu: AssumeHu = False,
 ) -> None:
     """Store a CT and its corrected labels as a case.
 
@@ -82,9 +82,9 @@ def add(
 
     JSON: an object with case, version, voxels, lymph_nodes and notes (what was done to the labels, and left out).
     """
-    options, notes = label_options(grid, values, unusual), list[str]()
+    options, notes = input_options(grid, values, unusual, assume_hu), list[str]()
     with open_session() as session:
-        case = session.cases.add(ct, labels, no_nodes=no_nodes, note=note, label_options=options, notes=notes)
+        case = session.cases.add(ct, labels, no_nodes=no_nodes, note=note, input_options=options, notes=notes)
     latest = case.latest
     print_result(
         {"case": case.id, "version": latest.number, "voxels": latest.foreground_voxels, "lymph_nodes": latest.nodes,
@@ -99,15 +99,15 @@ def add(
 @app.command("import", cls=Command, epilog=examples("lnsegfm cases import nnUNet_raw/Dataset501_Ours"))
 def import_cases(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="nnU-Net raw folder with imagesTr and labelsTr.")],
-    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False, assume_hu: AssumeHu = False,
 ) -> None:
     """Import the pairs of an nnU-Net raw folder; bad pairs are reported, the others imported.
 
     JSON: an object with imported (list of name, case, notes) and skipped (list of name, reason).
     """
-    options = label_options(grid, values, unusual)
+    options = input_options(grid, values, unusual, assume_hu)
     with open_session() as session, ProgressLines() as lines:
-        report = session.cases.import_folder(folder, progress=lines.report, label_options=options)
+        report = session.cases.import_folder(folder, progress=lines.report, input_options=options)
     if terminal.as_json:
         print_json({
             "imported": [

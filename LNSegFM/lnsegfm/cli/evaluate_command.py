@@ -9,7 +9,7 @@ import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import check_writable
-from lnsegfm.cli.label_choices import Grid, Values, label_options
+from lnsegfm.cli.label_choices import Grid, Values, input_options
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, print_json, say, terminal
 
@@ -99,7 +99,7 @@ def evaluate(
     settings = Settings(
         tolerance_mm=tolerance, overlap=overlap, label=label,
         ignore=ignore if ignore is not None else find_ignore_label(truth), channel=channel, resample=resample,
-        values=values, placement=label_options(grid, values, False).placement,
+        values=values, placement=input_options(grid, values, False).placement,
     )
     if out is not None:
         check_writable(out / "summary.json")

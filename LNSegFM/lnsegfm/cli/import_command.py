@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lnsegfm.base.files import sha256
-from lnsegfm.cli.label_choices import Grid, Unusual, Values, label_options
+from lnsegfm.cli.label_choices import AssumeHu, Grid, Unusual, Values, input_options
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, noun, print_json, say, terminal, warn
-from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.images.input_options import InputOptions
 
 if TYPE_CHECKING:
     from lnsegfm.research.datasets.candidates import Candidate
@@ -51,13 +51,13 @@ def segrap2023(
     contrast: Annotated[
         bool, typer.Option("--contrast", help="Take the CT with contrast agent (image_contrast). [default: without]")
     ] = False,
-    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False, assume_hu: AssumeHu = False,
 ) -> None:
     """Import SegRap2023."""
     from lnsegfm.research.datasets import segrap2023 as dataset
 
     names = structure or dataset.STRUCTURES
-    options = label_options(grid, values, unusual)
+    options = input_options(grid, values, unusual, assume_hu)
     found = dataset.candidates(source, structures=names, contrast=contrast, options=options)
     _run(out / name, found, "SegRap2023", {"structures": list(names), "contrast": contrast, **_said(options)})
 
@@ -71,12 +71,12 @@ def lnq2023(
         Path | None,
         typer.Option("--complete", metavar="FILE", help="Training cases that are annotated completely, one a line."),
     ] = None,
-    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False, assume_hu: AssumeHu = False,
 ) -> None:
     """Import LNQ2023."""
     from lnsegfm.research.datasets import lnq2023 as dataset
 
-    options = label_options(grid, values, unusual)
+    options = input_options(grid, values, unusual, assume_hu)
     found = dataset.candidates(source, complete=complete, options=options)
     settings = {"complete_sha256": sha256(complete) if complete else None, **_said(options)}
     _run(out / name, found, "LNQ2023", settings)
@@ -91,13 +91,13 @@ def radcure(
     masks: Annotated[
         Path | None, typer.Option("--masks", metavar="FOLDER", help="Folder of lymph node masks, PATIENT.nii.gz.")
     ] = None,
-    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False, assume_hu: AssumeHu = False,
 ) -> None:
     """Import RADCURE."""
     from lnsegfm.research.datasets import radcure as dataset
 
     names = structure or dataset.STRUCTURES
-    options = label_options(grid, values, unusual)
+    options = input_options(grid, values, unusual, assume_hu)
     found = dataset.candidates(source, structures=names, masks=masks, options=options)
     _run(out / name, found, "RADCURE", {"structures": list(names), "masks": masks is not None, **_said(options)})
 
@@ -110,19 +110,19 @@ def folder(
             "--structure", metavar="PATTERN", help=f"{FIRST} [default: those called lymph node, or the only label]"
         ),
     ] = None,
-    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False, assume_hu: AssumeHu = False,
 ) -> None:
     """Import a folder."""
     from lnsegfm.research.datasets import folder_pairs
 
-    names, options = structure or [], label_options(grid, values, unusual)
+    names, options = structure or [], input_options(grid, values, unusual, assume_hu)
     found = folder_pairs.candidates(source, structures=names, options=options)
     _run(out / name, found, "folder", {"structures": list(names), **_said(options)})
 
 
-def _said(options: LabelOptions) -> dict[str, Any]:
+def _said(options: InputOptions) -> dict[str, Any]:
     """Return what the user said of the labels, for the manifest; nothing where it is the default."""
-    default = LabelOptions()
+    default = InputOptions()
     return {name: value for name, value in asdict(options).items() if value != getattr(default, name)}
 
 

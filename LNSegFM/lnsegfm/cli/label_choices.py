@@ -1,4 +1,4 @@
-"""Options of the commands that read labels, for where a file alone does not make it certain what they are."""
+"""Options of the commands that read a CT with labels, for where a file alone does not make it certain what they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.images.input_options import InputOptions
 
 LABELS = "NIfTI, NRRD, MetaImage, .seg.nrrd or DICOM SEG file; one value, or segments called lymph node."
 Grid = Annotated[
@@ -30,12 +30,15 @@ Unusual = Annotated[
         "the CT.",
     ),
 ]
+AssumeHu = Annotated[
+    bool, typer.Option("--assume-hu", help="Take the CT's values as HU although they do not look like it.")
+]
 
 
-def label_options(grid: str, values: str, unusual: bool) -> LabelOptions:
+def input_options(grid: str, values: str, unusual: bool, assume_hu: bool = False) -> InputOptions:
     """Return what the user chose.
 
     Raises:
         UserError: The values are no list of whole numbers above 0.
     """
-    return LabelOptions("ct" if grid == "ct" else "own" if grid == "own" else "certain", values, unusual)
+    return InputOptions("ct" if grid == "ct" else "own" if grid == "own" else "certain", values, unusual, assume_hu)

@@ -10,7 +10,7 @@ import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import check_writable
-from lnsegfm.cli.label_choices import LABELS, Grid, Unusual, Values, label_options
+from lnsegfm.cli.label_choices import LABELS, AssumeHu, Grid, Unusual, Values, input_options
 from lnsegfm.cli.terminal import Command, examples, open_session, print_table, say, terminal, warn
 
 if TYPE_CHECKING:
@@ -40,13 +40,10 @@ def measure(
     series: Annotated[
         str, typer.Option("--series", metavar="UID", help="Series Instance UID, where a folder holds several series.")
     ] = "",
-    assume_hu: Annotated[
-        bool, typer.Option("--assume-hu", help="Take the CT's values as HU although they do not look like it.")
-    ] = False,
     keep_implausible: Annotated[
         bool, typer.Option("--keep-implausible", help="List what cannot be a lymph node as well, with the reason.")
     ] = False,
-    grid: Grid = "certain", values: Values = "", unusual: Unusual = False,
+    grid: Grid = "certain", values: Values = "", unusual: Unusual = False, assume_hu: AssumeHu = False,
 ) -> None:
     """Measure the lymph nodes of labels: short and long axis, volume, mean HU, side, size class.
 
@@ -60,8 +57,8 @@ def measure(
     warnings: list[str] = []
     with open_session() as session:
         found = session.measure(
-            ct, labels, series=series, assume_hu=assume_hu, keep_implausible=keep_implausible,
-            label_options=label_options(grid, values, unusual), warnings=warnings,
+            ct, labels, series=series, keep_implausible=keep_implausible,
+            input_options=input_options(grid, values, unusual, assume_hu), warnings=warnings,
         )
     for text in warnings:
         warn(f"Warning: {text}")

@@ -105,7 +105,7 @@ def _by_series(files: Sequence[Path], notes: list[str]) -> dict[str, list[DicomI
             raise damaged_file(path, "It has the name of a DICOM file but is none.")
     unknown = [path for path in strangers if found and not _is_other_object(path)]
     if unknown:
-        names = ", ".join(printable(path.name) for path in unknown[:_NAMED_FILES])
+        names = ", ".join(f"'{printable(path.name)}'" for path in unknown[:_NAMED_FILES])
         notes.append(f"{len(unknown)} files that are not DICOM were left out: {names}.")
     return found
 

@@ -16,8 +16,8 @@ from lnsegfm.evaluation.detection import SIZE_BINS, Detection, NodeCounts, detec
 from lnsegfm.evaluation.label_pairs import LabelPairs, read_structure
 from lnsegfm.evaluation.metrics import dice, nsd
 from lnsegfm.images.geometry import Geometry, labels_on
+from lnsegfm.images.input_options import InputOptions, Placement
 from lnsegfm.images.label_grids import find_place, label_on_grid, seen_on_grid
-from lnsegfm.images.label_options import LabelOptions, Placement
 from lnsegfm.images.label_placement import placement_error
 from lnsegfm.inputs.dataset_labels import DatasetLabels
 from lnsegfm.inputs.label_structures import NOT_SEEN, choose_lymph_nodes
@@ -34,7 +34,7 @@ class Settings:
         ignore: Value of the truth's voxels that are left out of both masks.
         channel: Volume to take of files that hold several; see `read_structure`.
         resample: Bring a prediction on another grid onto that of the truth (nearest neighbour) instead of refusing it.
-        values: The values in files that are lymph node, see `lnsegfm.images.label_options.LabelOptions`.
+        values: The values in files that are lymph node, see `lnsegfm.images.input_options.InputOptions`.
         placement: What is said of predictions on another grid, see there; ``own`` is the same as ``resample``.
 
     Raises:
@@ -51,7 +51,7 @@ class Settings:
     placement: Placement = "certain"
 
     def __post_init__(self) -> None:
-        LabelOptions(self.placement, self.values)
+        InputOptions(self.placement, self.values)
         if not (math.isfinite(self.tolerance_mm) and self.tolerance_mm >= 0):
             raise UserError(f"The tolerance cannot be {self.tolerance_mm} mm.", todo="Choose 0 mm or more.")
         if not 0 <= self.overlap <= 1:
@@ -202,7 +202,7 @@ def _structure(path: Path, role: str, settings: Settings, notes: list[str]) -> s
     names = _names_beside(path)
     try:
         chosen = choose_lymph_nodes(
-            image, LabelOptions(values=settings.values), names=names, ignore=settings.ignore
+            image, InputOptions(values=settings.values), names=names, ignore=settings.ignore
         )
     except UserError as error:
         raise UserError(f"{error.what[:-1]} ({role}).", error.why, error.todo) from error

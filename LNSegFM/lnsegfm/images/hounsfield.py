@@ -70,7 +70,9 @@ def check_hu(image: sitk.Image, *, assume_hu: bool, notes: list[str]) -> None:
     if not seen:
         return
     if assume_hu:
-        notes.append(f"The CT's values were taken as HU, as was asked for, although they do not look like it: {seen}")
+        text = f"The CT's values were taken as HU, as was asked for, although they do not look like it: {seen}"
+        if text not in notes:
+            notes.append(text)
         return
     raise NotHounsfield(
         "The CT's values do not look like HU.", seen,

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.images.label_options import Placement
+from lnsegfm.images.input_options import Placement
 from lnsegfm.images.label_placement import Candidate, PlacementError, nearest, placement_error
 from lnsegfm.images.volume_checks import check_volume
 
@@ -39,7 +39,7 @@ def label_on_grid(
         label: 3D image of whole numbers; whatever is not 0 is foreground.
         grid: Grid of the CT.
         ignore: Value that is not foreground, but marks what was not reviewed.
-        placement: What the user says, see `lnsegfm.images.label_options.LabelOptions`.
+        placement: What the user says, see `lnsegfm.images.input_options.InputOptions`.
         ct: HU, shape (z, y, x) of ``grid``; with it a refusal tells what the label would lie on.
 
     Returns:

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.images.label_options import Placement
+from lnsegfm.images.input_options import Placement
 
 _SAME_MM = 0.01
 

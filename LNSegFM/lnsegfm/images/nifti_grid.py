@@ -124,7 +124,8 @@ def _compare(
             "and feet may be exchanged.", _TODO,
         )
     notes.append(
-        f"The qform and the sform of {path.name} disagree by up to {apart:.1f} mm; the {taken} was taken, as in Slicer."
+        f"The qform and the sform of '{path.name}' disagree by up to {apart:.1f} mm; the {taken} was taken, as in "
+        "Slicer."
     )
 
 
@@ -133,7 +134,7 @@ def _check_lengths(
 ) -> None:
     lengths = np.linalg.norm(taken[:3, :3], axis=0)
     if not has_lengths:
-        notes.append(f"pixdim of {path.name} lacks a spacing; that of the {name} was taken.")
+        notes.append(f"pixdim of '{path.name}' lacks a spacing; that of the {name} was taken.")
     elif name != "header" and np.abs(lengths / pixdim - 1).max() > _SAME_LENGTH:
         raise UserError(
             f"The header of {path.name} contradicts itself.",

@@ -34,10 +34,10 @@ def check_nrrd(path: Path, notes: list[str]) -> None:
             _EXPORT_AGAIN,
         )
     if "space directions" not in fields:
-        notes.append(f"{path.name} does not say how the patient lies. {_UPRIGHT}")
+        notes.append(f"'{path.name}' does not say how the patient lies. {_UPRIGHT}")
     elif fields.get("space", "").lower() not in _NAMED_SPACES:
         notes.append(
-            f"{path.name} does not name the space of its directions; they were taken as left, posterior, superior."
+            f"'{path.name}' does not name the space of its directions; they were taken as left, posterior, superior."
         )
 
 
@@ -65,7 +65,7 @@ def check_metaimage(path: Path, notes: list[str]) -> None:
             "Write the file again with the rescaled values.",
         )
     if not fields.keys() & {"transformmatrix", "rotation", "orientation"}:
-        notes.append(f"{path.name} does not say how the patient lies. {_UPRIGHT}")
+        notes.append(f"'{path.name}' does not say how the patient lies. {_UPRIGHT}")
 
 
 def _fields(path: Path, separator: str) -> dict[str, str]:

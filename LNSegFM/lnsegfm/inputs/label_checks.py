@@ -27,6 +27,12 @@ TOLD_SHARE = 0.3
 HINT_GAIN = 0.3
 
 
+class UnusualLabels(UserError):
+    """The labels do not look like lymph nodes; the user can confirm that they are."""
+
+    kind = "unusual-labels"
+
+
 def check_amount(mask: np.ndarray) -> None:
     """Refuse a mask that fills most of the CT or of its outer faces, as an inverted one does.
 
@@ -34,7 +40,7 @@ def check_amount(mask: np.ndarray) -> None:
         mask: Not 0 in lymph nodes, shape (z, y, x) of the CT.
 
     Raises:
-        UserError: It does.
+        UnusualLabels: It does.
     """
     share = float(np.count_nonzero(mask)) / mask.size
     if share > MOST_OF_THE_CT:
@@ -57,7 +63,7 @@ def check_tissue(ct: np.ndarray, mask: np.ndarray, *, refuse: bool = True) -> st
         A sentence for the user, empty where there is nothing to say.
 
     Raises:
-        UserError: They are, and ``refuse`` is set.
+        UnusualLabels: They are, and ``refuse`` is set.
     """
     hu = ct[mask != 0]
     if hu.size < FEWEST_VOXELS:
@@ -113,8 +119,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _refusal(why: str) -> UserError:
-    return UserError(
+def _refusal(why: str) -> UnusualLabels:
+    return UnusualLabels(
         "The labels do not look like lymph nodes.", why,
-        "Look at them over the CT. If they are right, add --unusual-labels (in Python: LabelOptions(unusual=True)).",
+        "Look at them over the CT. If they are right, add --unusual-labels (in Python: InputOptions(unusual=True)).",
     )

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry, labels_on
-from lnsegfm.images.label_options import ALL_VALUES, LabelOptions
+from lnsegfm.images.input_options import ALL_VALUES, InputOptions
 from lnsegfm.images.number_note import is_numbered
 from lnsegfm.images.volume_checks import check_volume
 from lnsegfm.inputs.label_names import Meaning, meaning, meaning_of
@@ -64,7 +64,7 @@ class Chosen:
 
 
 def choose_lymph_nodes(
-    image: sitk.Image, options: LabelOptions = LabelOptions(), *, names: Mapping[str, tuple[int, ...]] | None = None,
+    image: sitk.Image, options: InputOptions = InputOptions(), *, names: Mapping[str, tuple[int, ...]] | None = None,
     ignore: int | None = None, mean_hu: MeanHu = lambda mask: None,
 ) -> Chosen:
     """Tell which voxels of a label image are lymph node.
@@ -190,7 +190,7 @@ def _structures(
     return [each for each in found if each.voxels]
 
 
-def _by_user(structures: Sequence[Structure], options: LabelOptions) -> list[Structure]:
+def _by_user(structures: Sequence[Structure], options: InputOptions) -> list[Structure]:
     if options.values == ALL_VALUES:
         return list(structures)
     taken = [each for each in structures if options.numbers & set(each.values)]

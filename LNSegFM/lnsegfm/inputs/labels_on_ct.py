@@ -9,8 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.images.label_grids import find_place, label_on_grid, seen_on_grid
-from lnsegfm.images.label_options import LabelOptions
 from lnsegfm.inputs.label_checks import check_amount, check_tissue
 from lnsegfm.inputs.label_structures import NOT_SEEN, choose_lymph_nodes, mean_hu_on
 
@@ -38,7 +38,7 @@ class PlacedLabels:
 
 
 def lymph_nodes_on(
-    ct: sitk.Image, label: sitk.Image, options: LabelOptions = LabelOptions(), *,
+    ct: sitk.Image, label: sitk.Image, options: InputOptions = InputOptions(), *,
     names: Mapping[str, tuple[int, ...]] | None = None, ignore: int | None = None,
 ) -> PlacedLabels:
     """Find the lymph nodes of a label image and bring them onto the grid of the CT.

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_advice import Finding
 from lnsegfm.cases.case_info import CaseInfo
+from lnsegfm.images.input_options import Notes
 from lnsegfm.jobs.job_views import JobSummary, JobView
 from lnsegfm.jobs.timing import Calibrations
 from lnsegfm.models.model_store import ModelInfo
@@ -64,6 +65,7 @@ class ImportPair:
     draft_model_sha256: str = ""
     notes: tuple[str, ...] = ()
 
-    def read(self) -> tuple[sitk.Image, sitk.Image]:
-        """Make the CT and the labels."""
+    def read(self, notes: Notes) -> tuple[sitk.Image, sitk.Image]:
+        """Make the CT and the labels; ``notes`` are those of files, of which there are none."""
+        del notes
         return self.read_image(), self.read_label()

@@ -15,7 +15,7 @@ from lnsegfm.cases.case_advice import Finding, advise
 from lnsegfm.cases.case_import import ImportReport, import_folder
 from lnsegfm.cases.case_info import USES, CaseInfo
 from lnsegfm.cases.case_store import CaseStore, check_measurable
-from lnsegfm.images.label_options import LabelOptions, Notes
+from lnsegfm.images.input_options import InputOptions, Notes
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.stored import ImportPair
 from lnsegfm.session.removal import refuse_while_used
@@ -73,7 +73,7 @@ class CasesPart:
         note: str = "",
         ignore: int | None = None,
         draft_label: sitk.Image | None = None,
-        label_options: LabelOptions = LabelOptions(),
+        input_options: InputOptions = InputOptions(),
         notes: Notes | None = None,
     ) -> CaseInfo:
         """Store a CT with its corrected labels, see `lnsegfm.cases.case_store.CaseStore.accept`.
@@ -88,7 +88,7 @@ class CasesPart:
             note: The user's own words; no patient names.
             ignore: Value of ``label`` where the CT was not reviewed.
             draft_label: The labels as the model drew them; only their Dice is kept.
-            label_options: What the user says of labels that are not certain.
+            input_options: What the user says of labels that are not certain.
             notes: Gets what was done to the labels and left out of them, a sentence each.
 
         Raises:
@@ -97,12 +97,12 @@ class CasesPart:
         return self.store.accept(
             image, label, case_id=self.resolve(case_id) if case_id else None, draft_model=draft_model,
             draft_model_sha256=draft_model_sha256, no_nodes=no_nodes, note=note, ignore=ignore, draft_label=draft_label,
-            label_options=label_options, notes=notes,
+            input_options=input_options, notes=notes,
         )
 
     def accept_once(
         self, image: sitk.Image, label: sitk.Image, *, ignore: int | None = None, draft_model: str = "",
-        draft_model_sha256: str = "", label_options: LabelOptions = LabelOptions(), notes: Notes | None = None,
+        draft_model_sha256: str = "", input_options: InputOptions = InputOptions(), notes: Notes | None = None,
     ) -> tuple[CaseInfo, bool]:
         """Store as `accept`, unless the same CT has these very labels already.
 
@@ -111,12 +111,12 @@ class CasesPart:
         """
         return self.store.accept_once(
             image, label, ignore=ignore, draft_model=draft_model, draft_model_sha256=draft_model_sha256,
-            label_options=label_options, notes=notes,
+            input_options=input_options, notes=notes,
         )
 
     def add(
         self, ct: Path, labels: Path, *, no_nodes: bool = False, note: str = "",
-        label_options: LabelOptions = LabelOptions(), notes: Notes | None = None,
+        input_options: InputOptions = InputOptions(), notes: Notes | None = None,
     ) -> CaseInfo:
         """Store a CT and its corrected labels from files, as `accept`.
 
@@ -128,7 +128,7 @@ class CasesPart:
             labels: Label file, also Slicer's ``.seg.nrrd`` or a DICOM segmentation (SEG).
             no_nodes: The CT shows no lymph nodes; the labels are empty.
             note: The user's own words; no patient names.
-            label_options: What the user says of labels that are not certain.
+            input_options: What the user says of labels that are not certain.
             notes: Gets what was done to the labels and left out of them, a sentence each.
 
         Raises:
@@ -138,16 +138,18 @@ class CasesPart:
         from lnsegfm.inputs.label_reading import read_labels
         from lnsegfm.inputs.reading import read_ct
 
-        image, label = read_ct(ct), read_labels(labels)
+        said: Notes = [] if notes is None else notes
+        image = read_ct(ct, warnings=said, assume_hu=input_options.assume_hu)
+        label = read_labels(labels, said)
         named = DatasetLabels.beside(Path(labels))
         return self.store.accept(
             image, label, no_nodes=no_nodes, note=note, ignore=None if named is None else named.ignore,
-            names=None if named is None else named.structures, label_options=label_options, notes=notes,
+            names=None if named is None else named.structures, input_options=input_options, notes=notes,
         )
 
     def import_folder(
         self, folder: Path | str, *, progress: Report = no_report, is_cancelled: IsCancelled = never,
-        label_options: LabelOptions = LabelOptions(), names: Collection[str] | None = None,
+        input_options: InputOptions = InputOptions(), names: Collection[str] | None = None,
     ) -> ImportReport:
         """Import the pairs of a folder in nnU-Net's raw layout; bad pairs are reported, the others imported.
 
@@ -155,7 +157,7 @@ class CasesPart:
             folder: The folder with ``imagesTr`` and ``labelsTr``.
             progress: Called with the share done and a text.
             is_cancelled: Asked between two pairs; what was imported until then stays.
-            label_options: What the user says of labels that are not certain.
+            input_options: What the user says of labels that are not certain.
             names: The pairs to import; None for all.
 
         Raises:
@@ -163,13 +165,13 @@ class CasesPart:
             Cancelled: The user cancelled.
         """
         return import_folder(
-            self.store, Path(folder), progress=progress, is_cancelled=is_cancelled, label_options=label_options,
+            self.store, Path(folder), progress=progress, is_cancelled=is_cancelled, input_options=input_options,
             names=names,
         )
 
     def import_pairs(
         self, pairs: Sequence[ImportPair], *, progress: Report = no_report, is_cancelled: IsCancelled = never,
-        label_options: LabelOptions = LabelOptions(),
+        input_options: InputOptions = InputOptions(),
     ) -> ImportReport:
         """Import CTs with their labels; bad pairs are reported, the others imported.
 
@@ -177,7 +179,7 @@ class CasesPart:
             pairs: What is to be imported.
             progress: Called with the share done and a text.
             is_cancelled: Asked between two pairs; what was imported until then stays.
-            label_options: What the user says of labels that are not certain.
+            input_options: What the user says of labels that are not certain.
 
         Raises:
             Cancelled: The user cancelled.
@@ -188,7 +190,7 @@ class CasesPart:
                 raise Cancelled
             progress(number / len(pairs), f"{number + 1} of {len(pairs)}")
             report.take(
-                pair.name, self.store, pair.read, label_options, draft_model=pair.draft_model,
+                pair.name, self.store, pair.read, input_options, draft_model=pair.draft_model,
                 draft_model_sha256=pair.draft_model_sha256, told=pair.notes,
             )
         return report

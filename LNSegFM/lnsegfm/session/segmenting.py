@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lnsegfm.base.background import Progress
 from lnsegfm.images.boxes import WHOLE, Region
-from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.segmentation.batch_inputs import BatchInput, find_all_inputs
 from lnsegfm.segmentation.file_requests import FileRequest, check_exists, check_request
 from lnsegfm.segmentation.segment_options import QualityName, SegmentOptions
@@ -121,8 +121,8 @@ class Batch:
 
 
 def measure_files(
-    ct: Path, labels: Path, series: str = "", *, assume_hu: bool = False, keep_implausible: bool = False,
-    label_options: LabelOptions = LabelOptions(), warnings: list[str] | None = None,
+    ct: Path, labels: Path, series: str = "", *, keep_implausible: bool = False,
+    input_options: InputOptions = InputOptions(), warnings: list[str] | None = None,
 ) -> tuple[LymphNode, ...]:
     """Measure the lymph nodes of labels, see `lnsegfm.session.Session.measure`."""
     for path, what in ((ct, "The CT"), (labels, "The labels")):
@@ -137,10 +137,10 @@ def measure_files(
     from lnsegfm.lymph_nodes.plausibility import kept_apart, told_left_out
 
     said: list[str] = []
-    image = read_ct(Path(ct), series=series, assume_hu=assume_hu, warnings=said)
+    image = read_ct(Path(ct), series=series, assume_hu=input_options.assume_hu, warnings=said)
     named = DatasetLabels.beside(Path(labels))
     placed = lymph_nodes_on(
-        image, read_labels(Path(labels), said), label_options, names=None if named is None else named.structures,
+        image, read_labels(Path(labels), said), input_options, names=None if named is None else named.structures,
         ignore=None if named is None else named.ignore,
     )
     said.extend(placed.notes)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
 from lnsegfm.base.processes import child_environment
-from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.session.adapt_options import AdaptOptions
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report
 
@@ -199,8 +199,8 @@ class Session:
         )
 
     def measure(
-        self, ct: Path, labels: Path, *, series: str = "", assume_hu: bool = False, keep_implausible: bool = False,
-        label_options: LabelOptions = LabelOptions(), warnings: list[str] | None = None,
+        self, ct: Path, labels: Path, *, series: str = "", keep_implausible: bool = False,
+        input_options: InputOptions = InputOptions(), warnings: list[str] | None = None,
     ) -> tuple[LymphNode, ...]:
         """Measure the lymph nodes of labels: axes, volume, mean HU and side.
 
@@ -208,9 +208,8 @@ class Session:
             ct: As for `segment`.
             labels: Label file on the CT's grid or one that shares its voxels; one value, or segments with names.
             series: As for `segment`.
-            assume_hu: The user says that the CT's values are HU, although they do not look like it.
             keep_implausible: Return what cannot be a lymph node as well, behind all others; ``implausible`` says why.
-            label_options: What the user says of labels that are not certain.
+            input_options: What the user says of a CT and labels that are not certain.
             warnings: Gets a sentence for what the user should know of the scan and its labels, and for what was left
                 out; without it, they are logged.
 
@@ -223,7 +222,7 @@ class Session:
         from lnsegfm.session.segmenting import measure_files
 
         return measure_files(
-            ct, labels, series, assume_hu=assume_hu, keep_implausible=keep_implausible, label_options=label_options,
+            ct, labels, series, keep_implausible=keep_implausible, input_options=input_options,
             warnings=warnings,
         )
 

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from lnsegfm.base.background import Pending
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_import import ImportReport
-from lnsegfm.images.label_options import LabelOptions, Placement
+from lnsegfm.images.input_options import InputOptions, Placement
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.stored import Stored
 from LNSegFMFineTuneLib.panels.case_table import CaseTable
@@ -142,12 +142,12 @@ class CasesSection(FineTuneSection):
     def _import_folder(
         self, folder: str, placement: Placement = "certain", names: Collection[str] | None = None
     ) -> None:
-        run, options = self.host.workbench.cases.import_folder, LabelOptions(placement)
+        run, options = self.host.workbench.cases.import_folder, InputOptions(placement)
 
         def again(placement: Placement, names: Collection[str]) -> None:
             self._import_folder(folder, placement, names)
 
-        self._import(again, run, folder, label_options=options, names=names)
+        self._import(again, run, folder, input_options=options, names=names)
 
     def _import_pairs(self, pairs: Sequence[ScenePair], placement: Placement = "certain") -> None:
         with slicer.util.WaitCursor():  # a segmentation without labelmap gets one here

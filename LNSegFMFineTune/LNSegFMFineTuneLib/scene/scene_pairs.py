@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import slicer
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.images.label_options import Placement
+from lnsegfm.images.input_options import Placement
 from lnsegfm.jobs.stored import ImportPair
 from lnsegfm.lymph_nodes.plausibility import told_left_out
 from LNSegFMLib.scene.drafts import draft_of, volume_of

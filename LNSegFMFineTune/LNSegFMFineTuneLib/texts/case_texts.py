@@ -11,7 +11,7 @@ from lnsegfm.base.wording import explain
 from lnsegfm.cases.case_advice import FEW_CASES, Finding
 from lnsegfm.cases.case_import import ImportReport
 from lnsegfm.cases.case_info import CaseInfo
-from lnsegfm.images.label_options import Placement
+from lnsegfm.images.input_options import Placement
 from lnsegfm.images.label_placement import PlacementError
 from lnsegfm.jobs.case_selection import Selection
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import slicer
@@ -10,6 +11,9 @@ from slicer.i18n import tr as _
 
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.cases.case_info import CaseInfo
+from lnsegfm.images.hounsfield import NotHounsfield
+from lnsegfm.images.input_options import InputOptions, Notes
+from lnsegfm.inputs.label_checks import UnusualLabels
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.common.section import ParameterBinding, Section
 from LNSegFMLib.panels.correcting.embedded_editing import Editing
@@ -115,25 +119,53 @@ class CorrectSection(Section):
             without = segments_apart(segmentation_node)
             if apart and not slicer.util.confirmOkCancelDisplay(accept_question(apart, without)):
                 return
-            work = self._bench.accept(
-                segmentation_node, volume_node, no_nodes=self.ui.noNodesCheckBox.checked, checked_roi=roi_node,
-                without=without,
-            )
+            no_nodes = self.ui.noNodesCheckBox.checked
 
-            def stored(case: CaseInfo) -> None:
-                self._on_accepted(case, segmentation_node, name)
+            def store(options: InputOptions) -> None:
+                notes: Notes = []
+                work = self._bench.accept(
+                    segmentation_node, volume_node, no_nodes=no_nodes, checked_roi=roi_node, without=without,
+                    options=options, notes=notes,
+                )
 
-            self._say(_("Storing the case..."))
-            self.host.start_work(WORK, work, stored, self._on_problem)
-            self._update_buttons()
+                def stored(case: CaseInfo) -> None:
+                    self._on_accepted(case, segmentation_node, name, notes)
 
-    def _on_accepted(self, case: CaseInfo, segmentation_node: Any | None, volume_name: str) -> None:
+                def failed(problem: UserError | Cancelled) -> None:
+                    confirmed = self._confirmed(problem, options)
+                    if confirmed is None:
+                        self._on_problem(problem)
+                    else:
+                        with errors_shown(self.host):
+                            store(confirmed)
+
+                self._say(_("Storing the case..."))
+                self.host.start_work(WORK, work, stored, failed)
+                self._update_buttons()
+
+            store(InputOptions())
+
+    def _confirmed(self, problem: UserError | Cancelled, options: InputOptions) -> InputOptions | None:
+        """Ask whether a CT or labels that look wrong are right; return what to store them with, None for not at all."""
+        answers = {
+            NotHounsfield.kind: replace(options, assume_hu=True), UnusualLabels.kind: replace(options, unusual=True),
+        }
+        if not isinstance(problem, UserError) or problem.kind not in answers or answers[problem.kind] == options:
+            return None
+        question = _("Store the case nevertheless?")
+        is_right = slicer.util.confirmYesNoDisplay(f"{problem.what}\n\n{problem.why}\n\n{question}")
+        return answers[problem.kind] if is_right else None
+
+    def _on_accepted(
+        self, case: CaseInfo, segmentation_node: Any | None, volume_name: str, notes: Sequence[str]
+    ) -> None:
         ui = self.ui
         ui.noNodesCheckBox.checked = False
         # With its name, for another volume may be open now, or open as the next one.
         text = _("{volume}: stored as {case}, version {version}.").format(
             volume=volume_name, case=case.id, version=case.latest.number
         )
+        text = " ".join([text, *notes])
         if case.latest.partial:
             text += " " + _("Voxels outside the ROI are ignored in training.")
         if segmentation_node is not None and segmentation_node.GetScene() is not None:

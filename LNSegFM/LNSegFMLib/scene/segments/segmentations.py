@@ -14,8 +14,8 @@ import vtk
 from vtk.util import numpy_support
 
 from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.input_options import Placement
 from lnsegfm.images.label_grids import label_on_grid
-from lnsegfm.images.label_options import Placement
 from lnsegfm.inputs.label_names import meaning_of
 from LNSegFMLib.scene.matrices import matrix_of, vtk_matrix_of
 from LNSegFMLib.scene.segments.label_boxes import Box, find_boxes, known_boxes, remember, voxels_of
@@ -180,7 +180,7 @@ def label_reader(
         segmentation_node: vtkMRMLSegmentationNode, or None for no labels at all.
         volume_node: The volume node the labels are for.
         without: Ids of segments to leave out.
-        placement: What the user says of segments on another grid, see `lnsegfm.images.label_options.LabelOptions`.
+        placement: What the user says of segments on another grid, see `lnsegfm.images.input_options.InputOptions`.
         all_segments: Take those as well that are called something else than a lymph node.
 
     Returns:

@@ -13,6 +13,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, write_json
 from lnsegfm.cases.case_import import RawFolder
 from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.images.input_options import ONLY_CERTAIN
 from lnsegfm.inputs.dataset_labels import DatasetLabels
 from lnsegfm.jobs.job_spec import CaseRef
 from lnsegfm.phantom import make_case
@@ -151,6 +152,6 @@ def _phantom(source: CaseSource, seed: int) -> Callable[[], Content]:
 
 def _pair(raw: RawFolder, name: str) -> Callable[[], Content]:
     def read() -> Content:
-        return *raw.pairs[name].read(), raw.labels
+        return *raw.pairs[name].read(ONLY_CERTAIN, []), raw.labels
 
     return read

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.inputs.dataset_labels import DatasetLabels
 from lnsegfm.inputs.label_names import meaning
 from lnsegfm.research.datasets.candidates import Candidate, listed, matches, nothing_found
@@ -28,7 +28,7 @@ _SUBFOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"))
 
 
 def candidates(
-    source: Path, *, structures: Sequence[str] = (), options: LabelOptions = LabelOptions()
+    source: Path, *, structures: Sequence[str] = (), options: InputOptions = InputOptions()
 ) -> list[Candidate]:
     """List the pairs.
 
@@ -59,7 +59,7 @@ _Pairs = dict[str, tuple[tuple[Path, ...], tuple[Path, ...]]]
 
 
 def _cases(
-    source: Path, pairs: _Pairs, nodes: frozenset[int], named: DatasetLabels | None, options: LabelOptions
+    source: Path, pairs: _Pairs, nodes: frozenset[int], named: DatasetLabels | None, options: InputOptions
 ) -> list[Candidate]:
     if not any(images and labels for images, labels in pairs.values()):
         raise nothing_found(source, "images/NAME.nii.gz with labels/NAME.nii.gz, or NAME.nii.gz with NAME_seg.nii.gz")
@@ -94,7 +94,7 @@ def _by_name(images: Iterable[Path], labels: Iterable[Path]) -> _Pairs:
     return {name: (tuple(paths[0]), tuple(paths[1])) for name, paths in found.items()}
 
 
-def _chosen(named: DatasetLabels | None, structures: Sequence[str], options: LabelOptions) -> frozenset[int]:
+def _chosen(named: DatasetLabels | None, structures: Sequence[str], options: InputOptions) -> frozenset[int]:
     """Return the values of the labels that were chosen by name; none where their own names tell, or the user."""
     if named is None or options.values:
         return frozenset()

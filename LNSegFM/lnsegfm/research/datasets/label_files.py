@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_info import IGNORE
-from lnsegfm.images.label_options import ALL_VALUES, ONLY_CERTAIN, LabelOptions
+from lnsegfm.images.input_options import ALL_VALUES, ONLY_CERTAIN, InputOptions
 from lnsegfm.inputs.label_reading import read_labels
 from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
 from lnsegfm.inputs.reading import read_ct
@@ -46,7 +46,7 @@ class FileCase:
     nodes: frozenset[int] = frozenset()
     ignore: int | None = None
     names: Mapping[str, tuple[int, ...]] | None = None
-    options: LabelOptions = ONLY_CERTAIN
+    options: InputOptions = ONLY_CERTAIN
 
     def opened(self) -> FileCase:
         """Return itself: there is nothing to look into."""
@@ -64,16 +64,18 @@ class FileCase:
             raise UserError(self.missing)
         if len(self.labels) > 1 and not self.merge:
             raise UserError(f"There are {len(self.labels)} segmentations of this name.")
-        ct = read_ct(self.images[0])
+        said: list[str] = []
+        ct = read_ct(self.images[0], warnings=said, assume_hu=self.options.assume_hu)
         labels, done = labels_from_files(
             self.labels, ct, nodes=self.nodes, ignore=self.ignore, names=self.names, options=self.options
         )
-        return as_partial(LabelledCt(ct, labels, done)) if self.partial else LabelledCt(ct, labels, done)
+        found = LabelledCt(ct, labels, [*said, *done])
+        return as_partial(found) if self.partial else found
 
 
 def labels_from_files(
     paths: Sequence[Path], ct: sitk.Image, *, nodes: Collection[int] = (), ignore: int | None = None,
-    names: Mapping[str, tuple[int, ...]] | None = None, options: LabelOptions = LabelOptions(),
+    names: Mapping[str, tuple[int, ...]] | None = None, options: InputOptions = InputOptions(),
 ) -> tuple[np.ndarray, list[str]]:
     """Read label images and unite their lymph nodes on the grid of the CT.
 
@@ -96,7 +98,7 @@ def labels_from_files(
     if nodes:
         options = replace(options, values=",".join(map(str, sorted(nodes))))
     for path in paths:
-        image = read_labels(path)
+        image = read_labels(path, done)
         placed = lymph_nodes_on(ct, image, options, names=names, ignore=ignore)
         done += [*_reduced(image), *placed.notes]
         if placed.seen is not None:
@@ -105,7 +107,7 @@ def labels_from_files(
     return result, list(dict.fromkeys(done))
 
 
-def known_values(options: LabelOptions) -> LabelOptions:
+def known_values(options: InputOptions) -> InputOptions:
     """Return the options for a dataset whose label files hold nothing but lymph nodes, whatever their values."""
     return options if options.values else replace(options, values=ALL_VALUES)
 

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.research.datasets.candidates import Candidate, nothing_found
 from lnsegfm.research.datasets.label_files import FileCase, known_values, stem
 
@@ -23,7 +23,7 @@ _LISTED = re.compile(r"(?:lnq2023-)?(?:(?P<split>train|val|test)-)?(?P<number>\d
 
 
 def candidates(
-    source: Path, *, complete: Path | None = None, options: LabelOptions = LabelOptions()
+    source: Path, *, complete: Path | None = None, options: InputOptions = InputOptions()
 ) -> list[Candidate]:
     """List the cases of all splits below ``source``.
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.images.label_options import ONLY_CERTAIN, LabelOptions
+from lnsegfm.images.input_options import ONLY_CERTAIN, InputOptions
 from lnsegfm.inputs.reading import read_ct
 from lnsegfm.research.datasets.candidates import NODE, Candidate, LabelledCt, listed, matches, subfolders
 from lnsegfm.research.datasets.contours import rasterise
@@ -36,7 +36,7 @@ STRUCTURES = ("GTVn", "GTVn[!xp]*", "GTV[ _-]n", "GTV[ _-]n[!xp]*", "LN", "LN[0-
 
 def candidates(
     source: Path, *, structures: Sequence[str] = STRUCTURES, masks: Path | None = None,
-    options: LabelOptions = LabelOptions(),
+    options: InputOptions = InputOptions(),
 ) -> list[Candidate]:
     """List the patients.
 
@@ -85,7 +85,7 @@ class RadcureCase:
     structures: tuple[str, ...]
     masks: tuple[Path, ...]
     wants_mask: bool = False
-    options: LabelOptions = ONLY_CERTAIN
+    options: InputOptions = ONLY_CERTAIN
 
     @property
     def name(self) -> str:
@@ -119,11 +119,14 @@ class _Opened:
             raise UserError("There is no mask of this patient.")
         if self._drawn is None and not masks:
             raise UserError("There is no structure set (RTSTRUCT) and no mask.")
-        ct = read_ct(series.folder, series=series.uid)
-        grid = Geometry.of(ct)
+        said: list[str] = []
+        options = known_values(self._case.options)
+        ct = read_ct(series.folder, series=series.uid, warnings=said, assume_hu=options.assume_hu)
         if self._drawn is None or masks:
-            return LabelledCt(ct, *labels_from_files(masks, ct, options=known_values(self._case.options)))
-        return LabelledCt(ct, *_drawn_nodes(self._drawn, self._case.structures, grid))
+            labels, done = labels_from_files(masks, ct, options=options)
+        else:
+            labels, done = _drawn_nodes(self._drawn, self._case.structures, Geometry.of(ct))
+        return LabelledCt(ct, labels, [*said, *done])
 
     @cached_property
     def _drawn(self) -> StructureSet | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lnsegfm.images.label_options import LabelOptions
+from lnsegfm.images.input_options import InputOptions
 from lnsegfm.research.datasets.candidates import Candidate, listed, matches, subfolders
 from lnsegfm.research.datasets.label_files import FileCase, known_values, stem
 
@@ -27,7 +27,7 @@ _PLAIN, _CONTRAST = "image", "image_contrast"
 
 def candidates(
     source: Path, *, structures: Sequence[str] = STRUCTURES, contrast: bool = False,
-    options: LabelOptions = LabelOptions(),
+    options: InputOptions = InputOptions(),
 ) -> list[Candidate]:
     """List the patients.
 
@@ -45,7 +45,7 @@ def candidates(
     return [_case(folder, structures, _CONTRAST if contrast else _PLAIN, options) for folder in folders]
 
 
-def _case(folder: Path, structures: Sequence[str], image: str, options: LabelOptions) -> FileCase:
+def _case(folder: Path, structures: Sequence[str], image: str, options: InputOptions) -> FileCase:
     files = [(name, path) for path in listed(folder) if (name := stem(path)) is not None]
     return FileCase(
         folder.name,

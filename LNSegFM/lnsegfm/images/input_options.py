@@ -1,4 +1,4 @@
-"""What the user says of labels where their file alone does not make it certain."""
+"""What the user says of a CT and its labels where their files alone do not make it certain."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Notes = list[str]
 
 
 @dataclass(frozen=True)
-class LabelOptions:
-    """How labels are read; without any argument only what is certain is taken, and the rest is refused.
+class InputOptions:
+    """How a CT and its labels are read; without any argument only what is certain is taken, the rest is refused.
 
     Args:
         placement: Where labels lie whose grid is not certainly a part of the CT's: ``certain`` refuses them, ``ct``
@@ -25,6 +25,7 @@ class LabelOptions:
         values: The values that are lymph node, ``"1,2"`` or ``"all"``; empty to tell by the names of the segments, or
             by the only value that there is.
         unusual: The user has looked at labels of which most voxels are air, fat or bone, or that fill most of the CT.
+        assume_hu: The CT's values are HU, although they do not look like it.
 
     Raises:
         UserError: An unknown placement, or values that are no list of whole numbers above 0.
@@ -33,6 +34,7 @@ class LabelOptions:
     placement: Placement = "certain"
     values: str = ""
     unusual: bool = False
+    assume_hu: bool = False
 
     def __post_init__(self) -> None:
         if self.placement not in PLACEMENTS:
@@ -53,5 +55,5 @@ class LabelOptions:
         return frozenset() if self.values in ("", ALL_VALUES) else frozenset(map(int, self.values.split(",")))
 
 
-ONLY_CERTAIN = LabelOptions()
+ONLY_CERTAIN = InputOptions()
 """The user says nothing: what is not certain is refused."""
