@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lnsegfm_panel import add_ct, finish_queue, open_queue, queue_states, segment, segmentations
@@ -37,3 +39,36 @@ def test_in_a_queue_it_is_asked_when_the_row_is_tried_again(app: Any, widget: An
     app.click(widget.ui.retryButton)
     finish_queue(app, widget)
     assert failed(widget) == {"A": True, "B": False} and len(segmentations()) == 1
+
+
+def change(volume: Any, values: Callable[[np.ndarray], np.ndarray]) -> None:
+    import slicer
+
+    array = slicer.util.arrayFromVolume(volume)
+    array[:] = values(array)
+    slicer.util.arrayFromVolumeModified(volume)
+
+
+@pytest.mark.parametrize("answer", [True, False])
+@pytest.mark.parametrize(
+    ("values", "seen", "said"),
+    [
+        (lambda array: array + 1024, "look like HU + 1024 or", "taken as HU, as was asked for"),
+        (lambda array: np.where(array > 200, 1500, array), "They lie in bone", "labelled voxels are air, fat or bone"),
+    ],
+    ids=["values", "labels"],
+)
+def test_accepting_asks_and_says_what_is_odd(
+    app: Any, widget: Any, answer: bool, values: Callable[[np.ndarray], np.ndarray], seen: str, said: str
+) -> None:
+    volume = add_ct()
+    app.process_events()
+    segment(app, widget)
+    change(volume, values)
+    app.answers.append(answer)
+    app.click(widget.ui.acceptButton)
+    app.wait_until(lambda: app.dialogs and not widget.is_working("accept"), 60, "the answer")
+    kind, text = app.dialogs[0][:2]
+    assert kind == "confirm" and seen in text and "Store the case nevertheless" in text
+    stored = widget.logic.bench.cases.list()
+    assert len(stored) == answer and (said in widget.ui.caseLabel.text) is answer

@@ -18,7 +18,7 @@ _AIR, _LOWEST_AIR = (-1100.0, _AIR_BELOW), (-1300.0, -800.0)
 # Fat, muscle and vessels with contrast; most of any patient.
 _TISSUE = (-200.0, 250.0)
 _DENSE = 600.0
-_NEAR = 50.0
+_NEAR, _RIM_IS_AIR = 50.0, 150.0
 # Of a CT that is cropped to the neck, the airways are a few thousandths.
 _LEAST_AIR, _LEAST_TISSUE, _MOST_DENSE = 0.001, 0.05, 0.35
 
@@ -95,9 +95,12 @@ def what_values_are(image: sitk.Image) -> str:
     rim = _rim(image)
     fitting = [each for each in _DISGUISES if _looks_like_hu(each.undo(values))]
     if fitting:
-        # Air of the rim says which; of two that are near, the more common one, which stands first.
-        best = min(fitting, key=lambda each: abs(float(each.undo(np.array(rim))) + 1000) // _NEAR)
-        return f"They look like {best.name}: {span}, and the rim of the slices, mostly air, has {rim:g}."
+        # The air of the rim says which; of two that are near, the more common one, which stands first.
+        off = {each.name: abs(float(each.undo(np.array(rim))) + 1000) // _NEAR for each in fitting}
+        best = min(off, key=lambda name: off[name])
+        if off[best] * _NEAR > _RIM_IS_AIR:
+            return f"They look like {' or '.join(off)}: {span}."
+        return f"They look like {best}: {span}, and the rim of the slices, mostly air, has {rim:g}."
     if _share(values, (-np.inf, _TISSUE[0])) < _LEAST_AIR:
         return f"Nothing is below {_TISSUE[0]:g}, so that there is no air: {span}."
     return f"Air near -1000 and soft tissue around 0 were not found: {span}."
