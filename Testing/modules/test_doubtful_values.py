@@ -53,7 +53,7 @@ def change(volume: Any, values: Callable[[np.ndarray], np.ndarray]) -> None:
 @pytest.mark.parametrize(
     ("values", "seen", "said"),
     [
-        (lambda array: array + 1024, "look like HU + 1024 or", "taken as HU, as was asked for"),
+        (lambda array: array + 1024, "values do not look like HU", "taken as HU, as was asked for"),
         (lambda array: np.where(array > 200, 1500, array), "They lie in bone", "labelled voxels are air, fat or bone"),
     ],
     ids=["values", "labels"],
