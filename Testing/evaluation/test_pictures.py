@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.evaluation.slice_pictures import AFTER, BEFORE, TRUTH, box_around, draw_slice
-from lnsegfm.images.image_files import write_image
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.orientation import reorient
 from lnsegfm.jobs.comparison_pictures import comparison, thumbnail
 from lnsegfm.jobs.job_results import RESULT, label_file

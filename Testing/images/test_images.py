@@ -13,8 +13,8 @@ import pytest
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.geometry import Geometry, labels_on
-from lnsegfm.images.image_files import write_image
 from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.inputs.reading import read_ct
 

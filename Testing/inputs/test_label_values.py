@@ -14,7 +14,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cli import main
-from lnsegfm.images.image_files import write_image
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.input_options import InputOptions
 from lnsegfm.images.number_note import NUMBERED
 from lnsegfm.inputs.label_names import meaning

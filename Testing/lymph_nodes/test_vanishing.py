@@ -18,7 +18,7 @@ from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cases.thin_lymph_nodes import thin_lymph_nodes
 from lnsegfm.engine.finetuning.training_data import PreparedCases, TrainingCase, preprocess
-from lnsegfm.images.image_files import write_image
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.orientation import reorient
 from lnsegfm.lymph_nodes.vanishing import extents_of, thinner_than
 from lnsegfm.models.model_facts import ModelFacts

@@ -15,9 +15,9 @@ from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cli import main
 from lnsegfm.engine.inference import predictor as predictor_module
 from lnsegfm.engine.inference.predictor import Predictor
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.body import body_box
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.images.image_files import write_image
 from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.jobs.case_selection import make_spec
 from lnsegfm.jobs.preflight import check

@@ -27,7 +27,7 @@ from finetune_panel import (  # noqa: F401
 from lnsegfm.base.files import sha256
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
-from lnsegfm.images.image_files import write_image
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.jobs.job_results import RESULT, label_file
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.model_store import ModelInfo, ModelStore

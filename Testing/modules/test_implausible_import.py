@@ -27,7 +27,7 @@ def test_an_import_from_the_scene_leaves_it_out_and_says_so(panel: Panel, home: 
     from LNSegFMLib.scene.volumes import image_reader
 
     volume = add_body_ct()
-    bright = image_reader(volume)() > 500
+    bright = image_reader(volume)() > 200
     node = add_segmentation(labelmap_of(label_instances(bright), segment_per_node=True), volume, str, "Contours")
     bench = Workbench()
     store_records(node, bench.measure(node, volume).wait(60))
@@ -37,4 +37,4 @@ def test_an_import_from_the_scene_leaves_it_out_and_says_so(panel: Panel, home: 
     assert "1 implausible left out: 1 outside the body (" in panel.ui.importLabel.text
     (case,) = CaseStore(home.cases).list()
     stored = sitk.GetArrayFromImage(sitk.ReadImage(str(case.label_path())))
-    assert case.latest.nodes == 2 and 0 < stored.sum() < np.count_nonzero(slicer.util.arrayFromVolume(volume) > 500)
+    assert case.latest.nodes == 2 and 0 < stored.sum() < np.count_nonzero(slicer.util.arrayFromVolume(volume) > 200)

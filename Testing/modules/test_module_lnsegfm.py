@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from lnsegfm.images.image_files import write_image
+from lnsegfm.formats.image_files import write_image
 from lnsegfm_panel import (
     BOXES,
     OBLIQUE,

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.images.image_files import write_image
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.phantom import make_case
 from lnsegfm.research import benchmark as experiments

@@ -15,8 +15,8 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import sha256
 from lnsegfm.base.locks import FileLock
 from lnsegfm.cli import main
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.images.image_files import write_image
 from lnsegfm.research.datasets.manifest import Manifest
 
 PATIENT = "Doe_Jane_1970"

@@ -11,9 +11,9 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_slices import stack, write_series
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
-from test_images import stack, write_series
 from test_import_files import files, imported, labels, put, run
 
 from lnsegfm.inputs.reading import read_ct
@@ -99,7 +99,7 @@ def test_contours_of_lymph_nodes_become_labels_on_the_ct(tmp_path: Path) -> None
     image = sitk.ReadImage(str(out / "Dataset501_Test" / "imagesTr" / f"{case.id}_0000.nii.gz"))
     assert np.array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(read_ct(folder / "ct")))
     assert {each.role: each.files for each in case.sources} == {"image": 6, "labels": 1}
-    assert case.done == ("Contours of 2 structures were turned into voxels.",)
+    assert case.done[-1] == "Contours of 2 structures were turned into voxels."
 
 
 def test_structures_are_chosen_by_pattern(tmp_path: Path) -> None:

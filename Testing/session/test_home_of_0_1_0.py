@@ -49,6 +49,7 @@ def test_a_ct_that_was_stored_before_is_the_same_case(session: Session) -> None:
     case = session.cases.get("case-0001")
     image, label = (sitk.ReadImage(str(path)) for path in (case.image_path, case.label_path()))
     label[0, 0, 0] = 1
+    # It has no air, which is asked about when a CT is new.
     accepted = session.cases.accept(image, label)
     assert (accepted.id, len(accepted.versions)) == ("case-0001", 2)
 

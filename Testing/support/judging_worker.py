@@ -11,7 +11,7 @@ from plain_body import BONE, IN_AIR, IN_MUSCLE, MUSCLE, PlainBody
 from lnsegfm_panel import WORKER
 
 WARNING = "The slices are 9.0 mm apart."
-_MEASURED = "instances, nodes = measure(sitk.Cast(image > 500, sitk.sitkUInt8))"
+_MEASURED = "instances, nodes = measure(sitk.Cast(image > 200, sitk.sitkUInt8))"
 _JUDGED = f"""{_MEASURED}
     from lnsegfm.lymph_nodes.intensity import describe
     from lnsegfm.lymph_nodes.plausibility import kept_apart, renumbered
@@ -39,6 +39,6 @@ def add_body_ct(name: str = "CT", *, in_tissue: bool = True) -> Any:
     body = PlainBody((3.0, 3.0, 4.0), noise=0.0)
     body.hu[body.hu == BONE] = MUSCLE
     for place, diameter in (((IN_MUSCLE, 16), ((-5.0, 5.0, 20.0), 11)) if in_tissue else ()):
-        body.sphere(place, diameter, 800)
-    body.sphere(IN_AIR, 22, 800)
+        body.sphere(place, diameter, 320)
+    body.sphere(IN_AIR, 22, 320)
     return add_volume(body.images()[0], name)

@@ -12,7 +12,7 @@ WORKER = """
 import json, sys
 from pathlib import Path
 import SimpleITK as sitk
-from lnsegfm.images.image_files import write_image
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.lymph_nodes.instances import measure
 
 def send(**message):

@@ -9,7 +9,6 @@ import pytest
 from PySide6 import QtWidgets
 
 from lnsegfm_panel import add_ct
-from LNSegFMLib.scene.segments.segmentations import Labelmap, add_segmentation
 
 
 @pytest.fixture
@@ -31,6 +30,8 @@ def editor(app: Any) -> Iterator[Any]:
 
 def add_pair() -> tuple[Any, Any]:
     import numpy as np
+
+    from LNSegFMLib.scene.segments.segmentations import Labelmap, add_segmentation
 
     volume = add_ct()
     array = np.zeros((2, 2, 2), np.uint8)

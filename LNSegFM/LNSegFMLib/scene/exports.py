@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lnsegfm.base.background import Task
-from lnsegfm.images.image_files import check_image_name, write_image
+from lnsegfm.formats.image_files import check_image_name, write_image
 from lnsegfm.images.number_note import NUMBERED
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import MeasuredNode

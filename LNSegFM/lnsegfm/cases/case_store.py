@@ -20,9 +20,9 @@ from lnsegfm.base.files import replace as move
 from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.cases.case_info import CASE, IGNORE, IMAGE, USES, CaseInfo, LabelVersion, label_name
 from lnsegfm.evaluation.metrics import dice
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.hounsfield import check_hu
-from lnsegfm.images.image_files import write_image
 from lnsegfm.images.input_options import ONLY_CERTAIN, InputOptions, Notes
 from lnsegfm.images.label_grids import label_on_grid
 from lnsegfm.images.orientation import axis_map, reorient
@@ -242,7 +242,6 @@ class CaseStore:
         self, image: sitk.Image, label: sitk.Image, draft: _Draft, case_id: str | None, *, once: bool = False
     ) -> tuple[CaseInfo, bool]:
         check_ct(image)
-        check_hu(image, assume_hu=draft.options.assume_hu, notes=draft.notes)
         key, grid = _scan_key(image)
         if case_id is not None and not _is_scan_of(self.get(case_id), key, grid):
             raise UserError(
@@ -252,6 +251,8 @@ class CaseStore:
         # Creating is locked as a whole, or two processes would store the same CT as two cases.
         with self._locked("new-case"):
             known = self.get(case_id) if case_id is not None else self._find(key, grid)
+            if known is None:
+                check_hu(image, assume_hu=draft.options.assume_hu, notes=draft.notes)
             array = _checked_label(image, label, draft)
             if known is not None:
                 array = _in_order_of(known.geometry, image, array)

@@ -13,7 +13,7 @@ from lnsegfm.base.files import check_writable
 from lnsegfm.cli.measure_command import as_rows, line_of
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, open_session, print_json, say, terminal, warn
-from lnsegfm.images.image_names import IMAGE_SUFFIXES
+from lnsegfm.formats.image_names import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from lnsegfm.base.background import Progress

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 _KEY, _TEXT = "LNSegFM.values", "Values are lymph node numbers"
 NUMBERED: Mapping[str, str] = {_KEY: _TEXT}
-"""For `lnsegfm.images.image_files.write_image`, before any other note: NIfTI has room for little."""
+"""For `lnsegfm.formats.image_files.write_image`, before any other note: NIfTI has room for little."""
 # Where readers put the one text that a NIfTI file has room for.
 _NIFTI_KEYS = ("descrip", "ITK_FileNotes")
 

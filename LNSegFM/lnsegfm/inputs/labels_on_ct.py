@@ -39,7 +39,7 @@ class PlacedLabels:
 
 def lymph_nodes_on(
     ct: sitk.Image, label: sitk.Image, options: InputOptions = InputOptions(), *,
-    names: Mapping[str, tuple[int, ...]] | None = None, ignore: int | None = None,
+    names: Mapping[str, tuple[int, ...]] | None = None, ignore: int | None = None, judged_later: bool = False,
 ) -> PlacedLabels:
     """Find the lymph nodes of a label image and bring them onto the grid of the CT.
 
@@ -49,6 +49,8 @@ def lymph_nodes_on(
         options: What the user says where it is not certain.
         names: Values by name, as ``dataset.json`` has them; names in the label's own header count first.
         ignore: Value of what was not reviewed.
+        judged_later: The caller judges each lymph node by itself, see `lnsegfm.lymph_nodes.plausibility`; the tissue
+            of all together is told only.
 
     Raises:
         PlacementError: It is not certain where the labels lie.
@@ -63,6 +65,6 @@ def lymph_nodes_on(
     seen = None if unseen is None else seen_on_grid(chosen.image, grid, unseen, placement=options.placement)
     if not options.unusual:
         check_amount(array)
-    doubt = check_tissue(values, array, refuse=not options.unusual)
+    doubt = check_tissue(values, array, refuse=not (options.unusual or judged_later))
     place = _PLACES.get(find_place(own, grid, options.placement), "")
     return PlacedLabels(array, seen, (*chosen.notes, *(note for note in (place, doubt) if note)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import check_writable
-from lnsegfm.images.image_names import check_image_name
+from lnsegfm.formats.image_names import check_image_name
 from lnsegfm.segmentation.provenance import Provenance, sidecar_path
 from lnsegfm.segmentation.segment_options import SegmentOptions
 

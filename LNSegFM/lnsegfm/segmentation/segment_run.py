@@ -14,8 +14,8 @@ from lnsegfm.base.background import Progress, Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import sweep_abandoned
 from lnsegfm.base.home import Home
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.images.image_files import write_image
 from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.segmentation.segment_options import SegmentOptions

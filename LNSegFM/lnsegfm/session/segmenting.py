@@ -141,7 +141,7 @@ def measure_files(
     named = DatasetLabels.beside(Path(labels))
     placed = lymph_nodes_on(
         image, read_labels(Path(labels), said), input_options, names=None if named is None else named.structures,
-        ignore=None if named is None else named.ignore,
+        ignore=None if named is None else named.ignore, judged_later=True,
     )
     said.extend(placed.notes)
     instances, lymph_nodes = measure(labels_on(image, placed.array))

@@ -16,7 +16,7 @@ from lnsegfm.base.processes import child_environment
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cli.following import follow
 from lnsegfm.evaluation.metrics import score_case
-from lnsegfm.images.image_files import write_image
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.jobs.case_selection import make_spec
 from lnsegfm.jobs.job_spec import PRESETS
 from lnsegfm.jobs.job_store import Job, JobStore

@@ -38,7 +38,7 @@ from lnsegfm.engine.networks.checkpoints import (
 )
 from lnsegfm.evaluation.detection import count_nodes
 from lnsegfm.evaluation.metrics import Scores, score_case
-from lnsegfm.images.image_files import write_image
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.jobs.job_results import RESULT, label_file, reuse_scores
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job, JobStore

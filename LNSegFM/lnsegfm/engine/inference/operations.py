@@ -17,10 +17,10 @@ from lnsegfm.engine.devices import choose_device
 from lnsegfm.engine.inference.predictor import Predictor
 from lnsegfm.engine.inference.quality import QUALITIES
 from lnsegfm.engine.networks.model_install import install
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.body import find_body
 from lnsegfm.images.boxes import Region
 from lnsegfm.images.crop import region_box, size_of
-from lnsegfm.images.image_files import write_image
 from lnsegfm.images.number_note import NUMBERED
 from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.inputs.reading import read_ct

@@ -22,8 +22,8 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, write_json
 from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.cases.case_info import IGNORE
+from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.geometry import labels_on
-from lnsegfm.images.image_files import write_image
 from lnsegfm.research.datasets.candidates import NODE, LabelledCt
 from lnsegfm.research.datasets.manifest import MANIFEST, Dropped, Entry, Manifest, entry_from_json
 

@@ -12,9 +12,9 @@ import SimpleITK as sitk
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
 from lnsegfm.base.wording import by
+from lnsegfm.formats.nifti import opened
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.grids import with_right_angles
-from lnsegfm.images.nifti import opened
 
 _LPS = np.diag([-1.0, -1.0, 1.0])
 _MM_OF_UNIT = {"meter": 1000.0, "micron": 0.001}

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
 from lnsegfm.base.files import write_atomic
-from lnsegfm.images.image_names import check_image_name
-from lnsegfm.images.nifti import check_whole, is_nifti
+from lnsegfm.formats.image_names import check_image_name
+from lnsegfm.formats.nifti import check_whole, is_nifti
 
 # ITK's name for the field "descrip" of NIfTI, which has 80 bytes with the one that ends it.
 _NIFTI_TEXT, _NIFTI_TEXT_LENGTH = "ITK_FileNotes", 79

@@ -11,7 +11,7 @@ IMAGE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 
 
 def check_image_name(path: Path) -> None:
-    """Check that `lnsegfm.images.image_files.write_image` knows the format that a file's name asks for.
+    """Check that `lnsegfm.formats.image_files.write_image` knows the format that a file's name asks for.
 
     Raises:
         UserError: It does not.
