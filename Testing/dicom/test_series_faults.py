@@ -15,6 +15,7 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import JPEGExtended12Bit, RLELossless
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.dicom.series import list_series
 from lnsegfm.inputs.reading import read_ct
 
 EXPECTED_ROD = [10.0 * number for number in range(SIZE[2])]
@@ -173,7 +174,8 @@ def test_bits_above_the_stored_ones_do_not_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize("only", [None, 7])
 def test_missing_geometry_is_refused(tmp_path: Path, tag: str, only: int | None) -> None:
     write_slices(tmp_path, without(tag, only=only))
-    with pytest.raises(UserError, match=f"{tag} is missing in {'all' if only is None else '1 of 16'} slices"):
+    where = "all" if only is None else "1 of 16"
+    with pytest.raises(UserError, match=f"{tag} is missing or unreadable in {where} slices"):
         read_ct(tmp_path)
 
 
@@ -186,7 +188,7 @@ def test_impossible_pixel_spacing_is_refused(tmp_path: Path, spacing: list[float
 
 def test_axes_that_are_no_axes_are_refused(tmp_path: Path) -> None:
     write_slices(tmp_path, setting(ImageOrientationPatient=[1, 0, 0, 0.7, 0.7, 0]))
-    with pytest.raises(UserError, match="right angles"):
+    with pytest.raises(UserError, match="perpendicular"):
         read_ct(tmp_path)
 
 
@@ -266,3 +268,89 @@ def test_a_compressed_enhanced_ct_is_the_same_scan(tmp_path: Path) -> None:
     dataset.compress(RLELossless)
     dataset.save_as(tmp_path / "ct.dcm")
     check_whole(read_ct(tmp_path / "ct.dcm"))
+
+
+# One scan of one patient
+
+
+@pytest.mark.parametrize("tag", ["PatientID", "StudyInstanceUID", "FrameOfReferenceUID"])
+def test_a_slice_of_somebody_else_is_refused_by_its_name(tmp_path: Path, tag: str) -> None:
+    write_slices(tmp_path, setting(only=11, **{tag: "1.2.3"}))
+    with pytest.raises(UserError, match=r"several .*1 of 16 differ, first slice11\.dcm") as caught:
+        read_ct(tmp_path)
+    assert "MADE-UP" not in str(caught.value)
+
+
+def test_a_slice_of_another_series_is_said(tmp_path: Path) -> None:
+    write_slices(tmp_path, setting(only=15, SeriesInstanceUID="1.2.3"))
+    warnings: list[str] = []
+    assert read_ct(tmp_path, warnings=warnings).GetSize()[2] == 15
+    assert warnings == ["Left out, for it belongs to another series, although it has the same plane: 'slice15.dcm'."]
+
+
+def test_another_kernel_is_said_and_another_modality_refused(tmp_path: Path) -> None:
+    kernels = ["B70", *["B31f"] * 15]
+    write_slices(tmp_path / "kernel", lambda made, number: setattr(made, "ConvolutionKernel", kernels[number]))
+    warnings: list[str] = []
+    read_ct(tmp_path / "kernel", warnings=warnings)
+    assert warnings == ["The slices of the series have different convolution kernels: B31f; B70."]
+    write_slices(tmp_path / "modality", setting(only=4, Modality="MR"))
+    with pytest.raises(UserError, match="modalities CT and MR"):
+        read_ct(tmp_path / "modality")
+
+
+def test_a_frame_without_the_rescale_of_the_others_does_not_take_that_of_the_file(tmp_path: Path) -> None:
+    def own(group: Dataset, number: int) -> None:
+        if number != 5:
+            item = Dataset()
+            item.RescaleSlope, item.RescaleIntercept, item.RescaleType = 1, -1024, "HU"
+            group.PixelValueTransformationSequence = Items([item])
+
+    made = write_enhanced(tmp_path / "ct.dcm", edit=own)
+    del made.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+    made.RescaleSlope, made.RescaleIntercept = 1, 0
+    pydicom.dcmwrite(tmp_path / "ct.dcm", made, enforce_file_format=True)
+    with pytest.raises(UserError, match="1 of 16 slices have no RescaleSlope"):
+        read_ct(tmp_path / "ct.dcm")
+
+
+def test_one_slice_of_another_scale_is_refused_until_the_user_says_that_it_is_right(tmp_path: Path) -> None:
+    write_slices(tmp_path, setting(only=9, RescaleIntercept=0))
+    with pytest.raises(UserError, match=r"Slice 9 \(from 0\) differs from both its neighbours by 10\d\d HU"):
+        read_ct(tmp_path)
+    assert rod_of(read_ct(tmp_path, assume_hu=True))[9] == 90 + 1024
+
+
+def test_bits_that_do_not_end_at_the_lowest_are_refused(tmp_path: Path) -> None:
+    write_slices(tmp_path, setting(only=3, BitsStored=12, HighBit=15))
+    with pytest.raises(UserError, match=r"slice03\.dcm.*HighBit is 15"):
+        read_ct(tmp_path)
+
+
+def test_more_pixels_than_announced_are_refused(tmp_path: Path) -> None:
+    write_slices(tmp_path, lambda made, number: number == 6 and setattr(made, "PixelData", 2 * made.PixelData))
+    with pytest.raises(UserError, match=r"slice06\.dcm"):
+        read_ct(tmp_path)
+
+
+def test_a_file_without_preamble_is_read(tmp_path: Path) -> None:
+    for path in write_slices(tmp_path):
+        dataset = pydicom.dcmread(path)
+        del dataset.file_meta
+        dataset.preamble = None
+        dataset.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=False)
+        assert path.read_bytes()[128:132] != b"DICM"
+    check_whole(read_ct(tmp_path))
+
+
+def test_other_objects_and_hidden_files_beside_the_slices_do_no_harm(tmp_path: Path) -> None:
+    path = write_slices(tmp_path)[0]
+    protocol = pydicom.dcmread(path)
+    protocol.file_meta.MediaStorageSOPClassUID = protocol.SOPClassUID = "1.2.840.10008.5.1.4.1.1.200.2"
+    for tag in ("Rows", "Columns", "PixelData"):
+        delattr(protocol, tag)
+    protocol.save_as(tmp_path / "protocol.dcm")
+    (tmp_path / "._slice00.dcm").write_bytes(b"\0\5\x16\7")
+    warnings: list[str] = []
+    check_whole(read_ct(tmp_path, warnings=warnings))
+    assert warnings == [] and len(list_series(tmp_path)) == 1

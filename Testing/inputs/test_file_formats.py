@@ -37,8 +37,57 @@ def test_truncated_data_files_are_refused(tmp_path: Path, header: str, data: str
     written(tmp_path / header)
     path = tmp_path / data
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(UserError, match=r"23040 of 46080 bytes" if data == "ct.img" else r"cut short or damaged"):
+    with pytest.raises(UserError, match="cut short or damaged" if header == "ct.nhdr" else "23040 of 46080 bytes"):
         read_ct(tmp_path / header)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
+def test_slices_that_the_header_does_not_announce_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path / f"ct{suffix}")
+    path.write_bytes(path.read_bytes() + b"\0" * 100)
+    assert read_ct(path).GetSize()[2] == 16
+    path.write_bytes(path.read_bytes() + scan()[0][:8].tobytes())
+    with pytest.raises(UserError, match="part of the scan would be left out"):
+        read_ct(path)
+
+
+def test_voxels_within_the_header_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "ct.nii")
+    content = bytearray(path.read_bytes())
+    content[108:112] = np.float32(0).tobytes()
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="begin at byte 0, within its header"):
+        read_ct(path)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".mha"])
+def test_compressed_voxels_that_were_damaged_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path / f"ct{suffix}", compress=True)
+    content = bytearray(path.read_bytes())
+    content[-3000] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"ct{suffix} is damaged"):
+        read_ct(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (b"ElementDataFile = LOCAL", b"ElementDataFile = LIST", "several files"),
+        (b"ElementDataFile = LOCAL", b"ElementDataFile = ct%03d.raw", "several files"),
+        (b"BinaryData = True", b"BinaryData = False", "as text"),
+        (b"CompressedDataSize", b"Comment", "no CompressedDataSize"),
+    ],
+)
+def test_metaimages_that_are_stored_in_other_ways_are_refused(
+    tmp_path: Path, old: bytes, new: bytes, why: str
+) -> None:
+    path = written(tmp_path / "ct.mha", compress=True)
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+    with pytest.raises(UserError, match=why):
+        read_ct(path)
 
 
 def test_a_pair_of_nifti_files_is_read(tmp_path: Path) -> None:

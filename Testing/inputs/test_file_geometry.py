@@ -138,6 +138,29 @@ def test_slightly_sheared_sforms_are_read_on_the_nearest_grid_and_said(
     assert np.abs(axes.T @ axes - np.eye(3)).max() < 1e-9
 
 
+@pytest.mark.parametrize("factor", [0.0, 5.0])
+def test_any_qfac_is_read(tmp_path: Path, factor: float) -> None:
+    ct, warnings = read(patch(nifti(tmp_path / "ct.nii", None, RAS_AFFINE), PIXDIM, "<f", factor))
+    check_sound(ct)
+    assert warnings == []
+
+
+def test_a_form_that_is_none_is_replaced_by_the_other_or_refused(tmp_path: Path) -> None:
+    too_long = (256, "<3f", 0.0, 0.0, 1.001)
+    both = patch(nifti(tmp_path / "both.nii", RAS_AFFINE, RAS_AFFINE), *too_long)
+    ct, warnings = read(both)
+    check_sound(ct)
+    assert warnings == ["The qform of 'both.nii' is no rotation; the sform was taken."]
+    with pytest.raises(UserError, match="its qform is no rotation"):
+        read_ct(patch(nifti(tmp_path / "one.nii", None, RAS_AFFINE), *too_long))
+    empty = patch(nifti(tmp_path / "empty.nii", RAS_AFFINE, RAS_AFFINE), SFORM, "<12f", *[0.0] * 12)
+    ct, warnings = read(empty)
+    check_sound(ct)
+    assert warnings == ["The sform of 'empty.nii' is no grid; the qform was taken."]
+    with pytest.raises(UserError, match="its sform is no grid"):
+        read_ct(patch(nifti(tmp_path / "nan.nii", RAS_AFFINE, None), SFORM + 12, "<f", float("nan")))
+
+
 def test_more_shear_is_refused(tmp_path: Path) -> None:
     sheared = RAS_AFFINE.copy()
     sheared[0, 1] = 3e-3 * SPACING[1]
@@ -194,6 +217,11 @@ def test_a_list_axis_of_one_is_dropped(tmp_path: Path, last: bool) -> None:
         (b"TransformMatrix = 1 0 0 0 1 0 0 0 1\n", b"", "", "does not say how the patient lies"),
         (b"NDims = 3\n", b"NDims = 3\nElementToIntensityFunctionSlope = 2\n", "rescale", ""),
         (b"ElementSpacing = 2 2.5 3\n", b"ElementSpacing = 2 2.5 0\n", "ElementSpacing is 2 2.5 0", ""),
+        (b"NDims = 3\n", b"NDims = 3\nDistanceUnits = cm\n", "not in mm", ""),
+        (b"NDims = 3\n", b"NDims = 3\nElementSpacing = 2 2.5 4\n", "says 'elementspacing' twice", ""),
+        (b"TransformMatrix = 1 0 0 0 1 0 0 0 1\n", b"TransformMatrix = 2 0 0 0 2 0 0 0 3\n", "no unit vectors", ""),
+        (b"Offset = -39 -44 -120\n", b"", "", "does not say where its first voxel lies"),
+        (b"Offset = -39 -44 -120\n", b"Offset = nan 0 0\n", "Offset is nan", ""),
     ],
 )
 def test_what_a_metaimage_lacks(tmp_path: Path, old: bytes, new: bytes, refused: str, said: str) -> None:
@@ -207,6 +235,25 @@ def test_what_a_metaimage_lacks(tmp_path: Path, old: bytes, new: bytes, refused:
             read_ct(path)
     else:
         assert any(said in text for text in read(path)[1])
+
+
+@pytest.mark.parametrize(
+    ("lines", "refused"),
+    [
+        (["space: LPS", "space directions: (2,0,0) (0,2.5,0) none"], "how far its voxels lie apart"),
+        (["space: LPS", DIRECTIONS, "space origin: (nan,nan,nan)"], "where its first voxel lies"),
+        (["spacings: 0.2 0.25 0.3", 'units: "cm" "cm" "cm"'], "not in mm"),
+        (["spacings: 2 2.5 300"], "missing or not possible"),
+    ],
+)
+def test_what_an_nrrd_lacks(tmp_path: Path, lines: list[str], refused: str) -> None:
+    with pytest.raises(UserError, match=refused):
+        read_ct(nrrd(tmp_path / "ct.nrrd", *lines))
+
+
+def test_a_missing_position_is_said(tmp_path: Path) -> None:
+    _, warnings = read(nrrd(tmp_path / "ct.nrrd", "space: left-posterior-superior", DIRECTIONS))
+    assert warnings == ["'ct.nrrd' does not say where its first voxel lies; it was taken to lie at 0, 0, 0 mm."]
 
 
 # One scan, one answer

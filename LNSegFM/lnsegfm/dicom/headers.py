@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import printable
@@ -26,6 +25,7 @@ _OTHER_FILES = (
     ".db", ".exe", ".zip", ".nii", ".gz", ".nrrd", ".mha", ".mhd", ".raw", ".md5", ".log",
 )  # fmt: skip
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_CT_IMAGES = {"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Slice:
         frame: Its number in the file, from 0.
         size: Columns and rows.
         spacing: Distance of the columns and of the rows; None where it is missing.
-        position: Centre of the first voxel; None where it is missing.
+        position: Centre of the first voxel; None where it is missing or unreadable, as the two others.
         axes: Unit vectors along a row and along a column, shape (2, 3); None where they are missing.
         rescale: None where there is none.
     """
@@ -75,6 +75,8 @@ class DicomImage:
         encapsulated: Whether the pixels are compressed.
         has_table: Whether a Modality LUT takes the place of the rescale.
         damage: Why its pixels cannot be right; empty where nothing speaks against them.
+        identity: Patient, study and frame of reference, each empty where it was removed; never shown.
+        kinds: What may differ without doing harm, but is told: convolution kernel and image type.
     """
 
     path: Path
@@ -87,6 +89,8 @@ class DicomImage:
     encapsulated: bool
     has_table: bool
     damage: str
+    identity: tuple[str, ...] = ("", "", "")
+    kinds: tuple[str, str] = ("", "")
 
 
 def read_header(path: Path) -> DicomImage | None:
@@ -98,7 +102,7 @@ def read_header(path: Path) -> DicomImage | None:
     Raises:
         UserError: A DICOM file that ends within its header or is damaged otherwise.
     """
-    if not _looks_like_dicom(path):
+    if not looks_like_dicom(path):
         return None
     try:
         with path.open("rb") as stream:
@@ -107,7 +111,7 @@ def read_header(path: Path) -> DicomImage | None:
             pixels = _pixel_bytes(stream, transfer_syntax(dataset))
         kind = _object_kind(dataset)
         if "Rows" not in dataset or "Columns" not in dataset:
-            if kind is None or kind.startswith("1.2.840.10008.5.1.4.1.1.2"):  # any CT image
+            if kind is None or kind in _CT_IMAGES:
                 raise damaged_file(path, "It ends within its header, or is no DICOM image.")
             return None
         return _image(path, dataset, pixels)
@@ -130,21 +134,24 @@ def damaged_file(path: Path, why: str) -> UserError:
     )
 
 
-def _looks_like_dicom(path: Path) -> bool:
+def looks_like_dicom(path: Path) -> bool:
+    """Tell whether a file is DICOM, with or without the preamble and the group 0002 in front."""
     with path.open("rb") as stream:
         start = stream.read(132)
-    # Without the preamble, a file of old begins with its first group, 0008.
-    return start[128:] == b"DICM" or (start[:2] == b"\x08\x00" and start[3:4] == b"\x00")
+    # Without the preamble, a file begins with its first group, 0008 or 0002.
+    return start[128:] == b"DICM" or (start[:2] in (b"\x08\x00", b"\x02\x00") and start[3:4] == b"\x00")
 
 
 def _object_kind(dataset: Dataset) -> str | None:
-    kind = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
+    meta = getattr(dataset, "file_meta", None) or {}
+    kind = dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
     return str(kind) if kind else None
 
 
 def _image(path: Path, dataset: Dataset, pixels: int | None) -> DicomImage:
     syntax = transfer_syntax(dataset)
     encapsulated = not syntax.is_private and syntax.is_compressed and not syntax.is_deflated
+    packed = encapsulated or syntax.is_deflated
     frames = int(dataset.get("NumberOfFrames") or 1)
     return DicomImage(
         path=path, series=str(dataset.get("SeriesInstanceUID", "")), modality=str(dataset.get("Modality", "")),
@@ -153,7 +160,9 @@ def _image(path: Path, dataset: Dataset, pixels: int | None) -> DicomImage:
         colours=int(dataset.get("SamplesPerPixel") or 1),
         slices=tuple(_slice(path, dataset, number) for number in range(frames)),
         encapsulated=encapsulated, has_table="ModalityLUTSequence" in dataset,
-        damage="" if encapsulated or syntax.is_deflated else _damage(dataset, frames, pixels),
+        damage=_odd_bits(dataset) or ("" if packed else _damage(dataset, frames, pixels)),
+        identity=tuple(_text(dataset, name) for name in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")),
+        kinds=(_text(dataset, "ConvolutionKernel"), _text(dataset, "ImageType")),
     )
 
 
@@ -171,19 +180,22 @@ def _slice(path: Path, dataset: Dataset, number: int) -> Slice:
 
 def _group(dataset: Dataset, number: int, name: str) -> Dataset:
     """Return the functional group of a frame; of a classic image the data set itself, which has the same elements."""
-    for groups, index in (("PerFrameFunctionalGroupsSequence", number), ("SharedFunctionalGroupsSequence", 0)):
-        items = dataset.get(groups)
-        if items and index < len(items) and items[index].get(name):
+    per_frame, shared = (
+        dataset.get(f"{kind}FunctionalGroupsSequence") or () for kind in ("PerFrame", "Shared")
+    )
+    for items, index in ((per_frame, number), (shared, 0)):
+        if index < len(items) and items[index].get(name):
             found: Dataset = items[index][name][0]
             return found
-    return dataset
+    # A frame that lacks what others have is incomplete: what stands at the top is not its own.
+    return Dataset() if any(item.get(name) for item in per_frame) else dataset
 
 
 def _numbers(value: Any, count: int) -> np.ndarray | None:
     """Return that many finite numbers; None where there are others."""
     try:
         numbers = np.array([float(each) for each in value], float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError):  # missing, or no numbers
         return None
     return numbers if numbers.shape == (count,) and np.isfinite(numbers).all() else None
 
@@ -196,9 +208,22 @@ def _rescale(group: Dataset) -> Rescale | None:
     return Rescale(slope, intercept, str(group.get("RescaleType") or ""))
 
 
+def _text(dataset: Dataset, name: str) -> str:
+    return str(dataset.get(name) or "").strip()
+
+
+def _odd_bits(dataset: Dataset) -> str:
+    """Tell whether the stored bits do not end at the lowest one, which decoders read in different ways."""
+    stored, high = dataset.get("BitsStored"), dataset.get("HighBit")
+    if stored is None or high is None or int(high) == int(stored) - 1:
+        return ""
+    return f"Its HighBit is {high} with {stored} bits stored; only {int(stored) - 1} is in use for CT."
+
+
 def transfer_syntax(dataset: Dataset) -> UID:
     """Return how a data set is encoded; the standard's default where it does not say."""
-    return UID(str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")))
+    meta = getattr(dataset, "file_meta", None) or {}
+    return UID(str(meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)))
 
 
 def _pixel_bytes(stream: IO[bytes], syntax: UID) -> int | None:
@@ -222,7 +247,3 @@ def _damage(dataset: Dataset, frames: int, pixels: int | None) -> str:
     expected = math.ceil(int(dataset.Rows) * int(dataset.Columns) * frames * bits / 8)
     return f"It has too little pixel data: {pixels} of {expected} bytes." if pixels < expected else ""
 
-
-def paths_of(slices: Sequence[Slice]) -> list[Path]:
-    """Return the files of slices, each once, in their order."""
-    return list(dict.fromkeys(each.path for each in slices))

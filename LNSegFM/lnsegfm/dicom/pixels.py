@@ -96,10 +96,16 @@ def _file_values(image: DicomImage) -> np.ndarray:
 def _plain(image: DicomImage) -> np.ndarray:
     try:
         dataset = pydicom.dcmread(image.path, force=True)
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = transfer_syntax(dataset)
         columns, rows = image.slices[0].size
         stored = _in_used_bits(dataset.pixel_array, dataset).reshape(-1, rows, columns)
     except Exception as error:  # pydicom raises errors of many kinds for what is damaged
         raise damaged_file(image.path, f"Its pixels cannot be decoded ({reason(error)}).") from error
+    if len(stored) != len(image.slices):
+        raise damaged_file(
+            image.path, f"It has the pixels of {len(stored)} slices, and its header announces {len(image.slices)}."
+        )
     if image.has_table:
         return _by_table(stored, dataset)
     rescales = [each.rescale or _NO_RESCALE for each in image.slices]

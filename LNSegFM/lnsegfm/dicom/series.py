@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import printable
-from lnsegfm.dicom.headers import DICOM_SUFFIXES, DicomImage, damaged_file, is_foreign, read_header
+from lnsegfm.dicom.headers import (
+    DICOM_SUFFIXES,
+    DicomImage,
+    Slice,
+    damaged_file,
+    is_foreign,
+    looks_like_dicom,
+    read_header,
+)
 from lnsegfm.dicom.pixels import check_rescale, read_values
-from lnsegfm.dicom.stacking import stack
+from lnsegfm.dicom.stacking import refused, stack
 
 _NAMED_SERIES = 12
 _NAMED_FILES = 3
@@ -33,9 +43,10 @@ def read_series(folder: Path, series: str, notes: list[str]) -> sitk.Image:
         UserError: No image series, several to choose from, a damaged file, or slices that do not make up one regular
             volume.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    found = _by_series(files, notes)
-    return _volume(found[_choose(found, series, folder)], notes)
+    found = _by_series(_files(folder), notes)
+    uid = _choose(found, series, folder)
+    _tell_strays(found, uid, notes)
+    return _volume(found[uid], notes)
 
 
 def read_multi_frame(path: Path, notes: list[str]) -> sitk.Image:
@@ -56,7 +67,29 @@ def list_series(folder: Path) -> list[str]:
     Raises:
         UserError: A file is damaged.
     """
-    return sorted(_candidates(_by_series(sorted(path for path in folder.iterdir() if path.is_file()), [])))
+    return sorted(_candidates(_by_series(_files(folder), [])))
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a folder in order, without hidden ones such as those that macOS adds."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def _tell_strays(found: Mapping[str, Sequence[DicomImage]], uid: str, notes: list[str]) -> None:
+    """Say that single CT images of the same plane lie beside a volume: one of its slices may have another series."""
+    first = found[uid][0].slices[0]
+    strays = [
+        image.path.name for other, images in found.items() for image in images
+        if other != uid and len(images) == len(image.slices) == 1 and image.modality == "CT"
+        and image.slices[0].size == first.size and _same_axes(image.slices[0], first)
+    ]
+    if strays:
+        names = ", ".join(f"'{printable(name)}'" for name in strays[:_NAMED_FILES])
+        notes.append(f"Left out, for it belongs to another series, although it has the same plane: {names}.")
+
+
+def _same_axes(one: Slice, other: Slice) -> bool:
+    return one.axes is not None and other.axes is not None and bool(np.allclose(one.axes, other.axes, atol=1e-3))
 
 
 def _volume(images: Sequence[DicomImage], notes: list[str]) -> sitk.Image:
@@ -77,7 +110,17 @@ def _check_kind(images: Sequence[DicomImage], notes: list[str]) -> None:
     modality = images[0].modality
     if modality != "CT":
         notes.append(f"The series' modality is {modality or 'not given'}, not CT; the models are made for CT.")
+    _check_identity(images)
+    for number, name in enumerate(("convolution kernels", "image types")):
+        values = sorted({image.kinds[number] for image in images})
+        if len(values) > 1:
+            notes.append(f"The slices of the series have different {name}: {'; '.join(values)}.")
     for image in images:
+        if image.modality != modality:
+            raise refused(
+                f"Its images have the modalities {modality or 'none'} and {image.modality or 'none'}.",
+                "Remove the images that do not belong to the volume.",
+            )
         if image.photometric == "MONOCHROME1":
             raise UserError(
                 "The DICOM image cannot be read in HU.",
@@ -91,6 +134,18 @@ def _check_kind(images: Sequence[DicomImage], notes: list[str]) -> None:
             )
 
 
+def _check_identity(images: Sequence[DicomImage]) -> None:
+    """Refuse images of several patients, studies or frames of reference in one series."""
+    for number, name in enumerate(("patients", "studies", "frames of reference")):
+        usual, count = Counter(image.identity[number] for image in images).most_common(1)[0]
+        if count < len(images):
+            odd = next(image for image in images if image.identity[number] != usual)
+            raise refused(
+                f"Its images are of several {name}: {len(images) - count} of {len(images)} differ, first "
+                f"{printable(odd.path.name)}.", "Remove the images that do not belong to the volume.",
+            )
+
+
 def _by_series(files: Sequence[Path], notes: list[str]) -> dict[str, list[DicomImage]]:
     found: dict[str, list[DicomImage]] = {}
     strangers = []
@@ -101,19 +156,13 @@ def _by_series(files: Sequence[Path], notes: list[str]) -> dict[str, list[DicomI
         elif not is_foreign(path):
             strangers.append(path)
     for path in strangers if found else ():
-        if path.suffix.lower() in DICOM_SUFFIXES and not _is_other_object(path):
+        if path.suffix.lower() in DICOM_SUFFIXES and not looks_like_dicom(path):
             raise damaged_file(path, "It has the name of a DICOM file but is none.")
-    unknown = [path for path in strangers if found and not _is_other_object(path)]
+    unknown = [path for path in strangers if found and not looks_like_dicom(path)]
     if unknown:
         names = ", ".join(f"'{printable(path.name)}'" for path in unknown[:_NAMED_FILES])
-        notes.append(f"{len(unknown)} files that are not DICOM were left out: {names}.")
+        notes.append(f"Left out, for it is not DICOM: {names}{' and more' if len(unknown) > _NAMED_FILES else ''}.")
     return found
-
-
-def _is_other_object(path: Path) -> bool:
-    """Tell whether a file is DICOM, such as an RTSTRUCT or a report."""
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
 
 
 def _choose(found: dict[str, list[DicomImage]], series: str, folder: Path) -> str:

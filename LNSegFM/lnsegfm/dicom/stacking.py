@@ -76,7 +76,7 @@ def _check_complete(slices: Sequence[Slice]) -> None:
         if lacking:
             where = "all slices" if len(lacking) == len(slices) else f"{len(lacking)} of {len(slices)} slices"
             raise refused(
-                f"{tag} is missing in {where}, so {meaning}.",
+                f"{tag} is missing or unreadable in {where}, so {meaning}.",
                 "Export the original series again, without removing its geometry.",
             )
     for each in slices:
@@ -88,7 +88,7 @@ def _check_complete(slices: Sequence[Slice]) -> None:
         axes = _axes(each)
         if np.abs(axes @ axes.T - np.eye(2)).max() > _PLANE_TOLERANCE:
             raise refused(
-                f"ImageOrientationPatient of {each.path.name} holds no two unit vectors at right angles.",
+                f"ImageOrientationPatient of {each.path.name} does not hold two perpendicular unit vectors.",
                 "Export the original series again.",
             )
 

@@ -33,13 +33,16 @@ def check_whole(path: Path) -> None:
     try:
         with opened(path) as stream:
             head = stream.read(352)
-        expected = _announced_size(head)
+        expected, plane = _announced_size(head)
         path = _data_file(path) if head[344:348] == b"ni1\0" else path
-        stored = _stored_size(path, expected)
-        if stored >= expected:
+        stored = _stored_size(path)
+        # Less than a slice may be left over.
+        if expected <= stored < expected + plane or expected == 0:
             return
         why = f"It is cut short: {stored} of {expected} bytes."
-    except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
+        if stored > expected:
+            why = f"It holds {stored} bytes, and its header announces {expected}: part of the scan would be left out."
+    except (EOFError, gzip.BadGzipFile, zlib.error, struct.error, ValueError) as error:
         why = str(error) or "It ends too early."
     raise UserError(f"{path.name} is damaged.", why, "Copy, download or export the file again; check the disk's space.")
 
@@ -86,27 +89,32 @@ def _data_file(header: Path) -> Path:
     )
 
 
-def _announced_size(header: bytes) -> int:
-    """Return the size in bytes of the uncompressed file, after the NIfTI-1 header definition."""
-    for order in "<>":
-        if struct.unpack_from(f"{order}i", header) == (348,):
-            dimensions = struct.unpack_from(f"{order}8h", header, 40)
-            (bits,) = struct.unpack_from(f"{order}h", header, 72)
-            (offset,) = struct.unpack_from(f"{order}f", header, 108)
-            return int(offset) + math.prod(dimensions[1 : dimensions[0] + 1]) * bits // 8
-    # Not NIfTI-1, the only version SimpleITK reads: nothing to compare with.
-    return 0
+def _announced_size(header: bytes) -> tuple[int, int]:
+    """Return the sizes in bytes of the uncompressed file and of a slice, after the NIfTI-1 header definition.
+
+    Raises:
+        ValueError: The header announces something that cannot be.
+    """
+    order = next((order for order in "<>" if struct.unpack_from(f"{order}i", header) == (348,)), "")
+    if not order:
+        return 0, 0  # not NIfTI-1: nothing to compare with
+    dimensions = struct.unpack_from(f"{order}8h", header, 40)
+    (bits,) = struct.unpack_from(f"{order}h", header, 72)
+    (offset,) = struct.unpack_from(f"{order}f", header, 108)
+    if not 1 <= dimensions[0] <= 7 or min(dimensions[1 : dimensions[0] + 1]) < 1:
+        raise ValueError(f"Its header announces the dimensions {dimensions[: max(2, dimensions[0] + 1)]}.")
+    is_pair = header[344:348] == b"ni1\0"
+    least = 0 if is_pair else len(header)
+    if not (math.isfinite(offset) and offset >= least):
+        raise ValueError(f"Its voxels would begin at byte {offset:g}, within its header of {least} bytes.")
+    plane = math.prod(dimensions[1 : min(dimensions[0], 2) + 1]) * bits // 8
+    return int(offset) + math.prod(dimensions[1 : dimensions[0] + 1]) * bits // 8, plane
 
 
-def _stored_size(path: Path, expected: int) -> int:
+def _stored_size(path: Path) -> int:
     if not is_packed(path):
         return path.stat().st_size
-    with open(path, "rb") as stream:
-        stream.seek(-4, 2)
-        (trailer,) = struct.unpack("<I", stream.read(4))
-    if trailer == expected % 2**32:
-        return expected
-    # A file of several compressed members, or a truncated one.
+    # To its end, where its checksum stands: what was damaged in the middle has the right length.
     size = 0
     with gzip.open(path, "rb") as stream:
         while block := stream.read(_BLOCK):

@@ -22,7 +22,7 @@ _STEPS = ("columns", "rows", "slices")
 _SAME_MM = 0.1
 _SAME_LENGTH = 1e-3
 _TODO = (
-    "Find out which is right (Slicer shows R and L), and write the file again from there, or export the CT anew."
+    "Find out which is right (Slicer shows R and L), and write the file again from there, or export the CT again."
 )
 
 
@@ -41,19 +41,26 @@ def nifti_grid(path: Path, notes: list[str]) -> Geometry:
     """
     with opened(path) as stream:
         header = nibabel.Nifti1Header.from_fileobj(stream, check=False)
+    # The standard takes 0 for 1; nibabel refuses it, and anything else.
+    header["pixdim"][0] = -1 if header["pixdim"][0] < 0 else 1
     size = tuple((*header.get_data_shape(), 1, 1, 1)[:3])
     unit = _MM_OF_UNIT.get(_unit(header), 1.0)
     pixdim = np.asarray(header["pixdim"][1:4], float) * unit
     sform = _form(header.get_sform(), unit) if int(header["sform_code"]) > 0 else None
+    if sform is not None and not _is_grid(sform):
+        if int(header["qform_code"]) <= 0:
+            raise _no_place(path, "its sform is no grid")
+        notes.append(f"The sform of '{path.name}' is no grid; the qform was taken.")
+        sform = None
     has_lengths = bool(np.isfinite(pixdim).all() and pixdim.min() > 0)
     if not has_lengths and sform is None:
         axis = int(np.argmin(np.where(np.isfinite(pixdim), pixdim, -1)))
         raise UserError(
             f"{path.name} does not say how far its voxels lie apart.",
-            f"pixdim[{axis + 1}] is {pixdim[axis]:g}: the distance of the {_STEPS[axis]} is missing.",
+            f"pixdim[{axis + 1}] is {pixdim[axis]:g}: the distance of the {_STEPS[axis]} is missing or not possible.",
             "Export the image again, or correct its header.",
         )
-    qform = _form(header.get_qform(), unit) if int(header["qform_code"]) > 0 and has_lengths else None
+    qform = _qform(path, header, unit, sform, notes) if int(header["qform_code"]) > 0 and has_lengths else None
     name, taken = _taken(header, sform, qform)
     if taken is None:
         taken = np.vstack([np.column_stack([np.diag(pixdim), np.zeros(3)]), [0, 0, 0, 1]])
@@ -84,6 +91,32 @@ def read_voxels(path: Path) -> sitk.Image:
     if values.dtype == np.float16:
         values = values.astype(np.float32)
     return sitk.GetImageFromArray(np.ascontiguousarray(values.T, values.dtype.newbyteorder("=")))
+
+
+def _qform(
+    path: Path, header: nibabel.Nifti1Header, unit: float, sform: np.ndarray | None, notes: list[str]
+) -> np.ndarray | None:
+    try:
+        found = _form(header.get_qform(), unit)
+        if _is_grid(found):
+            return found
+    except (ValueError, nibabel.spatialimages.HeaderDataError):  # a quaternion longer than 1
+        pass
+    if sform is None:
+        raise _no_place(path, "its qform is no rotation")
+    notes.append(f"The qform of '{path.name}' is no rotation; the sform was taken.")
+    return None
+
+
+def _is_grid(affine: np.ndarray) -> bool:
+    return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 0)
+
+
+def _no_place(path: Path, why: str) -> UserError:
+    return UserError(
+        f"{path.name} does not say where its voxels lie in the patient.", f"By its header, {why}.",
+        "Export the image again, or correct its header.",
+    )
 
 
 def _unit(header: nibabel.Nifti1Header) -> str:

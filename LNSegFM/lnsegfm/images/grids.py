@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.wording import by
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.volume_checks import SHEAR_TOLERANCE, check_direction
 
@@ -16,7 +17,9 @@ _PRECISION = 1.5e-7
 _DECIMALS = 6
 # Rounding of stored directions, for which nothing is said.
 _ROUNDING = 1e-5
-_LARGEST_MM = 100.0
+_SMALLEST_MM, _LARGEST_MM = 0.02, 25.0
+# No table moves that far.
+_FARTHEST_MM = 1e5
 
 
 def canonical_spacing(spacing: Sequence[float]) -> tuple[float, ...]:
@@ -60,6 +63,11 @@ def with_right_angles(
     """
     spacing = np.linalg.norm(matrix, axis=0)
     check_spacing(spacing)
+    if not np.abs(origin).max() <= _FARTHEST_MM:  # also where it is not a number
+        raise UserError(
+            "The image does not say where its first voxel lies.", f"By its header it is at {by(origin.tolist())} mm.",
+            "Export the image again, or correct its header.",
+        )
     axes = matrix / spacing
     check_direction(axes.ravel().tolist())
     shear = float(np.abs(axes.T @ axes - np.eye(3)).max())
@@ -84,14 +92,14 @@ def check_spacing(spacing: Sequence[float] | np.ndarray) -> None:
     """Check that lengths can be distances of a CT's voxels.
 
     Raises:
-        UserError: One is not a number, 0 or less, or more than 100 mm.
+        UserError: One is not a number, below 0.02 mm, or above 25 mm.
     """
     lengths = np.asarray(spacing, float)
-    if not (np.isfinite(lengths).all() and lengths.min() > 0 and lengths.max() <= _LARGEST_MM):
+    if not (np.isfinite(lengths).all() and lengths.min() >= _SMALLEST_MM and lengths.max() <= _LARGEST_MM):
         raise UserError(
             "The distance of the image's voxels is missing or not possible.",
-            f"Its header says {' x '.join(f'{each:g}' for each in lengths)} mm.",
-            "Export the image again with its spacing, or correct the header.",
+            f"Its header says {by(lengths.tolist())} mm.",
+            "Export the image again with its spacing in mm, or correct the header.",
         )
 
 

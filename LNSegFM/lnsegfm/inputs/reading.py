@@ -11,9 +11,10 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
 from lnsegfm.dicom.series import read_multi_frame, read_series
 from lnsegfm.formats.file_formats import check_name, sniff
+from lnsegfm.formats.metaimage import check_metaimage
 from lnsegfm.formats.nifti import check_whole, count_not_finite
 from lnsegfm.formats.nifti_grid import nifti_grid, read_voxels
-from lnsegfm.formats.text_headers import check_metaimage, check_nrrd
+from lnsegfm.formats.nrrd import check_nrrd
 from lnsegfm.images.grids import regular, without_single_axes
 from lnsegfm.images.hounsfield import check_hu
 from lnsegfm.images.volume_checks import check_ct, refuse_not_finite
