@@ -228,3 +228,16 @@ def test_a_demonstration_model_segments_only_when_it_is_asked_for(store: ModelSt
         model_for_segmentation(store)
     model, warnings = model_for_segmentation(store, "phantom")
     assert model == demonstration and "synthetic scans only" in warnings[0]
+
+
+def test_scans_whose_results_would_share_the_file_beside_them_are_refused(tmp_path: Path) -> None:
+    for name in ("a.nii.gz", "a.nrrd"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="Two scans would have the same result"):
+        find_inputs(tmp_path)
+
+
+def test_pairs_of_nifti_files_are_found(tmp_path: Path) -> None:
+    for name in ("b.hdr", "b.img"):
+        (tmp_path / name).touch()
+    assert [(each.path.name, each.output.name) for each in find_inputs(tmp_path)] == [("b.hdr", "b.nii.gz")]

@@ -43,6 +43,8 @@ def check_nrrd(path: Path, notes: list[str]) -> None:
         raise UserError(f"{path.name} cannot be read.", f"Its encoding {encoding} is not supported.", EXPORT_AGAIN)
     for name in ("space units", "units"):
         refuse_units(path, set(re.findall(r'"([^"]*)"', fields.get(name, ""))))
+    if numbers_of(fields.get("dimension", "")) < [3.0]:
+        return  # no volume, which is said where one is needed
     _check_spacing(path, fields)
     if "space directions" not in fields:
         notes.append(f"'{path.name}' does not say how the patient lies. {UPRIGHT}")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.segmentation.file_requests import check_exists
+from lnsegfm.segmentation.provenance import sidecar_path
 
-_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_SUFFIXES = (".nii.gz", ".nii", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd")
 _CHANNEL = re.compile(r"(?P<name>.+)_(?P<channel>\d{4})")
 
 
@@ -76,7 +77,8 @@ def _below(folder: Path) -> list[BatchInput]:
 def _refuse_same_result(found: Sequence[BatchInput]) -> None:
     outputs: dict[str, Path] = {}
     for each in found:
-        key = str(each.output).lower()
+        # What made a result is told beside it, under its name without the ending.
+        key = str(sidecar_path(each.output)).lower()
         if key in outputs:
             raise UserError(
                 "Two scans would have the same result.", f"{outputs[key]} and {each.path} both give {each.output}.",
@@ -115,7 +117,7 @@ def _in_folder(root: Path, directory: Path, names: list[str]) -> Iterator[BatchI
 
 
 def _written_as(suffix: str) -> str:
-    return ".nii.gz" if suffix.startswith(".nii") else ".nrrd"
+    return ".nii.gz" if suffix.startswith((".nii", ".hdr")) else ".nrrd"
 
 
 def _is_dicom(path: Path) -> bool:
