@@ -1,4 +1,4 @@
-"""Numbers as people say them."""
+"""Words for people: numbers, sizes, errors, and names that any terminal can show."""
 
 from __future__ import annotations
 

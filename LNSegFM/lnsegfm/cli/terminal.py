@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from lnsegfm.base.wording import printable
 from lnsegfm.session import Session
 
 HOME_VARIABLE = "LNSEGFM_HOME"
@@ -180,7 +181,8 @@ def warn(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print the one JSON document of a command."""
-    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+    # Names with bytes that are not UTF-8 would make the document unreadable.
+    print(printable(json.dumps(value, indent=2, ensure_ascii=False)), flush=True)
 
 
 def print_result(value: dict[str, Any], text: str) -> None:
