@@ -11,6 +11,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.failures import as_user_error
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.images.input_options import InputOptions, Notes
@@ -73,7 +74,10 @@ class ImportReport:
                 draft_model_sha256=draft_model_sha256, input_options=options,
                 names=None if labels is None else labels.structures, notes=notes,
             )
-        except UserError as error:
+        except Cancelled:
+            raise
+        except Exception as problem:  # one bad pair must not keep the others out
+            error = as_user_error(problem, "The pair could not be imported.")
             self.skipped.append((name, " ".join([str(error), *told])))
             if isinstance(error, PlacementError):
                 self.uncertain[name] = error

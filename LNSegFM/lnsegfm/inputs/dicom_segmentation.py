@@ -94,7 +94,10 @@ def _image(dataset: Any) -> sitk.Image:
     masks: dict[int, np.ndarray] = {}
     for frame, plane, number in zip(frames, planes, slices, strict=True):
         masks.setdefault(frame.segment, np.zeros(grid.size[::-1], bool))[number] |= plane
-    return _labels(grid, masks, {int(each.SegmentNumber): each for each in dataset.SegmentSequence})
+    segments = {int(each.SegmentNumber): each for each in dataset.SegmentSequence}
+    if unknown := sorted(masks.keys() - segments.keys()):
+        raise _refusal(f"Its frames show the segment {unknown[0]}, which it does not describe.", "Export it again.")
+    return _labels(grid, masks, segments)
 
 
 def _grid(

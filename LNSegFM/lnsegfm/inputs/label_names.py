@@ -5,21 +5,28 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Meaning = Literal["lymph node", "unnamed", "other"]
+Meaning = Literal["lymph node", "unnamed", "unclear", "other"]
 
 LYMPH_NODE_CODES = frozenset({"59441001", "T-C4000"})
 """Lymph node in SNOMED CT and in SNOMED-RT, as DICOM and Slicer's terminologies have it."""
 
 # "Lymph", "linfonodo" (Italian, Portuguese), "linfático" (Spanish); GTVn, GTVnd, GTV_N_left, GTV-nodes, but not GTVnx
 # and GTVnp, the primary tumour of the nasopharynx.
-_LYMPH = re.compile(r"lymph|linfo?n[oó]d|ganglio linf")
+_LYMPH = re.compile(r"lymph|linfo?n[oó]d|ganglio linf|adenopath")
+# What begins like it and is something else.
+_NO_LYMPH = re.compile(r"lymphangi|lymph(?:o|oe)?edema|lymphoid|lymphocel|lymphocy")
 _GTV = re.compile(r"(?:^|[^a-z])i?gtv[ _\-.]?n(?:$|[^a-z]|d|od)")
 _TOKENS = {"ln", "lns", "lnd", "node", "nodes", "nodal"}
 # What has one of these words and means something else: vessels, conduction system, planning volumes of whole levels.
 _NOT = {
-    "no", "non", "not", "without", "background", "vessel", "vessels", "duct", "lymphocele", "level", "levels", "ctv",
-    "ptv", "av", "sa", "sinus", "sinuatrial", "sinoatrial", "atrioventricular", "primary",
+    "no", "non", "not", "without", "background", "vessel", "vessels", "duct", "ctv", "ptv", "av", "sa", "sinus",
+    "sinuatrial", "sinoatrial", "atrioventricular", "primary", "implausible", "heberden", "lobe", "tonsil", "false",
+    "exclude", "excluded", "resected", "removed", "bed",
 }  # fmt: skip
+# What may mean either: a level is mostly healthy tissue, a lymphoma may lie in lymph nodes or elsewhere.
+_UNCLEAR = {"level", "levels", "lymphoma", "near", "beside", "negative"}
+# "Lymph node No. 2" denies nothing.
+_NUMBER = re.compile(r"\bno[.:]?\s*(?=\d)")
 # TG-263 calls nodal levels LN_Neck_II: mostly healthy tissue.
 _LEVEL = re.compile(r"\bln[ _\-.]+neck\b|\bln[ _\-.]+neck[ _\-.]")
 # Names that programs give by themselves, and such as say only that there is something.
@@ -38,7 +45,10 @@ def meaning(name: str, code: str = "", code_meaning: str = "") -> Meaning:
         code: Value of the code of its type in a terminology, where it has one.
         code_meaning: The text of that code.
     """
-    if code in LYMPH_NODE_CODES or _is_lymph_node(name) or _is_lymph_node(code_meaning):
+    by_name, by_code = _lymph_node(name), _lymph_node(code_meaning)
+    if by_name in ("unclear", "other"):
+        return by_name  # also against a code, which a renamed segment keeps
+    if "lymph node" in (by_name, by_code) or code in LYMPH_NODE_CODES:
         return "lymph node"
     if not _UNNAMED.fullmatch(name.strip().casefold()):
         return "other"
@@ -58,9 +68,12 @@ def meaning_of(name: str, entry: str) -> Meaning:
     return meaning(name, code, text)
 
 
-def _is_lymph_node(name: str) -> bool:
-    text = name.strip().casefold()
+def _lymph_node(name: str) -> Meaning | None:
+    """Tell what a name says of lymph nodes; None where it does not speak of them."""
+    text = _NUMBER.sub("", name.strip().casefold())
     words = set(re.findall(r"[a-zà-ÿ]+", text))
-    if words & _NOT or _LEVEL.search(text):
-        return False
-    return bool(_LYMPH.search(text) or _GTV.search(text) or words & _TOKENS)
+    if not (_LYMPH.search(text) or _GTV.search(text) or words & _TOKENS or words & {"implausible"}):
+        return None
+    if words & _NOT or _NO_LYMPH.search(text) or _LEVEL.search(text):
+        return "other"
+    return "unclear" if words & _UNCLEAR else "lymph node"

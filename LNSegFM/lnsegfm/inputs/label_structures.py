@@ -112,6 +112,11 @@ def _layers(image: sitk.Image) -> list[np.ndarray]:
     except UserError as error:
         raise UserError("The segmentation cannot be used.", f"{error.what} {error.why}", error.todo) from error
     for layer in layers:
+        if layer.dtype.kind == "f" and not np.isfinite(layer).all():
+            raise UserError(
+                "The segmentation cannot be used.", "Some of its voxels are NaN or infinite.",
+                "Choose a label image: 0 for background, 1 for lymph nodes.",
+            )
         if layer.dtype.kind == "f" and not np.array_equal(layer, np.rint(layer)):
             raise UserError(
                 "The segmentation cannot be used.",
@@ -175,8 +180,13 @@ def _structures(
     """Return the structures that have voxels."""
     found: list[Structure] = []
     for name, value, layer, entry in _segments(image):
-        if layer < len(layers):
-            found.append(Structure(name, (value,), layer, meaning_of(name, entry), values[layer].get(value, 0)))
+        if not 0 <= layer < len(layers):
+            raise UserError(
+                "The segmentation cannot be used.",
+                f"Its segment '{name}' is said to lie in layer {layer}, and there are {len(layers)}.",
+                "Export it again.",
+            )
+        found.append(Structure(name, (value,), layer, meaning_of(name, entry), values[layer].get(value, 0)))
     if not found and names:
         for name, numbers in names.items():
             voxels = sum(counts.get(value, 0) for counts in values for value in numbers)
@@ -187,7 +197,21 @@ def _structures(
         for value, voxels in sorted(counts.items()):
             if (layer, value) not in named:
                 found.append(Structure("", (value,), layer, "unnamed", voxels))
+    _refuse_two_names(found)
     return [each for each in found if each.voxels]
+
+
+def _refuse_two_names(structures: Sequence[Structure]) -> None:
+    """Refuse a value with two names: taking one takes the other."""
+    names: dict[tuple[int | None, int], str] = {}
+    for each in structures:
+        for value in each.values:
+            other = names.setdefault((each.layer, value), each.name)
+            if other != each.name and each.voxels:
+                raise UserError(
+                    "The labels cannot be used.", f"The value {value} has two names: '{other}' and '{each.name}'.",
+                    "Correct the names in the file or in dataset.json.",
+                )
 
 
 def _by_user(structures: Sequence[Structure], options: InputOptions) -> list[Structure]:
@@ -211,6 +235,12 @@ def _by_user(structures: Sequence[Structure], options: InputOptions) -> list[Str
 def _by_name(
     structures: Sequence[Structure], numbered: bool, mean_hu: Callable[[Structure], float | None]
 ) -> list[Structure]:
+    unclear = [each for each in structures if each.means == "unclear"]
+    if unclear:
+        raise UserError(
+            "The labels cannot be used.", f"It is not clear whether these are lymph nodes: {_listed(unclear)}.",
+            "Name the values that are, as in --label-values 1,2; or rename the segments.",
+        )
     lymph_nodes = [each for each in structures if each.means == "lymph node"]
     if lymph_nodes or not structures:
         return lymph_nodes

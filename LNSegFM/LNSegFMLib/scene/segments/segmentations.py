@@ -217,7 +217,7 @@ def other_segments(segmentation_node: Any) -> list[tuple[str, str]]:
     found = []
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
-        if meaning_of(segment.GetName(), tag_of(segment)) == "other":
+        if meaning_of(segment.GetName(), tag_of(segment)) in ("other", "unclear"):
             found.append((str(segment_id), str(segment.GetName())))
     return found
 
