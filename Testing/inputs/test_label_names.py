@@ -19,7 +19,7 @@ from lnsegfm.inputs.label_structures import choose_lymph_nodes
 NAMES = {
     "lymph node": [
         "Lymph node", "lymph nodes", "LN", "LN_3", "LNs right", "Lymph node No. 2", "cervical node no 3", "GTVn",
-        "GTVnd", "GTV_N_left", "nodal mass", "lymphadenopathy", "Adenopathy left", "LYMPH NODE 12", "linfonodo", "node 4",
+        "GTVnd", "GTV_N_left", "nodal mass", "lymphadenopathy", "Adenopathy left", "LYMPH NODE 12", "node 4",
     ],
     "other": [
         "Not a lymph node", "lymph node false positive", "Reactive nodes - exclude", "GTVn_excluded", "Heberden node",
