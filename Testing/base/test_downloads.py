@@ -191,3 +191,8 @@ def test_other_errors_are_no_network_errors() -> None:
 )
 def test_amounts_read_well(count: int, text: str) -> None:
     assert data_size(count) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(1 << 10, "1 kB"), (340 << 20, "340 MB"), (24 << 30, "24.0 GB")])
+def test_memory_is_counted_in_powers_of_1024(count: int, text: str) -> None:
+    assert data_size(count, memory=True) == text

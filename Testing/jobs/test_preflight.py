@@ -17,6 +17,7 @@ import pytest
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import read_json
 from lnsegfm.base.home import Home
+from lnsegfm.base.wording import data_size
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.engine.finetuning import iteration_timing as calibration
 from lnsegfm.jobs import preflight
@@ -123,7 +124,7 @@ def test_a_full_disk_is_told_with_both_numbers(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=GIB // 10))
     with pytest.raises(UserError, match="not enough disk space") as caught:
         check(own_home, spec, None)
-    assert caught.value.why == f"It needs {disk_bytes(own_home, spec) / GIB:.1f} GB, and 0.1 GB are free."
+    assert caught.value.why == f"It needs {data_size(disk_bytes(own_home, spec))}, and 107 MB is free."
 
 
 @pytest.mark.parametrize("free", [4 * GIB, None])
@@ -133,7 +134,7 @@ def test_too_little_gpu_memory_is_told_with_both_numbers(
     monkeypatch.setattr(preflight, "free_gpu_bytes", lambda _: free)
     with pytest.raises(UserError, match="not enough GPU memory") as caught:
         check(own_home, spec, Calibration(0.1, "cuda", gpu_bytes=8 * GIB, gpu_total_bytes=4 * GIB))
-    assert caught.value.why == "It needs 8.0 GB, and 4.0 GB are free."
+    assert caught.value.why == "It needs 8.0 GB, and 4.0 GB is free."
 
 
 def test_too_little_main_memory_is_told(own_home: Home, spec: JobSpec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,3 +151,15 @@ def test_a_further_case_needs_room_for_its_voxels_as_the_model_sees_them(own_hom
     spacing = read_json(model.path / "plans.json")["configurations"][model.card.configuration]["spacing"]
     voxels = math.prod((64, 32, 16)) * math.prod((4, 4, 6)) / math.prod(spacing)
     assert disk_bytes(own_home, more) - disk_bytes(own_home, spec) == pytest.approx(6 * voxels, abs=1)
+
+
+def test_a_case_needs_the_memory_of_the_computer_and_not_what_is_free_while_others_work(
+    own_home: Home, spec: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job may have to wait for another one, which has the memory now."""
+    monkeypatch.setattr("lnsegfm.base.memory.free_memory_bytes", lambda: 1000)
+    check(own_home, spec, None)
+    monkeypatch.setattr("lnsegfm.models.grid_limits.total_memory_bytes", lambda: 2000)
+    with pytest.raises(UserError, match="too large at the voxel size of the model") as caught:
+        check(own_home, spec, None)
+    assert caught.value.why.endswith("of memory; this computer has 2 kB.")

@@ -140,7 +140,7 @@ def test_one_in_the_part_that_is_cut_off_is_named(tmp_path: Path) -> None:
 
 def test_a_case_that_is_too_thin_is_refused_by_name(tmp_path: Path) -> None:
     image = small_scan((48, 48, 3), (2.0, 2.0, 0.4))
-    with pytest.raises(UserError, match=r"1\.2 mm are too thin") as caught:
+    with pytest.raises(UserError, match=r"1\.2 mm is too thin") as caught:
         prepared(tmp_path, image, boxes_on(image, [(slice(9, 12), slice(9, 12), slice(1, 2))]))
     assert "case-0007" in caught.value.what
 

@@ -37,7 +37,7 @@ def grid(size: tuple[int, int, int], spacing: tuple[float, float, float], direct
 
 class TestGrid:
     def test_three_thin_slices_are_too_thin(self) -> None:
-        with pytest.raises(UserError, match=r"1\.2 mm are too thin for a model with slices of 3 mm") as caught:
+        with pytest.raises(UserError, match=r"1\.2 mm is too thin for a model with slices of 3 mm") as caught:
             check_at_model(grid((48, 48, 3), (2.0, 2.0, 0.4)), FACTS)
         assert caught.value.what == "The CT is too thin for the model." and caught.value.todo
         assert "48 x 48 x 3 voxels of 2 x 2 x 0.4 mm" in caught.value.why
@@ -66,24 +66,28 @@ class TestGrid:
         sagittal = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # stored along P, S, L
         stored = grid((48, 24, 40), (2.0, 3.0, 0.5), sagittal)
         assert size_at_model(stored, FACTS) == ((10, 48, 24), (20.0, 96.0, 72.0))
-        with pytest.raises(UserError, match=r"0\.9 mm are too thin for a model with voxels of 2 mm"):
+        with pytest.raises(UserError, match=r"0\.9 mm is too thin for a model with voxels of 2 mm"):
             check_at_model(grid((48, 24, 3), (2.0, 3.0, 0.3), sagittal), FACTS)
 
-    def test_what_does_not_fit_into_memory_is_told_with_sizes_and_limit(self) -> None:
+    def test_what_does_not_fit_into_memory_is_told_with_sizes_and_limit(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         huge = grid((512, 512, 24), (4.0, 4.0, 100.0))
+        monkeypatch.setattr("lnsegfm.models.grid_limits.memory_bytes", lambda: GIB)
         with pytest.raises(UserError) as caught:
-            check_at_model(huge, FACTS, available=GIB)
+            check_at_model(huge, FACTS)
         assert "512 x 512 x 24 voxels of 4 x 4 x 100 mm become 1024 x 1024 x 800 voxels of 2 x 2 x 3 mm" in str(
             caught.value
         )
-        assert "12.5 GB" in caught.value.why and "1.0 GB are free" in caught.value.why
-        check_at_model(huge, FACTS, available=20 * GIB)
+        assert "12.5 GB" in caught.value.why and "1.0 GB is free" in caught.value.why
+        monkeypatch.setattr("lnsegfm.models.grid_limits.memory_bytes", lambda: 20 * GIB)
+        check_at_model(huge, FACTS)
 
     def test_a_region_counts_by_itself(self) -> None:
         whole = grid((48, 48, 100), (2.0, 2.0, 1.0))
         check_region(whole, "whole", FACTS)
         check_region(whole, (0, 20, 0, 20, 10, 14), FACTS)
-        with pytest.raises(UserError, match="2 mm are too thin") as caught:
+        with pytest.raises(UserError, match="2 mm is too thin") as caught:
             check_region(whole, (0, 20, 0, 20, 10, 12), FACTS)
         assert "region" in caught.value.what and "Enlarge the region" in caught.value.todo
         with pytest.raises(UserError, match="outside of the CT"):
@@ -122,11 +126,11 @@ class TestPredictor:
         monkeypatch.setattr(predictor_module, "DefaultPreprocessor", work)
 
     def test_three_thin_slices_are_refused_before_any_work(self, predictor: Predictor) -> None:
-        with pytest.raises(UserError, match=r"1\.2 mm are too thin for a model with slices of"):
+        with pytest.raises(UserError, match=r"1\.2 mm is too thin for a model with slices of"):
             predictor.predict(small_scan((48, 48, 3), (2.0, 2.0, 0.4)))
 
     def test_a_thin_region_is_refused(self, predictor: Predictor) -> None:
-        with pytest.raises(UserError, match=r"0\.8 mm are too thin") as caught:
+        with pytest.raises(UserError, match=r"0\.8 mm is too thin") as caught:
             predictor.predict(small_scan((48, 48, 60), (2.0, 2.0, 0.4)), region=(0, 48, 0, 48, 10, 12))
         assert "region" in caught.value.what
 
@@ -143,7 +147,7 @@ class TestPredictor:
         array = sitk.GetArrayFromImage(image)
         array[2:] = 0
         padded = Geometry.of(image).put_on(sitk.GetImageFromArray(array))
-        with pytest.raises(UserError, match=r"0\.8 mm are too thin") as caught:
+        with pytest.raises(UserError, match=r"0\.8 mm is too thin") as caught:
             predictor.predict(padded)
         assert "holds other values than 0" in caught.value.what
         with pytest.raises(UserError, match="value 0"):
@@ -159,7 +163,7 @@ def test_a_case_that_is_too_thin_for_the_model_is_named_before_the_job_exists(ow
     good, thin = small_scan(), small_scan((48, 48, 3), (2.0, 2.0, 0.4))
     for image in (good, thin):
         cases.accept(image, boxes_on(image, [(slice(9, 12), slice(9, 12), slice(1, 3))]))
-    with pytest.raises(UserError, match=r"1\.2 mm are too thin for a model with slices of 3 mm") as caught:
+    with pytest.raises(UserError, match=r"1\.2 mm is too thin for a model with slices of 3 mm") as caught:
         check(own_home, make_spec(own_home, "phantom-demonstration"), None)
     assert "case-0002" in caught.value.what and "lnsegfm cases use case-0002 excluded" in caught.value.todo
     cases.set_use("case-0002", "excluded")

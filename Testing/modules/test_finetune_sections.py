@@ -206,7 +206,7 @@ def test_a_job_that_cannot_work_is_refused_before_it_exists(opened: Panel, monke
     opened.click("startButton")
     opened.until(lambda: opened.app.dialogs, "the refusal")
     kind, text = opened.app.dialogs[-1]
-    assert kind == "error" and "not enough GPU memory" in text and "needs 8.0 GB, and 4.0 GB are free" in text
+    assert kind == "error" and "not enough GPU memory" in text and "needs 8.0 GB, and 4.0 GB is free" in text
     assert JobStore(opened.home.jobs).list() == []
 
 

@@ -189,6 +189,39 @@ class TestHardening:
         array = slicer.util.arrayFromVolume(volume)
         assert array.dtype == np.int16 and array.min() == -100  # what was not imaged is not 0
 
+    @pytest.mark.parametrize(
+        ("kind", "stays"),
+        [("scaling that is undone", True), ("rotation", False), ("scaling", False), ("grid", False)],
+    )
+    def test_a_ct_on_another_grid_is_not_its_dicom_series_any_more(self, app: Any, kind: str, stays: bool) -> None:
+        from LNSegFMLib.scene.transforms import harden
+
+        volume = add_ct()
+        volume.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+        put_under(volume, {**BENT, **RIGID}[kind]())
+        harden(volume)
+        assert volume.GetAttribute("DICOM.instanceUIDs") == ("1.2.3" if stays else None)
+
+    @pytest.mark.parametrize("kind", ["scaling", "grid"])
+    def test_nobody_sees_the_old_voxels_without_the_transform(self, app: Any, kind: str) -> None:
+        import slicer
+        import vtk
+
+        from LNSegFMLib.scene.transforms import harden
+
+        volume = add_ct()
+        put_under(volume, BENT[kind]())
+        seen: list[np.ndarray] = []
+        for event in (
+            vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+            slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+        ):  # fmt: skip
+            volume.AddObserver(event, lambda *_event: seen.append(world_centre(volume)))
+        harden(volume)
+        assert seen
+        for centre in seen:
+            np.testing.assert_allclose(centre, world_centre(volume), atol=1e-6)
+
     def test_all_of_a_tilted_ct_stays_in_the_new_grid(self, app: Any) -> None:
         import slicer
 
@@ -223,7 +256,13 @@ class TestHardening:
 
 
 class TestPanel:
-    def test_the_button_hardens_and_the_ct_can_be_segmented(self, app: Any, widget: Any) -> None:
+    def test_the_button_hardens_and_the_ct_can_be_segmented(
+        self, app: Any, widget: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from PySide6 import QtCore, QtGui
+
+        from LNSegFMLib.scene.transforms import harden
+
         volume = add_ct()
         app.process_events()
         ui = widget.ui
@@ -231,10 +270,18 @@ class TestPanel:
         put_under(volume, shift_grid(parent=linear(rotation(30))))
         app.process_events()
         assert ui.hardenButton.visible and '"CT" cannot be segmented as it is' in ui.transformLabel.text
+        assert "takes some seconds" in ui.transformLabel.text
+        cursors: list[Any] = []
+        monkeypatch.setattr(
+            "LNSegFMLib.panels.segmenting.transform_notice.harden",
+            lambda node: cursors.append(QtGui.QGuiApplication.overrideCursor()) or harden(node),
+        )
         assert "not linear" in ui.transformLabel.text and "file on disk is not changed" in ui.transformLabel.text
         app.click(ui.hardenButton)
         assert not ui.hardenButton.visible and not ui.transformLabel.visible
         assert "voxels were resampled" in ui.statusLabel.text
+        assert [cursor.shape() for cursor in cursors] == [QtCore.Qt.CursorShape.WaitCursor]
+        assert QtGui.QGuiApplication.overrideCursor() is None
         segmentation = segment(app, widget)
         np.testing.assert_array_equal(exported(segmentation, volume) > 0, bright(volume))
 

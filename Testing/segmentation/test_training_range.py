@@ -61,7 +61,7 @@ def test_a_box_of_a_long_scan_is_judged_by_its_own_length() -> None:
 def test_values_that_no_lymph_node_had_in_training_are_said() -> None:
     ct, _ = PlainBody().images()
     assert said(ct) == ""
-    assert "of the patient have the HU that lymph nodes had" in said(ct * 10)
+    assert "of the patient has the HU that lymph nodes had" in said(ct * 10)
     assert "No patient was found" in said(ct - 2000)
 
 

@@ -16,7 +16,7 @@ from LNSegFMLib.scene.drafts import accepted_case_of, draft_of
 from LNSegFMLib.scene.segments.lymph_node_records import records_of
 from LNSegFMLib.scene.segments.segmentations import segments_without
 from LNSegFMLib.scene.segments.terminology import LYMPH_NODE
-from LNSegFMLib.scene.transforms import check_transform
+from LNSegFMLib.scene.transforms import DICOM_INSTANCES, check_transform
 
 _ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 _ALGORITHM_NAME = "DICOM.SegmentAlgorithmName"
@@ -122,12 +122,13 @@ def describe_segments(segmentation_node: Any) -> None:
 
 
 def _check_source(kind: DicomFormat, volume_node: Any) -> None:
-    ids = (volume_node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    ids = (volume_node.GetAttribute(DICOM_INSTANCES) or "").split()
     database = getattr(slicer, "dicomDatabase", None)
     if not ids or database is None or not all(database.fileForInstance(each) for each in ids):
         raise UserError(
             _("{format} needs the CT's own DICOM files.").format(format=kind.name),
-            _("This CT was not loaded from Slicer's DICOM database, or its files are no longer in it."),
+            _("This CT was not loaded from Slicer's DICOM database, its files are no longer in it, or a transform was "
+              "hardened, so that they have another grid."),
             _("Import its DICOM files (Add DICOM data), load it from there and segment it; or export a labelmap."),
         )
 

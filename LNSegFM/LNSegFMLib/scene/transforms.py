@@ -24,6 +24,8 @@ _TOLERANCE = 1e-3
 # Positions at which the extent of a warped volume is looked at, along each axis.
 _SAMPLES = 17
 _INNER_MM = 1.0
+DICOM_INSTANCES = "DICOM.instanceUIDs"
+"""Attribute of a volume node that names the DICOM files whose voxels it has."""
 
 
 def transform_problem(volume_node: Any) -> str:
@@ -67,7 +69,7 @@ def harden(volume_node: Any) -> bool:
 
     Where that grid has right angles, the voxels stay as they are. Else they are resampled linearly to the nearest grid
     with right angles, large enough for all of them; what was not imaged gets the lowest value. A file on disk is not
-    changed.
+    changed, and so the volume does not count as the one of its DICOM series any more where its grid became another one.
 
     Args:
         volume_node: vtkMRMLScalarVolumeNode with voxels.
@@ -83,14 +85,23 @@ def harden(volume_node: Any) -> bool:
     if linear:
         grid = (np.eye(4) if parent is None else _to_world(parent)) @ _own_grid(volume_node)
         if _has_right_angles(grid):
-            volume_node.SetAndObserveTransformNodeID(None)
-            volume_node.SetIJKToRASMatrix(vtk_matrix_of(grid))
+            _put_on(volume_node, grid)
             return False
     image, grid = _resampled(volume_node)
-    volume_node.SetAndObserveTransformNodeID(None)
-    volume_node.SetIJKToRASMatrix(vtk_matrix_of(grid))
-    volume_node.SetAndObserveImageData(image)
+    _put_on(volume_node, grid, image)
     return True
+
+
+def _put_on(volume_node: Any, grid: np.ndarray, image: Any = None) -> None:
+    """Give a volume node a grid in the world (4x4 matrix from IJK to RAS), and other voxels where there are any."""
+    # Observers see the whole of it alone: the old voxels without the transform are nowhere.
+    with slicer.util.NodeModify(volume_node):
+        if image is not None or not np.allclose(grid, _own_grid(volume_node), rtol=0, atol=_TOLERANCE):
+            volume_node.RemoveAttribute(DICOM_INSTANCES)
+        volume_node.SetAndObserveTransformNodeID(None)
+        volume_node.SetIJKToRASMatrix(vtk_matrix_of(grid))
+        if image is not None:
+            volume_node.SetAndObserveImageData(image)
 
 
 def _resampled(volume_node: Any) -> tuple[Any, np.ndarray]:

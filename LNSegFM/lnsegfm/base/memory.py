@@ -22,8 +22,11 @@ def memory_bytes() -> int | None:
     macOS tells what there is, Windows neither.
     """
     free = free_memory_bytes()
-    if free is not None:
-        return free
+    return total_memory_bytes() if free is None else free
+
+
+def total_memory_bytes() -> int | None:
+    """Return the main memory that the computer has, in use or not; None where the system does not say, as on Windows."""
     try:
         return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, OSError, ValueError):

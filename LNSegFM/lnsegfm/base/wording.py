@@ -23,11 +23,18 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def data_size(count: int) -> str:
-    """Return a number of bytes as "12 kB", "340 MB" or "1.9 GB", in powers of 1000 as disks and browsers count."""
-    if count <= 999_000:
-        return f"{math.ceil(count / 1e3)} kB"
-    return f"{count / 1e6:.0f} MB" if count < 999_500_000 else f"{count / 1e9:.1f} GB"
+def data_size(count: float, *, memory: bool = False) -> str:
+    """Return a number of bytes as "12 kB", "340 MB" or "1.9 GB".
+
+    Args:
+        count: The bytes.
+        memory: Count in powers of 1024, as the memory of computers and GPUs is sold; else in powers of 1000, as disks
+            and browsers count.
+    """
+    kilo = 1024 if memory else 1000
+    if count <= 999 * kilo:
+        return f"{math.ceil(count / kilo)} kB"
+    return f"{count / kilo**2:.0f} MB" if count < 999.5 * kilo**2 else f"{count / kilo**3:.1f} GB"
 
 
 def by(numbers: Iterable[float]) -> str:

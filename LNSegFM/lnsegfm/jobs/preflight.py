@@ -11,6 +11,7 @@ from pathlib import Path
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
 from lnsegfm.base.memory import free_memory_bytes
+from lnsegfm.base.wording import data_size
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.timing import Calibration
@@ -25,7 +26,6 @@ _MODEL_COPIES = 5
 _VOXEL_BYTES = 6
 _RESERVE_BYTES = 200 << 20
 _QUERY_S = 10.0
-GIB = 1 << 30
 
 
 def check(home: Home, spec: JobSpec, calibration: Calibration | None) -> None:
@@ -89,16 +89,12 @@ def free_gpu_bytes(device: str) -> int | None:
         return None
 
 
-def gigabytes(count: float) -> str:
-    """Return a number of bytes in GB, as the texts here say it."""
-    return f"{count / GIB:.1f} GB"
-
-
 def _require(what: str, needed: int, present: int, todo: str) -> None:
+    memory = "memory" in what
     if needed > present:
         raise UserError(
             f"There is not enough {what} for this job.",
-            f"It needs {gigabytes(needed)}, and {gigabytes(present)} are free.", todo,
+            f"It needs {data_size(needed, memory=memory)}, and {data_size(present, memory=memory)} is free.", todo,
         )
 
 
@@ -108,7 +104,7 @@ def _check_grids(home: Home, spec: JobSpec) -> None:
         return
     for ref in (*spec.cases, *spec.measured):
         todo = f"Leave the case out (lnsegfm cases use {ref.id} excluded), or store it with its right voxel size."
-        check_at_model(cases.get(ref.id).geometry, facts, f"case '{ref.id}'", todo)
+        check_at_model(cases.get(ref.id).geometry, facts, f"case '{ref.id}'", todo, later=True)
 
 
 def _facts(model: ModelInfo) -> ModelFacts | None:

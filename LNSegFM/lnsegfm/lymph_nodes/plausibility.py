@@ -41,6 +41,7 @@ _INSIDE_SHARE = 0.1
 _LONG_MM = 20.0
 _THIN_MM = 2.5
 _LENGTHS_OF_THIN, _LENGTHS_OF_ONE_VOXEL, _LENGTHS_OF_ONE_SLICE = 15.0, 10.0, 15.0
+_MATERIALS = ("air", "lung", "fat", "bone", "metal")
 _ONE_VOXEL = 1.2  # a slanting line of single voxels is a little thicker than one
 
 
@@ -115,10 +116,11 @@ def kind_of(reason: str) -> str:
 
 
 def told(nodes: Iterable[LymphNode]) -> str:
-    """Return implausible lymph nodes in words: "2 implausible: 1 outside the body (12.3 ml), 1 bone (0.20 ml)"."""
+    """Return implausible lymph nodes in words: "2 implausible: 1 outside the body (12.3 ml), 1 in bone (0.20 ml)"."""
     volumes: dict[str, list[float]] = {}
     for node in nodes:
-        volumes.setdefault(kind_of(node.implausible), []).append(node.volume_mm3 / 1000)
+        kind = kind_of(node.implausible)
+        volumes.setdefault(f"in {kind}" if kind in _MATERIALS else kind, []).append(node.volume_mm3 / 1000)
     parts = [f"{len(each)} {kind} ({_ml(sum(each))})" for kind, each in volumes.items()]
     return f"{sum(map(len, volumes.values()))} implausible: {', '.join(parts)}"
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.memory import memory_bytes
-from lnsegfm.base.wording import by
+from lnsegfm.base.memory import memory_bytes, total_memory_bytes
+from lnsegfm.base.wording import by, data_size
 from lnsegfm.images.boxes import WHOLE, Region
 from lnsegfm.images.crop import box_within, grid_of
 from lnsegfm.images.geometry import Geometry
@@ -44,7 +44,7 @@ def size_at_model(grid: Geometry, facts: ModelFacts) -> tuple[Counts, Lengths]:
 
 
 def check_at_model(
-    grid: Geometry, facts: ModelFacts, what: str = "CT", todo: str = "", available: int | None = None
+    grid: Geometry, facts: ModelFacts, what: str = "CT", todo: str = "", *, later: bool = False
 ) -> None:
     """Refuse what has no voxels, or more than memory holds, at the model's spacing; before any work.
 
@@ -53,10 +53,11 @@ def check_at_model(
         facts: The model.
         what: What it is, for the message.
         todo: What the user can do, in place of what follows from the reason.
-        available: Memory in bytes; None for that of this computer.
+        later: The work may have to wait for other work, so that all the memory of the computer counts and not only what
+            is free now.
 
     Raises:
-        UserError: It is thinner than one voxel of the model, or needs more than that memory; or the grid is sheared.
+        UserError: It is thinner than one voxel of the model, or needs more memory than there is; or the grid is sheared.
     """
     size, extent = size_at_model(grid, facts)
     here = f"{by(grid.size)} voxels of {by(grid.spacing)} mm"
@@ -65,16 +66,19 @@ def check_at_model(
             part = "slices" if facts.orientation[axis] in "SI" else "voxels"
             raise UserError(
                 f"The {what} is too thin for the model.",
-                f"It has {here}: {by([length])} mm are too thin for a model with {part} of {by([least])} mm.",
+                f"It has {here}: {by([length])} mm is too thin for a model with {part} of {by([least])} mm.",
                 todo or "Choose the whole CT, or correct the voxel size in its header where that is wrong.",
             )
-    needed, present = math.prod(size) * _VOXEL_BYTES, memory_bytes() if available is None else available
+    needed, present = math.prod(size) * _VOXEL_BYTES, total_memory_bytes() if later else memory_bytes()
     if needed > (present or _USUAL_BYTES):
-        memory = f"{_gigabytes(present)} are free" if present else f"at most {_gigabytes(_USUAL_BYTES)} are allowed"
+        amount = data_size(present or _USUAL_BYTES, memory=True)
+        memory = f"at most {amount} is allowed"
+        if present:
+            memory = f"this computer has {amount}" if later else f"{amount} is free"
         raise UserError(
             f"The {what} is too large at the voxel size of the model.",
-            f"{here} become {by(size)} voxels of {by(facts.spacing)} mm, which need at least {_gigabytes(needed)} of "
-            f"memory; {memory}.",
+            f"{here} become {by(size)} voxels of {by(facts.spacing)} mm, which need at least "
+            f"{data_size(needed, memory=True)} of memory; {memory}.",
             todo or "Correct the voxel size in the header of the CT where that is wrong; or choose a smaller region or "
             "a computer with more memory.",
         )
@@ -126,7 +130,3 @@ def check_voxels(
     (i0, i1), (j0, j1), (k0, k1) = ((int(each[0]), int(each[-1]) + 1) for each in occupied)
     part = grid_of((i0, i1, j0, j1, k0, k1), grid)
     check_at_model(part, facts, f"part of the {what} that holds other values than 0", todo)
-
-
-def _gigabytes(count: float) -> str:
-    return f"{count / (1 << 30):.1f} GB"

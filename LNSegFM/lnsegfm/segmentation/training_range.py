@@ -119,7 +119,7 @@ class TrainingRange:
         if share >= _LEAST_SHARE:
             return []
         return [
-            f"Only {share:.0%} of the patient have the HU that lymph nodes had in the training scans ({low:.0f} to "
+            f"Only {share:.0%} of the patient has the HU that lymph nodes had in the training scans ({low:.0f} to "
             f"{high:.0f}). Check that the scan's values are HU."
         ]
 

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from slicer.i18n import tr as _
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.wording import duration, explain
+from lnsegfm.base.wording import data_size, duration, explain
 from lnsegfm.jobs.job_status import JobStatus
 from lnsegfm.jobs.method_names import METHODS
-from lnsegfm.jobs.preflight import gigabytes
 from lnsegfm.jobs.stored import JobSummary, JobView
 
 
@@ -98,7 +97,7 @@ def figures(status: JobStatus) -> str:
     if status.gpu_bytes:
         parts.append(
             _("GPU memory {held} of {all}").format(
-                held=gigabytes(status.gpu_bytes), all=gigabytes(status.gpu_total_bytes)
+                held=data_size(status.gpu_bytes, memory=True), all=data_size(status.gpu_total_bytes, memory=True)
             )
         )
     if status.active and status.eta_s is not None:

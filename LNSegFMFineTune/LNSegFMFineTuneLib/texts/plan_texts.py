@@ -7,10 +7,9 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from lnsegfm.base.wording import duration
+from lnsegfm.base.wording import data_size, duration
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.method_names import METHODS
-from lnsegfm.jobs.preflight import gigabytes
 from lnsegfm.jobs.timing import Calibration
 
 
@@ -41,10 +40,13 @@ def estimate(calibration: Calibration | None, iterations: int) -> str:
     )
     if calibration.gpu_bytes:
         return _("{text}, with {needed} of {all} GPU memory.").format(
-            text=text, needed=gigabytes(calibration.gpu_bytes), all=gigabytes(calibration.gpu_total_bytes)
+            text=text, needed=data_size(calibration.gpu_bytes, memory=True),
+            all=data_size(calibration.gpu_total_bytes, memory=True),
         )
     if calibration.memory_bytes:
-        return _("{text}, with {needed} of memory.").format(text=text, needed=gigabytes(calibration.memory_bytes))
+        return _("{text}, with {needed} of memory.").format(
+            text=text, needed=data_size(calibration.memory_bytes, memory=True)
+        )
     return f"{text}."
 
 

@@ -42,7 +42,7 @@ class TransformNotice(VTKObservationMixin):
         problem = transform_problem(self._volume_node)
         self._ui.transformLabel.text = (
             _('"{volume}" cannot be segmented as it is. {problem} Hardening gives it the voxels that it has in the '
-              "patient; the file on disk is not changed.").format(volume=self._volume_node.GetName(), problem=problem)
+              "patient, which takes some seconds; the file on disk is not changed.").format(volume=self._volume_node.GetName(), problem=problem)
             if problem else ""
         )  # fmt: skip
         self._ui.transformLabel.setVisible(bool(problem))
@@ -54,7 +54,8 @@ class TransformNotice(VTKObservationMixin):
         if volume_node is None:
             return
         with errors_shown(self._host):
-            resampled = harden(volume_node)
+            with slicer.util.WaitCursor():
+                resampled = harden(volume_node)
             text = (
                 _('The transform of "{volume}" is hardened; its voxels were resampled. To undo it, load the CT again.')
                 if resampled else _('The transform of "{volume}" is hardened; its voxels stayed as they are.')
