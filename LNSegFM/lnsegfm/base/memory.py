@@ -26,7 +26,7 @@ def memory_bytes() -> int | None:
 
 
 def total_memory_bytes() -> int | None:
-    """Return the main memory that the computer has, in use or not; None where the system does not say, as on Windows."""
+    """Return the main memory that the computer has, in use or not; None where it is not told, as on Windows."""
     try:
         return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, OSError, ValueError):

@@ -57,7 +57,7 @@ def check_at_model(
             is free now.
 
     Raises:
-        UserError: It is thinner than one voxel of the model, or needs more memory than there is; or the grid is sheared.
+        UserError: It is thinner than one voxel of the model, or needs more memory than there is; a sheared grid.
     """
     size, extent = size_at_model(grid, facts)
     here = f"{by(grid.size)} voxels of {by(grid.spacing)} mm"

@@ -40,11 +40,12 @@ class TransformNotice(VTKObservationMixin):
 
     def _show(self, *_event: Any) -> None:
         problem = transform_problem(self._volume_node)
-        self._ui.transformLabel.text = (
-            _('"{volume}" cannot be segmented as it is. {problem} Hardening gives it the voxels that it has in the '
-              "patient, which takes some seconds; the file on disk is not changed.").format(volume=self._volume_node.GetName(), problem=problem)
-            if problem else ""
-        )  # fmt: skip
+        text = _(
+            '"{volume}" cannot be segmented as it is. {problem} Hardening gives it the voxels that it has in the patient, '
+            "which takes some seconds; the file on disk is not changed."
+        )
+        named = text.format(volume=self._volume_node.GetName(), problem=problem) if problem else ""
+        self._ui.transformLabel.text = named
         self._ui.transformLabel.setVisible(bool(problem))
         self._ui.hardenButton.setVisible(bool(problem))
 
