@@ -209,7 +209,7 @@ def test_plausible_ones_are_numbered_first_and_each_keeps_its_voxels() -> None:
 def test_they_are_told_by_kind_and_volume() -> None:
     _, nodes = mixed()
     apart = kept_apart(nodes)[1]
-    assert told(apart).startswith("2 implausible: 1 outside the body (4.") and " ml), 1 in bone (" in told(apart)
+    assert told(apart).startswith("2 implausible: 1 outside the body (4.") and " ml), 1 within bone" in told(apart)
     assert told_left_out(apart).startswith("2 implausible left out: 1 outside the body")
     assert told_left_out([]) == ""
     assert kind_of("mean -1010 HU: air") == "air" and kind_of("one voxel thin over 80 mm") == "one voxel thin"

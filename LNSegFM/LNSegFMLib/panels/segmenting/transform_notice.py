@@ -41,8 +41,8 @@ class TransformNotice(VTKObservationMixin):
     def _show(self, *_event: Any) -> None:
         problem = transform_problem(self._volume_node)
         text = _(
-            '"{volume}" cannot be segmented as it is. {problem} Hardening gives it the voxels that it has in the patient, '
-            "which takes some seconds; the file on disk is not changed."
+            '"{volume}" cannot be segmented as it is. {problem} Hardening gives it the voxels that it has in the '
+            "patient, which takes some seconds; the file on disk is not changed."
         )
         named = text.format(volume=self._volume_node.GetName(), problem=problem) if problem else ""
         self._ui.transformLabel.text = named
