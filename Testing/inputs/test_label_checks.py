@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import made_scan
 import numpy as np
 import pytest
 from labelled_scan import ct, on_grid, put, scan, truth
@@ -95,3 +96,20 @@ def test_the_command_refuses_and_takes_the_confirmation(
     assert CaseStore(own_home.cases).list() == []
     assert main(["cases", "add", *files, "--unusual-labels"]) == 0
     assert "are air, fat or bone" in "".join(capsys.readouterr())
+
+
+def test_labels_that_a_flip_brings_into_soft_tissue_are_refused() -> None:
+    values, labels = np.full((10, 20, 20), -100, np.int16), np.zeros((10, 20, 20), np.uint8)
+    labels[2:7, 5:10, 13:18] = 1
+    values[2:7, 5:10, 2:7] = values[2:7, 5:10, 13:15] = 60
+    with pytest.raises(UserError, match=r"seem to be mirrored or transposed: 60\.0 %.*mirrored left to right"):
+        lymph_nodes_on(made_scan.image(values), made_scan.image(labels))
+    confirmed = lymph_nodes_on(made_scan.image(values), made_scan.image(labels), InputOptions(unusual=True))
+    assert confirmed.array.sum() == 125 and "mirrored left to right" in " ".join(confirmed.notes)
+
+
+def test_a_few_voxels_in_air_are_told() -> None:
+    labels = np.zeros(made_scan.SIZE[::-1], np.uint8)
+    labels[4, 1, 30:33] = 1
+    placed = lymph_nodes_on(made_scan.image(made_scan.scan()[0]), made_scan.image(labels))
+    assert placed.array.sum() == 3 and "100.0 % of the 3 labelled voxels are air" in " ".join(placed.notes)

@@ -24,7 +24,7 @@ BONE_ABOVE_HU, BONE_QUANTILE = 350.0, 0.25
 # Not refused, but told: fatty hila, calcifications and generous contours may account for this much.
 TOLD_SHARE = 0.3
 # How much more soft tissue labels must lie in when they are mirrored or transposed for that to be said.
-HINT_GAIN = 0.3
+HINT_GAIN, SURE_GAIN = 0.3, 0.4
 
 
 class UnusualLabels(UserError):
@@ -66,18 +66,19 @@ def check_tissue(ct: np.ndarray, mask: np.ndarray, *, refuse: bool = True) -> st
         UnusualLabels: They are, and ``refuse`` is set.
     """
     hu = ct[mask != 0]
-    if hu.size < FEWEST_VOXELS:
-        return ""
-    found = _tissue(hu)
-    share = 1 - _soft(hu)
+    share = 1 - _soft(hu) if hu.size else 0.0
+    found = _tissue(hu) if hu.size >= FEWEST_VOXELS else ""
     if not found and share <= TOLD_SHARE:
         return ""
+    hint, gain = _hint(ct, mask, 1 - share)
     said = (
         f"{_percent(share)} of the {hu.size} labelled voxels are air, fat or bone; their median is {np.median(hu):.0f} "
-        f"HU, their mean {hu.mean():.0f} HU.{_hint(ct, mask, 1 - share)}"
+        f"HU, their mean {hu.mean():.0f} HU.{hint}"
     )
     if found and refuse:
         raise _refusal(f"They lie in {found}: {said} They may lie in the wrong place or belong to another CT.")
+    if hu.size >= FEWEST_VOXELS and share > 1 / 2 and gain >= SURE_GAIN and refuse:
+        raise _refusal(f"They seem to be mirrored or transposed: {said}")
     return f"{said} Check that the labels lie on lymph nodes."
 
 
@@ -97,8 +98,12 @@ def _soft(hu: np.ndarray) -> float:
     return float(np.mean((hu >= FAT_BELOW_HU) & (hu <= BONE_ABOVE_HU)))
 
 
-def _hint(ct: np.ndarray, mask: np.ndarray, share: float) -> str:
-    """Say how the voxels of the mask would lie in soft tissue, if a flip or an exchange of axes brings them there."""
+def _hint(ct: np.ndarray, mask: np.ndarray, share: float) -> tuple[str, float]:
+    """Say how the voxels of the mask would lie in soft tissue, if a flip or an exchange of axes brings them there.
+
+    Returns:
+        The sentence, and by how much the share of soft tissue would grow.
+    """
     z, y, x = np.nonzero(mask)
     slices, rows, columns = ct.shape
     changed = {
@@ -110,9 +115,10 @@ def _hint(ct: np.ndarray, mask: np.ndarray, share: float) -> str:
         changed["with x and y exchanged"] = (z, x, y)
     found = {name: ct[place] for name, place in changed.items()}
     name = max(found, key=lambda each: _soft(found[each]))
-    if _soft(found[name]) < share + HINT_GAIN:
-        return ""
-    return f" The same voxels {name} would have a median of {np.median(found[name]):.0f} HU."
+    gain = _soft(found[name]) - share
+    if gain < HINT_GAIN:
+        return "", gain
+    return f" The same voxels {name} would have a median of {np.median(found[name]):.0f} HU.", gain
 
 
 def _percent(share: float) -> str:
