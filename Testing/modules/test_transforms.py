@@ -114,7 +114,7 @@ class TestRefusal:
         for node in (volume, segmentation):
             put_under(node, transform)
         slicer.modules.dicomPlugins = {"DICOMSegmentationPlugin": object}
-        pair = import_pair(ScenePair(segmentation, volume))
+        pair = import_pair(ScenePair(segmentation, volume, "Pair"))
         for work in (
             lambda: logic.measure(segmentation, volume),
             lambda: logic.accept(segmentation, volume),

@@ -36,13 +36,14 @@ class ImportReport:
         stored: Name of each pair that was stored, and the id of the case that got its labels as a new version.
         skipped: Name and reason of each pair that was left out.
         notes: What was done to the labels of each pair that was stored, a sentence each, by name.
-        uncertain: Of the pairs that were left out those of which the user must say where the labels lie, by name.
+        uncertain: Of the pairs that were left out, by name, those of which the user can say more: where the labels lie, or
+            what the ``kind`` of the error says.
     """
 
     stored: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    uncertain: dict[str, PlacementError] = field(default_factory=dict)
+    uncertain: dict[str, UserError] = field(default_factory=dict)
 
     @property
     def imported(self) -> list[str]:
@@ -79,7 +80,7 @@ class ImportReport:
         except Exception as problem:  # one bad pair must not keep the others out
             error = as_user_error(problem, "The pair could not be imported.")
             self.skipped.append((name, " ".join([str(error), *told])))
-            if isinstance(error, PlacementError):
+            if isinstance(error, PlacementError) or error.kind:
                 self.uncertain[name] = error
             return
         if is_new:

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from lnsegfm.base.background import Pending
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_import import ImportReport
-from lnsegfm.images.input_options import InputOptions, Placement
+from lnsegfm.images.input_options import ONLY_CERTAIN, InputOptions
 from lnsegfm.jobs.case_selection import Selection
 from lnsegfm.jobs.stored import Stored
 from LNSegFMFineTuneLib.panels.case_table import CaseTable
@@ -21,10 +21,11 @@ from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost, FineTuneSecti
 from LNSegFMFineTuneLib.scene.scene_pairs import ScenePair, find_pairs, import_pair
 from LNSegFMFineTuneLib.scene.stored_case import CaseContent, read_case, show_case
 from LNSegFMFineTuneLib.texts import case_texts as wording
+from LNSegFMLib.panels.common.input_questions import ask, sort_of
 
 _ALL = "all"
 _PROGRESS_MS = 200
-Again = Callable[[Placement, Collection[str]], None]
+Again = Callable[[InputOptions, Collection[str]], None]
 """Imports the pairs of these names once more, with what the user said."""
 
 
@@ -41,7 +42,7 @@ class CasesSection(FineTuneSection):
         super().__init__(host, ui_file, frame=frame)
         self._importing: Pending | None = None
         self._again: Again | None = None
-        self._report = ImportReport()  # of the import that runs or ran last, with its questions answered
+        self._start_report()
         self._removed: list[str] = []  # in this session, the last one at the end
         self.table = CaseTable(host, self.ui, self.on_use_chosen)
         self._progress_timer = qt.QTimer()
@@ -133,30 +134,34 @@ class CasesSection(FineTuneSection):
             parent = slicer.util.mainWindow()
             folder = qt.QFileDialog.getExistingDirectory(parent, _("Folder with imagesTr and labelsTr"), "")
             if folder:
-                self._report = ImportReport()
+                self._start_report()
                 self._import_folder(folder)
             return
-        self._report = ImportReport()
+        self._start_report()
         self._import_pairs([pair for pair in find_pairs() if chosen in (_ALL, pair.segmentation.GetID())])
 
+    def _start_report(self) -> None:
+        self._report = ImportReport()  # of the import that runs or ran last, with its questions answered
+        self._said: dict[str, InputOptions] = {}  # by the names of the pairs
+        self._declined: set[str] = set()
+
     def _import_folder(
-        self, folder: str, placement: Placement = "certain", names: Collection[str] | None = None
+        self, folder: str, options: InputOptions = ONLY_CERTAIN, names: Collection[str] | None = None
     ) -> None:
-        run, options = self.host.workbench.cases.import_folder, InputOptions(placement)
+        def again(options: InputOptions, names: Collection[str]) -> None:
+            self._import_folder(folder, options, names)
 
-        def again(placement: Placement, names: Collection[str]) -> None:
-            self._import_folder(folder, placement, names)
-
+        run = self.host.workbench.cases.import_folder
         self._import(again, run, folder, input_options=options, names=names)
 
-    def _import_pairs(self, pairs: Sequence[ScenePair], placement: Placement = "certain") -> None:
+    def _import_pairs(self, pairs: Sequence[ScenePair], options: InputOptions = ONLY_CERTAIN) -> None:
         with slicer.util.WaitCursor():  # a segmentation without labelmap gets one here
-            taken = [import_pair(pair, placement) for pair in pairs]
+            taken = [import_pair(pair, options.placement) for pair in pairs]
 
-        def again(placement: Placement, names: Collection[str]) -> None:
-            self._import_pairs([pair for pair in pairs if pair.name in names], placement)
+        def again(options: InputOptions, names: Collection[str]) -> None:
+            self._import_pairs([pair for pair in pairs if pair.name in names], options)
 
-        self._import(again, self.host.workbench.cases.import_pairs, taken)
+        self._import(again, self.host.workbench.cases.import_pairs, taken, input_options=options)
 
     def _import(self, again: Again, function: Any, source: Any, **options: Any) -> None:
         self.ui.importLabel.visible = True
@@ -176,22 +181,35 @@ class CasesSection(FineTuneSection):
         self._end_import()
         self._report.add(report)
         self.ui.importLabel.text = wording.import_text(self._report)
-        if report.uncertain:
-            # Once this action has ended: the panel does one at a time.
-            qt.QTimer.singleShot(0, self._ask_placement)
+        self._ask_on()
 
-    def _ask_placement(self) -> None:
-        """Ask where labels lie that were refused for their grid, and import them once more with the answer."""
-        uncertain = self._report.uncertain
-        name, error = next(iter(uncertain.items()))
-        answers = dict(wording.placements(error))
-        answer = qt.QInputDialog.getItem(
-            slicer.util.mainWindow(), _("Where do the labels lie?"),
-            wording.placement_question(name, error, len(uncertain) - 1), list(answers), 0, False,
-        )
-        placement = answers.get(str(answer))
-        if placement is not None and self._again is not None:
-            self._again(placement, frozenset(uncertain))
+    def _ask_on(self) -> None:
+        if self._doubts():
+            # Once this action has ended: the panel does one at a time.
+            qt.QTimer.singleShot(0, self._ask)
+
+    def _doubts(self) -> dict[str, UserError]:
+        """Return the next pairs to be asked about: those for which the same can be said, and has been before."""
+        left = {
+            name: (sort, self._said.get(name, ONLY_CERTAIN)) for name, error in self._report.uncertain.items()
+            if name not in self._declined and (sort := sort_of(error))
+        }  # fmt: skip
+        first = next(iter(left.values()), None)
+        return {name: self._report.uncertain[name] for name, each in left.items() if each == first}
+
+    def _ask(self) -> None:
+        """Ask about pairs that were refused for what the user can tell, and import them once more with the answer."""
+        doubts = self._doubts()
+        if not doubts or self._again is None or self.host.is_acting:
+            return
+        before = self._said.get(next(iter(doubts)), ONLY_CERTAIN)
+        options = ask(doubts, before, _("Import nevertheless?"))
+        if options is None:
+            self._declined.update(doubts)
+            self._ask_on()
+            return
+        self._said.update(dict.fromkeys(doubts, options))
+        self._again(options, frozenset(doubts))
 
     # One case
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,26 +22,34 @@ from LNSegFMLib.scene.volumes import image_reader
 
 @dataclass(frozen=True)
 class ScenePair:
-    """A segmentation node and the volume node of its reference geometry."""
+    """A segmentation node and the volume node of its reference geometry.
+
+    Args:
+        segmentation: vtkMRMLSegmentationNode.
+        volume: vtkMRMLScalarVolumeNode.
+        name: What the user calls it; of several of one name, with what tells them apart.
+    """
 
     segmentation: Any
     volume: Any
-
-    @property
-    def name(self) -> str:
-        """What the user calls it."""
-        return str(self.segmentation.GetName())
+    name: str
 
 
 def find_pairs() -> list[ScenePair]:
     """Return the segmentations with segments whose reference geometry is a scalar volume of the scene."""
-    pairs = []
+    found = []
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         volume = volume_of(node)
         is_ct = volume is not None and volume.GetImageData() is not None
         if is_ct and node.GetSegmentation().GetNumberOfSegments():
-            pairs.append(ScenePair(node, volume))
-    return pairs
+            found.append((node, volume))
+    names = Counter(node.GetName() for node, _volume in found)
+    return [ScenePair(node, volume, _name_of(node, names)) for node, volume in found]
+
+
+def _name_of(node: Any, names: Counter[str]) -> str:
+    name = str(node.GetName())
+    return name if names[name] == 1 else f"{name} ({node.GetID()})"
 
 
 def import_pair(pair: ScenePair, placement: Placement = "certain") -> ImportPair:

@@ -11,8 +11,6 @@ from lnsegfm.base.wording import explain
 from lnsegfm.cases.case_advice import FEW_CASES, Finding
 from lnsegfm.cases.case_import import ImportReport
 from lnsegfm.cases.case_info import CaseInfo
-from lnsegfm.images.input_options import Placement
-from lnsegfm.images.label_placement import PlacementError
 from lnsegfm.jobs.case_selection import Selection
 
 
@@ -116,27 +114,6 @@ def import_text(report: ImportReport) -> str:
     skipped = report.skipped
     lines += [_("Skipped {name}: {reason}").format(name=name, reason=reason) for name, reason in skipped]
     return "\n".join(lines)
-
-
-def placement_question(name: str, error: PlacementError, more: int) -> str:
-    """Ask where labels lie whose grid is not certainly that of the CT.
-
-    Args:
-        name: What the user calls the pair.
-        error: What was seen.
-        more: How many further pairs the answer holds for.
-    """
-    text = _("{name}: it is not certain where the segmentation lies in the CT.\n{why}").format(name=name, why=error.why)
-    if more:
-        text += "\n" + _("{count} further segmentations do not fit; the answer holds for all.").format(count=more)
-    return text + "\n" + _("Where does it lie? Choose only if you know.")
-
-
-def placements(error: PlacementError) -> list[tuple[str, Placement | None]]:
-    """Return the answers to `placement_question`, the safe one first, each with what it means; None leaves it out."""
-    texts = {"ct": _("With the CT's header: the same voxels"), "own": _("As its own header says (resampled)")}
-    offered = [(texts[each.placement], each.placement) for each in error.candidates]
-    return [(_("Leave out"), None), *offered]
 
 
 def removal_question(case_id: str) -> str:

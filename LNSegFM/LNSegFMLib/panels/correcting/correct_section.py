@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import slicer
@@ -11,9 +10,8 @@ from slicer.i18n import tr as _
 
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.cases.case_info import CaseInfo
-from lnsegfm.images.hounsfield import NotHounsfield
 from lnsegfm.images.input_options import InputOptions, Notes
-from lnsegfm.inputs.label_checks import UnusualLabels
+from LNSegFMLib.panels.common.input_questions import ask, sort_of
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.common.section import ParameterBinding, Section
 from LNSegFMLib.panels.correcting.embedded_editing import Editing
@@ -132,7 +130,7 @@ class CorrectSection(Section):
                     self._on_accepted(case, segmentation_node, name, notes)
 
                 def failed(problem: UserError | Cancelled) -> None:
-                    confirmed = self._confirmed(problem, options)
+                    confirmed = self._confirmed(problem, name, options)
                     if confirmed is None:
                         self._on_problem(problem)
                     else:
@@ -145,16 +143,13 @@ class CorrectSection(Section):
 
             store(InputOptions())
 
-    def _confirmed(self, problem: UserError | Cancelled, options: InputOptions) -> InputOptions | None:
-        """Ask whether a CT or labels that look wrong are right; return what to store them with, None for not at all."""
-        answers = {
-            NotHounsfield.kind: replace(options, assume_hu=True), UnusualLabels.kind: replace(options, unusual=True),
-        }
-        if not isinstance(problem, UserError) or problem.kind not in answers or answers[problem.kind] == options:
+    def _confirmed(
+        self, problem: UserError | Cancelled, name: str, options: InputOptions
+    ) -> InputOptions | None:
+        """Ask about a CT or labels that are not certain; return what to store them with, None for not at all."""
+        if not isinstance(problem, UserError) or not sort_of(problem):
             return None
-        question = _("Store the case nevertheless?")
-        is_right = slicer.util.confirmYesNoDisplay(f"{problem.what}\n\n{problem.why}\n\n{question}")
-        return answers[problem.kind] if is_right else None
+        return ask({name: problem}, options, _("Store the case nevertheless?"))
 
     def _on_accepted(
         self, case: CaseInfo, segmentation_node: Any | None, volume_name: str, notes: Sequence[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from lnsegfm.segmentation.kept_queue import dump_queue, load_queue
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING, Entry, SegmentQueue
 from lnsegfm.segmentation.segment_run import SegmentRun
+from LNSegFMLib.panels.common.input_questions import confirms
 from LNSegFMLib.panels.common.panel_host import PanelHost
 from LNSegFMLib.scene.segmentation_bench import Finding, Workbench
 from LNSegFMLib.texts.lymph_node_columns import outcome
@@ -81,15 +82,23 @@ class QueueRunner:
     def retry(self, key: str = "") -> None:
         """Let a volume wait again, or all that failed or were cancelled.
 
-        Of one volume whose values do not look like HU, the user is asked whether they are.
+        Of volumes whose values do not look like HU, the user is asked once whether they are; else they stay failed.
         """
-        entry = self.queue.find(key)
-        if entry is not None and key in self._doubted:
-            if not self._confirms(self._doubted.pop(key)):
-                return
+        chosen = [
+            entry for entry in self.queue.entries if entry.state in (FAILED, CANCELLED) and key in ("", entry.key)
+        ]
+        doubted = [entry for entry in chosen if entry.key in self._doubted]
+        question = _("Segment nevertheless, and take the values as HU?")
+        if doubted and not confirms({_name_of(entry, doubted): self._doubted[entry.key] for entry in doubted}, question):
+            chosen = [entry for entry in chosen if entry not in doubted]
+            doubted = []
+        for entry in doubted:
             options, segment_per_node = entry.job
             entry.job = (replace(options, assume_hu=True), segment_per_node)
-        if self.queue.retry(key):
+            del self._doubted[entry.key]
+        for entry in chosen:
+            self.queue.retry(entry.key)
+        if chosen:
             self.go_on()
 
     def cancel(self) -> None:
@@ -201,6 +210,8 @@ class QueueRunner:
         else:
             self._host.show_error(error)
 
-    def _confirms(self, error: UserError) -> bool:
-        question = _("Segment it nevertheless, and take the values as HU?")
-        return bool(slicer.util.confirmYesNoDisplay(f"{error.what}\n\n{error.why}\n\n{question}"))
+
+def _name_of(entry: Entry, among: Sequence[Entry]) -> str:
+    """Return the name of a volume, of several of one name with the id of its node."""
+    alone = [other.name for other in among].count(entry.name) == 1
+    return entry.name if alone else f"{entry.name} ({entry.key})"
