@@ -21,7 +21,7 @@ def test_the_user_is_asked_with_what_was_seen(app: Any, widget: Any, answer: boo
     app.answers.append(answer)
     made = segment(app, widget, "doubt")
     kind, text = app.dialogs[0][:2]
-    assert kind == "confirm" and "Not HU." in text and "It seems." in text and "Segment it nevertheless" in text
+    assert kind == "confirm" and "Not HU." in text and "It seems." in text and "Segment nevertheless" in text
     assert (made is not None) is answer
     assert failed(widget) == {"Odd": not answer}
 
@@ -72,3 +72,23 @@ def test_accepting_asks_and_says_what_is_odd(
     assert kind == "confirm" and seen in text and "Store the case nevertheless" in text
     stored = widget.logic.bench.cases.list()
     assert len(stored) == answer and (said in widget.ui.caseLabel.text) is answer
+
+
+def test_trying_all_again_asks_once_and_names_them(app: Any, widget: Any) -> None:
+    for name in ("A", "B"):
+        add_ct(name)
+    app.choose(widget.ui.modelSelector, "doubt")
+    open_queue(app, widget)
+    app.click(widget.ui.addAllButton)
+    finish_queue(app, widget)
+    widget.ui.queueTable.clearSelection()
+    widget.ui.queueTable.setCurrentCell(-1, -1)
+    app.answers.append(False)
+    widget.segment.on_retry()
+    assert failed(widget) == {"A": True, "B": True}
+    ((kind, text, *_),) = app.dialogs
+    assert kind == "confirm" and "(A, B)" in text and "The answer holds for all 2" in text
+    app.answers.append(True)
+    widget.segment.on_retry()
+    finish_queue(app, widget)
+    assert failed(widget) == {"A": False, "B": False} and len(segmentations()) == 2

@@ -83,3 +83,21 @@ def test_a_segmentation_of_the_scene_on_other_voxels_is_asked_for(panel: Panel, 
     (question,) = [text for kind, text in panel.app.dialogs if kind == "input"]
     assert "not certain where the segmentation lies" in question and "another voxel grid" in question
     assert voxels_stored(home)[0] > 200
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_folder_s_cts_whose_values_are_odd_are_asked_for_once(
+    panel: Panel, home: Home, tmp_path: Path, answer: bool
+) -> None:
+    for name, shift in (("a", 1024), ("b", 1025)):
+        put(tmp_path / "raw" / "imagesTr", f"{name}_0000.nii.gz", ct() + shift)
+        put(tmp_path / "raw" / "labelsTr", f"{name}.nii.gz", on_grid(truth()))
+    panel.open()
+    # The values make the labels look like bone as well, which is the next question.
+    panel.app.answers.extend([str(tmp_path / "raw"), answer, answer])
+    panel.pick("importButton", "From a folder")
+    label = panel.ui.importLabel
+    panel.until(lambda: f"Cases imported: {2 * answer}" in label.text and panel.app.dialogs[1:], "the end")
+    panel.until(lambda: panel.ui.casesTable.rowCount == 2 * answer, "the cases")
+    questions = [text for kind, text, *_ in panel.app.dialogs if kind == "confirm"]
+    assert len(questions) == 1 + answer and "(a, b)" in questions[0] and "look like HU + 1024" in questions[0]

@@ -36,8 +36,8 @@ class ImportReport:
         stored: Name of each pair that was stored, and the id of the case that got its labels as a new version.
         skipped: Name and reason of each pair that was left out.
         notes: What was done to the labels of each pair that was stored, a sentence each, by name.
-        uncertain: Of the pairs that were left out, by name, those of which the user can say more: where the labels lie, or
-            what the ``kind`` of the error says.
+        uncertain: Of the pairs that were left out, by name, those of which the user can say more: where the labels
+            lie, or what the ``kind`` of the error says.
     """
 
     stored: list[tuple[str, str]] = field(default_factory=list)

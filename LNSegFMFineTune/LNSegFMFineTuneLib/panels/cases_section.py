@@ -200,7 +200,10 @@ class CasesSection(FineTuneSection):
     def _ask(self) -> None:
         """Ask about pairs that were refused for what the user can tell, and import them once more with the answer."""
         doubts = self._doubts()
-        if not doubts or self._again is None or self.host.is_acting:
+        if not doubts or self._again is None:
+            return
+        if self.host.is_acting:
+            qt.QTimer.singleShot(_PROGRESS_MS, self._ask)
             return
         before = self._said.get(next(iter(doubts)), ONLY_CERTAIN)
         options = ask(doubts, before, _("Import nevertheless?"))

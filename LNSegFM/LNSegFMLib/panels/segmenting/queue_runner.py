@@ -88,8 +88,8 @@ class QueueRunner:
             entry for entry in self.queue.entries if entry.state in (FAILED, CANCELLED) and key in ("", entry.key)
         ]
         doubted = [entry for entry in chosen if entry.key in self._doubted]
-        question = _("Segment nevertheless, and take the values as HU?")
-        if doubted and not confirms({_name_of(entry, doubted): self._doubted[entry.key] for entry in doubted}, question):
+        seen = {_name_of(entry, doubted): self._doubted[entry.key] for entry in doubted}
+        if doubted and not confirms(seen, _("Segment nevertheless, and take the values as HU?")):
             chosen = [entry for entry in chosen if entry not in doubted]
             doubted = []
         for entry in doubted:
