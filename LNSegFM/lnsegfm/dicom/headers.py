@@ -16,6 +16,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import printable
+from lnsegfm.formats.file_formats import is_dicom
 
 _PIXEL_GROUP = 0x7FE0
 _NO_LENGTH = 0xFFFFFFFF
@@ -102,7 +103,7 @@ def read_header(path: Path) -> DicomImage | None:
     Raises:
         UserError: A DICOM file that ends within its header or is damaged otherwise.
     """
-    if not looks_like_dicom(path):
+    if not is_dicom(path):
         return None
     try:
         with path.open("rb") as stream:
@@ -132,14 +133,6 @@ def damaged_file(path: Path, why: str) -> UserError:
         f"The DICOM file {printable(path.name)} cannot be read.", why,
         "Copy or export the whole series again; if the file does not belong to it, move it out of the folder.",
     )
-
-
-def looks_like_dicom(path: Path) -> bool:
-    """Tell whether a file is DICOM, with or without the preamble and the group 0002 in front."""
-    with path.open("rb") as stream:
-        start = stream.read(132)
-    # Without the preamble, a file begins with its first group, 0008 or 0002.
-    return start[128:] == b"DICM" or (start[:2] in (b"\x08\x00", b"\x02\x00") and start[3:4] == b"\x00")
 
 
 def _object_kind(dataset: Dataset) -> str | None:

@@ -17,11 +17,11 @@ from lnsegfm.dicom.headers import (
     Slice,
     damaged_file,
     is_foreign,
-    looks_like_dicom,
     read_header,
 )
 from lnsegfm.dicom.pixels import check_rescale, read_values
 from lnsegfm.dicom.stacking import refused, stack
+from lnsegfm.formats.file_formats import is_dicom
 
 _NAMED_SERIES = 12
 _NAMED_FILES = 3
@@ -156,9 +156,9 @@ def _by_series(files: Sequence[Path], notes: list[str]) -> dict[str, list[DicomI
         elif not is_foreign(path):
             strangers.append(path)
     for path in strangers if found else ():
-        if path.suffix.lower() in DICOM_SUFFIXES and not looks_like_dicom(path):
+        if path.suffix.lower() in DICOM_SUFFIXES and not is_dicom(path):
             raise damaged_file(path, "It has the name of a DICOM file but is none.")
-    unknown = [path for path in strangers if found and not looks_like_dicom(path)]
+    unknown = [path for path in strangers if found and not is_dicom(path)]
     if unknown:
         names = ", ".join(f"'{printable(path.name)}'" for path in unknown[:_NAMED_FILES])
         notes.append(f"Left out, for it is not DICOM: {names}{' and more' if len(unknown) > _NAMED_FILES else ''}.")

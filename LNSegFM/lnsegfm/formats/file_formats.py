@@ -14,7 +14,7 @@ from lnsegfm.base.wording import printable
 FileFormat = Literal["NIfTI", "NRRD", "MetaImage", "DICOM"]
 WANTED = "Choose a NIfTI, NRRD or MetaImage file, a multi-frame DICOM file, or the folder of a DICOM series."
 
-_HEAD = 540
+_HEAD, _PREAMBLE = 540, 128
 _NIFTI_1, _NIFTI_2 = 348, 540
 # What SimpleITK would read, or guess at, without knowing where the voxels lie in the patient.
 _UNWANTED = (
@@ -39,7 +39,7 @@ def sniff(path: Path) -> FileFormat:
     head = _head(path)
     if head.startswith(b"NRRD00"):
         return "NRRD"
-    if head[128:132] == b"DICM" or (head[:2] == b"\x08\0" and head[3:4] == b"\0"):
+    if _is_dicom(head):
         return "DICOM"
     for offset, magic, name in _UNWANTED:
         if head[offset : offset + len(magic)] == magic:
@@ -55,6 +55,18 @@ def sniff(path: Path) -> FileFormat:
             return "NIfTI"
         raise _refused(path, "It is an Analyze 7.5 file, which does not tell left from right.")
     raise _refused(path, "Its content is none of the formats that are read." if head else "It is empty.")
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file is DICOM, with or without the preamble and the group 0002 in front, by its content."""
+    with path.open("rb") as stream:
+        return _is_dicom(stream.read(_PREAMBLE + 4))
+
+
+def _is_dicom(head: bytes) -> bool:
+    # Without the preamble, a file begins with its first group, 0008 or 0002, in little endian.
+    bare = head[:2] in (b"\x08\0", b"\x02\0") and head[3:4] == b"\0"
+    return bare or head[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
 
 
 def check_name(path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.wording import by
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.input_options import Placement
 from lnsegfm.images.label_placement import Candidate, PlacementError, nearest, placement_error
@@ -114,7 +115,7 @@ def find_place(own: Geometry, grid: Geometry, placement: Placement = "certain") 
         return "shared"
     if placement == "ct":
         raise _refusal(
-            f"The CT's header cannot be given to it: it has {_by(own.size)} voxels, the CT {_by(grid.size)}."
+            f"The CT's header cannot be given to it: it has {by(own.size)} voxels, the CT {by(grid.size)}."
         )
     return "own" if placement == "own" else "uncertain"
 
@@ -189,7 +190,3 @@ def _refusal(why: str) -> UserError:
     return UserError(
         "The segmentation does not fit the CT.", why, "Choose the segmentation that was drawn on this very CT."
     )
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return " x ".join(map(str, size))

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.wording import by
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.input_options import Placement
 
@@ -113,11 +114,11 @@ def _difference(own: Geometry, grid: Geometry) -> str:
     """Say in which way two grids differ."""
     if own.size != grid.size:
         if sorted(own.size) == sorted(grid.size):
-            return (f"It has {_by(own.size)} voxels of {_mm(own.spacing)} mm, the CT {_by(grid.size)} of "
+            return (f"It has {by(own.size)} voxels of {_mm(own.spacing)} mm, the CT {by(grid.size)} of "
                     f"{_mm(grid.spacing)} mm: its axes may be transposed.")  # fmt: skip
-        return (f"It lies on another voxel grid: {_by(own.size)} voxels of {_mm(own.spacing)} mm; the CT has "
-                f"{_by(grid.size)} of {_mm(grid.spacing)} mm.")  # fmt: skip
-    return f"It has as many voxels as the CT ({_by(own.size)}), but another grid: {_header(own, grid)}."
+        return (f"It lies on another voxel grid: {by(own.size)} voxels of {_mm(own.spacing)} mm; the CT has "
+                f"{by(grid.size)} of {_mm(grid.spacing)} mm.")  # fmt: skip
+    return f"It has as many voxels as the CT ({by(own.size)}), but another grid: {_header(own, grid)}."
 
 
 def _header(own: Geometry, grid: Geometry) -> str:
@@ -143,10 +144,6 @@ def _header(own: Geometry, grid: Geometry) -> str:
             text += ", which is the CT's with the signs of x and y changed (RAS taken for LPS)"
         said.append(text)
     return "; ".join(said) or "its corners lie elsewhere"
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return " x ".join(map(str, size))
 
 
 def _mm(values: object, between: str = " x ") -> str:

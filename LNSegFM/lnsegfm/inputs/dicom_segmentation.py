@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
-_PREAMBLE, _MAGIC = 128, b"DICM"
 # Positions are decimal texts of at most 16 characters; what is further off, in slices, is not on a regular grid.
 _SLICE_TOLERANCE = 0.05
 _IN_PLANE_MM = 0.01
-
-
-def is_dicom(path: Path) -> bool:
-    """Tell whether a file is DICOM (part 10), by its content."""
-    with path.open("rb") as file:
-        return file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
 
 
 def read_segmentation(path: Path) -> sitk.Image:
@@ -38,12 +31,8 @@ def read_segmentation(path: Path) -> sitk.Image:
         ``Segment{N}_Name``, ``_LabelValue``, ``_Layer`` and ``_Tags`` of each segment, as ``.seg.nrrd`` has them.
 
     Raises:
-        UserError: It is no such segmentation, it is damaged, or pydicom is not installed.
+        UserError: It is no such segmentation, or it is damaged.
     """
-    try:
-        pydicom = importlib.import_module("pydicom")
-    except ImportError as error:
-        raise _refusal("Reading DICOM segmentations needs pydicom.", "Type: pip install pydicom") from error
     try:
         dataset = pydicom.dcmread(path)
         if str(dataset.get("SOPClassUID", "")) != SEGMENTATION_STORAGE:

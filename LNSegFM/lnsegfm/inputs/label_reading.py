@@ -7,8 +7,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.formats.file_formats import check_name
-from lnsegfm.inputs.dicom_segmentation import is_dicom, read_segmentation
+from lnsegfm.formats.file_formats import check_name, is_dicom
+from lnsegfm.inputs.dicom_segmentation import read_segmentation
 from lnsegfm.inputs.reading import read_file
 
 

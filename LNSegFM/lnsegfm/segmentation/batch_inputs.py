@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.formats.file_formats import is_dicom
 from lnsegfm.segmentation.file_requests import check_exists
 from lnsegfm.segmentation.provenance import sidecar_path
 
@@ -122,7 +123,6 @@ def _written_as(suffix: str) -> str:
 
 def _is_dicom(path: Path) -> bool:
     try:
-        with path.open("rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
+        return is_dicom(path)
     except OSError:
         return False
