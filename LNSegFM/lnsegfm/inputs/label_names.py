@@ -10,6 +10,9 @@ Meaning = Literal["lymph node", "unnamed", "unclear", "other"]
 LYMPH_NODE_CODES = frozenset({"59441001", "T-C4000"})
 """Lymph node in SNOMED CT and in SNOMED-RT, as DICOM and Slicer's terminologies have it."""
 
+IMPLAUSIBLE = "implausible"
+"""In the names of the segments that Slicer keeps apart, such as "Implausible 3"."""
+
 # "Lymph", "linfonodo" (Italian, Portuguese), "linfático" (Spanish); GTVn, GTVnd, GTV_N_left, GTV-nodes, but not GTVnx
 # and GTVnp, the primary tumour of the nasopharynx.
 _LYMPH = re.compile(r"lymph|linfo?n[oó]d|ganglio linf|adenopath")
@@ -20,7 +23,7 @@ _TOKENS = {"ln", "lns", "lnd", "node", "nodes", "nodal"}
 # What has one of these words and means something else: vessels, conduction system, planning volumes of whole levels.
 _NOT = {
     "no", "non", "not", "without", "background", "vessel", "vessels", "duct", "ctv", "ptv", "av", "sa", "sinus",
-    "sinuatrial", "sinoatrial", "atrioventricular", "primary", "implausible", "heberden", "lobe", "tonsil", "false",
+    "sinuatrial", "sinoatrial", "atrioventricular", "primary", IMPLAUSIBLE, "heberden", "lobe", "tonsil", "false",
     "exclude", "excluded", "resected", "removed", "bed",
 }  # fmt: skip
 # What may mean either: a level is mostly healthy tissue, a lymphoma may lie in lymph nodes or elsewhere.
@@ -72,7 +75,7 @@ def _lymph_node(name: str) -> Meaning | None:
     """Tell what a name says of lymph nodes; None where it does not speak of them."""
     text = _NUMBER.sub("", name.strip().casefold())
     words = set(re.findall(r"[a-zà-ÿ]+", text))
-    if not (_LYMPH.search(text) or _GTV.search(text) or words & _TOKENS or words & {"implausible"}):
+    if not (_LYMPH.search(text) or _GTV.search(text) or words & _TOKENS or IMPLAUSIBLE in words):
         return None
     if words & _NOT or _NO_LYMPH.search(text) or _LEVEL.search(text):
         return "other"

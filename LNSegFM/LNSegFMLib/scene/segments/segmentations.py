@@ -16,7 +16,7 @@ from vtk.util import numpy_support
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.input_options import Placement
 from lnsegfm.images.label_grids import label_on_grid
-from lnsegfm.inputs.label_names import meaning_of
+from lnsegfm.inputs.label_names import IMPLAUSIBLE, meaning_of
 from LNSegFMLib.scene.matrices import matrix_of, vtk_matrix_of
 from LNSegFMLib.scene.segments.label_boxes import Box, find_boxes, known_boxes, remember, voxels_of
 from LNSegFMLib.scene.segments.terminology import LYMPH_NODE, LYMPH_NODE_COLOUR, lymph_node_colour, tag_of
@@ -217,8 +217,10 @@ def other_segments(segmentation_node: Any) -> list[tuple[str, str]]:
     found = []
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
-        if meaning_of(segment.GetName(), tag_of(segment)) in ("other", "unclear"):
-            found.append((str(segment_id), str(segment.GetName())))
+        name = str(segment.GetName())
+        # What is implausible is left out by what was measured, see `segments_apart`, unless the user wants it.
+        if IMPLAUSIBLE not in name.casefold() and meaning_of(name, tag_of(segment)) in ("other", "unclear"):
+            found.append((str(segment_id), name))
     return found
 
 
