@@ -72,6 +72,18 @@ def test_the_only_lymph_node_of_one_voxel_is_kept_and_named(tmp_path: Path, fine
     assert notes[0].endswith("It is learnt as the voxel that holds it.")
 
 
+def test_it_is_named_again_when_a_preparation_goes_on_after_an_interruption(
+    tmp_path: Path, fine: sitk.Image
+) -> None:
+    _ours, _places, notes, _stock = prepared(tmp_path, fine, boxes_on(fine, [ONE]))
+    case = TrainingCase("case-0007", tmp_path / "ct.nrrd", tmp_path / "labels.nrrd")
+    done: list[str] = []
+    again = preprocess(
+        [case], PlansManager(tiny_plans()), CONFIGURATION, tiny_dataset(), "LPS", tmp_path / "cases", done.append
+    )
+    assert again == notes and done == []
+
+
 def test_one_that_stays_is_not_touched_beside_one_that_vanishes(tmp_path: Path, fine: sitk.Image) -> None:
     ours, _places, notes, stock = prepared(tmp_path, fine, boxes_on(fine, [LARGE, ONE]))
     changed = np.argwhere(ours != stock)

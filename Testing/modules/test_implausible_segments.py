@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,26 @@ def test_a_scan_with_nothing_else_says_so(app: Any, widget: Any, tmp_path: Path)
     node = segment(app, widget)
     assert names(node) == ["Implausible 1"] and listed(widget) == []
     assert widget.ui.summaryLabel.text.startswith("No lymph nodes. Not counted: 1 implausible")
+
+
+def test_choosing_a_segmentation_shows_none_of_its_hidden_segments(app: Any, widget: Any, scan: Any) -> None:
+    """What the user drew stays visible when it is measured, and the box tells so; what the model found stays hidden."""
+    from LNSegFMLib.scene.segments.lymph_node_records import records_of, segments_apart, store_records
+
+    _, node = scan
+    selector, display = widget.ui.segmentationSelector, node.GetDisplayNode()
+    first = records_of(node)[0]
+    store_records(node, {first.segment_id: [replace(first.node, implausible="mean -105 HU: fat")]})
+    drawn, found = segments_apart(node)
+    assert (display.GetSegmentVisibility(drawn), display.GetSegmentVisibility(found)) == (True, False)
+    selector.setCurrentNode(None)
+    app.process_events()
+    selector.setCurrentNode(node)
+    app.process_events()
+    assert widget.ui.implausibleCheckBox.checked and listed(widget) == ["1", "2", "3"]
+    assert (display.GetSegmentVisibility(drawn), display.GetSegmentVisibility(found)) == (True, False)
+    tick_off(app, widget, 0)
+    assert not display.GetSegmentVisibility(found)
 
 
 # Export

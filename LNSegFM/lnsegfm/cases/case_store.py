@@ -28,6 +28,7 @@ from lnsegfm.images.label_grids import label_on_grid
 from lnsegfm.images.orientation import axis_map, reorient
 from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
+from lnsegfm.lymph_nodes.plausibility import implausible_in
 from lnsegfm.lymph_nodes.vanishing import extents_of
 
 _ID = re.compile(r"case-(\d{4,})")
@@ -121,7 +122,8 @@ class CaseStore:
             draft_label: The labels as the model drew them, on a grid as that of ``label``; only their Dice is kept.
             input_options: What the user says of labels that are not certain.
             names: Label values by name, as ``dataset.json`` has them.
-            notes: Gets what was done to the labels and left out of them, a sentence each.
+            notes: Gets what was done to the labels and left out of them, and which of them cannot be lymph nodes, a
+                sentence each.
 
         Raises:
             PlacementError: It is not certain where the labels lie.
@@ -254,11 +256,15 @@ class CaseStore:
             if known is None:
                 check_hu(image, assume_hu=draft.options.assume_hu, notes=draft.notes)
             array = _checked_label(image, label, draft)
-            if known is not None:
-                array = _in_order_of(known.geometry, image, array)
-            if known is None:
-                return self._create(image, array, draft, key), True
-        return self._add_version(known.id, array, draft, once)
+            created = None if known is not None else self._create(image, array, draft, key)
+        if known is not None:
+            info, is_new = self._add_version(known.id, _in_order_of(known.geometry, image, array), draft, once)
+        else:
+            assert created is not None
+            info, is_new = created, True
+        if is_new:
+            draft.notes.extend(implausible_in(image, array == 1))
+        return info, is_new
 
     def _find(self, key: str, grid: Geometry) -> CaseInfo | None:
         return next((case for case in self.list() if _is_scan_of(case, key, grid)), None)

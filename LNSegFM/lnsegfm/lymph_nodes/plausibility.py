@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 import SimpleITK as sitk
 
-from lnsegfm.images.body import Body
+from lnsegfm.images.body import Body, find_body
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.lymph_nodes.instances import LymphNode, axial_axis
+from lnsegfm.lymph_nodes.instances import LymphNode, axial_axis, measure
 
 # No scanner measures less than air; lower values fill what lies outside of its field of view.
 _FILL_HU = -1100.0
@@ -117,18 +117,44 @@ def kind_of(reason: str) -> str:
 
 def told(nodes: Iterable[LymphNode]) -> str:
     """Return implausible lymph nodes in words: "2 implausible: 1 outside the body (12.3 ml), 1 in bone (0.20 ml)"."""
+    listed = list(nodes)
+    return f"{len(listed)} implausible: {_by_kind(listed)}"
+
+
+def _by_kind(nodes: Iterable[LymphNode]) -> str:
     volumes: dict[str, list[float]] = {}
     for node in nodes:
         kind = kind_of(node.implausible)
         volumes.setdefault(f"in {kind}" if kind in _MATERIALS else kind, []).append(node.volume_mm3 / 1000)
-    parts = [f"{len(each)} {kind} ({_ml(sum(each))})" for kind, each in volumes.items()]
-    return f"{sum(map(len, volumes.values()))} implausible: {', '.join(parts)}"
+    return ", ".join(f"{len(each)} {kind} ({_ml(sum(each))})" for kind, each in volumes.items())
 
 
 def told_left_out(nodes: Iterable[LymphNode]) -> str:
     """Return what was left out in words, see `told`; empty for nothing."""
     left_out = list(nodes)
     return told(left_out).replace("implausible:", "implausible left out:", 1) if left_out else ""
+
+
+def implausible_in(ct: sitk.Image, labelled: np.ndarray) -> list[str]:
+    """Return which labels of a CT cannot be lymph nodes in a sentence; none where all can.
+
+    Args:
+        ct: 3D CT in HU.
+        labelled: bool, shape (z, y, x) of the CT.
+    """
+    instances, nodes = measure(Geometry.of(ct).put_on(sitk.GetImageFromArray(labelled.astype(np.uint8))))
+    if not nodes:
+        return []
+    numbers, values = sitk.GetArrayViewFromImage(instances), sitk.GetArrayViewFromImage(ct)
+    judged = judge(nodes, numbers, values, Geometry.of(ct), find_body(ct))
+    odd = [node for node in judged if node.implausible]
+    if not odd:
+        return []
+    regions = "region" if len(nodes) == 1 else "regions"
+    return [
+        f"{len(odd)} of {len(nodes)} labelled {regions} cannot be lymph nodes: {_by_kind(odd)}. They were stored as "
+        "labelled; correct the labels if that is wrong."
+    ]
 
 
 def _ml(volume: float) -> str:

@@ -110,7 +110,7 @@ class ReviewSection(Section, VTKObservationMixin):
             self._watch(chosen)
             self._view.forget_choice()
             self._tell_segment("")
-            self.ui.implausibleCheckBox.checked = is_implausible_shown(chosen)
+            self._set_box(is_implausible_shown(chosen))
         self._show_table()
         self._overlay.show(self._segmentation_node)
 
@@ -169,6 +169,13 @@ class ReviewSection(Section, VTKObservationMixin):
             self._segmentation_node is not None and self._edits.volume_node() is not None and idle
         )
         ui.copyButton.enabled = bool(self._view.rows)
+
+    def _set_box(self, checked: bool) -> None:
+        """Let the box tell what the scene shows; only the user's own click changes that."""
+        box = self.ui.implausibleCheckBox
+        was_blocked = box.blockSignals(True)
+        box.checked = checked
+        box.blockSignals(was_blocked)
 
     def _on_show_implausible(self, wanted: bool) -> None:
         show_implausible(self._segmentation_node, visible=wanted)
@@ -240,7 +247,8 @@ class ReviewSection(Section, VTKObservationMixin):
             set_reviewed(node, record, reviewed)
         if any(record.node.implausible for record in records):
             follow_plausibility(node)
-            show_implausible(node, visible=self.ui.implausibleCheckBox.checked)
+            if not self.ui.implausibleCheckBox.checked:
+                show_implausible(node, visible=False)
         self._show_table()
 
     def on_toggle_reviewed(self) -> None:

@@ -76,8 +76,7 @@ def prepare(folder: Path, writer: JobWriter) -> None:
     )
     for note in notes:
         print(note, flush=True)
-    if notes:  # none where the cases were prepared before an interruption
-        writer.status(notes=tuple(notes))
+    writer.status(notes=tuple(notes))
 
 
 def _read(case: TrainingCase) -> tuple[Any, Any]:

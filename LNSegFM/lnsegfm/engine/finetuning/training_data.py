@@ -15,7 +15,7 @@ from nnunetv2.training.dataloading import nnunet_dataset
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from lnsegfm.base.files import write_atomic
+from lnsegfm.base.files import read_json, write_atomic, write_json
 from lnsegfm.cases.case_info import IGNORE
 from lnsegfm.images.geometry import Geometry, labels_on
 from lnsegfm.images.grids import spacing_zyx
@@ -103,7 +103,8 @@ def preprocess(
         report: Called with the id of the case that is being prepared.
 
     Returns:
-        What the user should know of the lymph nodes that would have become background, a sentence each.
+        What the user should know of the lymph nodes that would have become background, a sentence each; also of
+        the cases that an interrupted call has finished.
 
     Raises:
         UserError: An image that is not a CT, or that is too thin or too large at the model's spacing.
@@ -113,7 +114,9 @@ def preprocess(
     settings = plans.get_configuration(configuration)
     preprocessor = DefaultPreprocessor(verbose=False)
     for case in cases:
+        noted = folder / f"{case.identifier}.notes.json"
         if (folder / f"{case.identifier}.npz").is_file():
+            notes += read_json(noted) if noted.is_file() else []  # none beside cases of earlier versions
             continue
         report(case.identifier)
         image, label = case.read(orientation)
@@ -130,7 +133,9 @@ def preprocess(
         kept = keep_lymph_nodes(label, segmentation, properties, plans.transpose_forward)
         if kept:
             properties["class_locations"] = _class_locations(segmentation, plans, dataset)
-            notes += [f"{case.identifier}: {each.words(facts.spacing)}" for each in kept]
+        said = [f"{case.identifier}: {each.words(facts.spacing)}" for each in kept]
+        notes += said
+        write_json(noted, said)
         _save(data, segmentation, properties, settings.patch_size, folder / case.identifier)
     return notes
 

@@ -13,13 +13,14 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, write_json
 from lnsegfm.cases.case_import import RawFolder
 from lnsegfm.cases.case_store import CaseStore
-from lnsegfm.images.input_options import ONLY_CERTAIN
+from lnsegfm.images.input_options import ONLY_CERTAIN, Notes
 from lnsegfm.inputs.dataset_labels import DatasetLabels
 from lnsegfm.jobs.job_spec import CaseRef
 from lnsegfm.phantom import make_case
 from lnsegfm.research.benchmark.benchmark_config import TEST_SHARE, CaseSource
 
 _KNOWN = "cases.json"
+_NOTES = "case_notes.json"
 Content = tuple[sitk.Image, sitk.Image, DatasetLabels | None]
 
 
@@ -81,7 +82,8 @@ def store_cases(
         name: The source's name in the experiment.
         base: Folder that relative paths start at.
         store: The experiment's own case store.
-        report: Called with a line for each case that is brought in.
+        report: Called with a line for each case that is brought in, and for each thing that is to be known of one; the
+            latter are also listed in ``case_notes.json`` of the store.
 
     Returns:
         The cases' ids, in the order of the source.
@@ -96,15 +98,26 @@ def store_cases(
         entry = f"{name}/{key}"
         if entry not in known:
             report(f"{name}: {key}")
+            said: Notes = []
             try:
-                image, labels, named = read()
+                image, labels, named = read(said)
                 ignore, names = (None, None) if named is None else (named.ignore, named.structures)
-                known[entry] = store.accept_once(image, labels, ignore=ignore, names=names)[0].id
+                known[entry] = store.accept_once(image, labels, ignore=ignore, names=names, notes=said)[0].id
             except UserError as error:
                 raise UserError(f"{entry}: {error.what}", error.why, error.todo) from error
+            for note in said:
+                report(f"{entry}: {note}")
+            if said:
+                _note(store.root / _NOTES, entry, said)
             write_json(path, known)
         ids.append(known[entry])
     return tuple(ids)
+
+
+def _note(path: Path, entry: str, said: Sequence[str]) -> None:
+    """Add what was said of a case to the experiment's list, for a case that is stored is not read again."""
+    listed: dict[str, Sequence[str]] = read_json(path) if path.is_file() else {}
+    write_json(path, {**listed, entry: said})
 
 
 def stored_ids(source: CaseSource, name: str, base: Path, store: CaseStore) -> tuple[str, ...] | None:
@@ -131,7 +144,7 @@ def check_source(source: CaseSource, name: str, base: Path) -> None:
         ) from error
 
 
-def _contents(source: CaseSource, base: Path) -> Iterator[tuple[str, Callable[[], Content]]]:
+def _contents(source: CaseSource, base: Path) -> Iterator[tuple[str, Callable[[Notes], Content]]]:
     if source.phantom:
         for seed in range(source.first_seed, source.first_seed + source.cases):
             yield f"{source.phantom}-{seed}", _phantom(source, seed)
@@ -142,16 +155,16 @@ def _contents(source: CaseSource, base: Path) -> Iterator[tuple[str, Callable[[]
         yield name, _pair(raw, name)
 
 
-def _phantom(source: CaseSource, seed: int) -> Callable[[], Content]:
-    def read() -> Content:
+def _phantom(source: CaseSource, seed: int) -> Callable[[Notes], Content]:
+    def read(_notes: Notes) -> Content:
         phantom = make_case(source.phantom, seed, size=source.size, spacing=source.spacing)
         return phantom.ct, phantom.labels, None
 
     return read
 
 
-def _pair(raw: RawFolder, name: str) -> Callable[[], Content]:
-    def read() -> Content:
-        return *raw.pairs[name].read(ONLY_CERTAIN, []), raw.labels
+def _pair(raw: RawFolder, name: str) -> Callable[[Notes], Content]:
+    def read(notes: Notes) -> Content:
+        return *raw.pairs[name].read(ONLY_CERTAIN, notes), raw.labels
 
     return read
