@@ -11,8 +11,11 @@ import SimpleITK as sitk
 
 from lnsegfm.base.background import Task
 from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.home import Home
 from lnsegfm.cases.case_import import import_folder
 from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.research.datasets import folder_pairs
+from lnsegfm.session.cases_part import CasesPart
 
 SHAPE = (6, 8, 10)
 
@@ -105,6 +108,39 @@ def test_a_data_set_none_of_whose_structures_is_a_lymph_node_is_refused(store: C
     (raw / "dataset.json").write_text("{")
     with pytest.raises(UserError, match=r"dataset\.json"):
         import_folder(store, raw)
+
+
+@pytest.mark.parametrize("key", ["channel_names", "modality"])
+@pytest.mark.parametrize(("channel", "is_ct"), [("MRI", False), ("PET/CT", False), ("ct", True), ("CT (venous)", True)])
+def test_a_data_set_of_another_modality_is_refused(
+    key: str, channel: str, is_ct: bool, store: CaseStore, raw: Path
+) -> None:
+    write_pair(raw, "one")
+    content = {key: {"0": channel}, "labels": {"background": 0, "lymph node": 1}}
+    (raw / "dataset.json").write_text(json.dumps(content))
+    if is_ct:
+        assert import_folder(store, raw).imported == ["case-0001"] and folder_pairs.candidates(raw)
+        return
+    for read in (lambda: import_folder(store, raw), lambda: folder_pairs.candidates(raw)):
+        with pytest.raises(UserError, match=f"no CTs but '{channel}'"):
+            read()
+    assert store.list() == []
+
+
+def test_what_is_to_be_said_of_an_added_case_is_logged_where_nobody_takes_it(
+    raw: Path, own_home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_pair(raw, "one")
+    content = {"labels": {"background": 0, "lymph node": 1, "vein": 2}}
+    (raw / "dataset.json").write_text(json.dumps(content))
+    files = raw / "imagesTr" / "one_0000.nii.gz", raw / "labelsTr" / "one.nii.gz"
+    cases = CasesPart(lambda: own_home)
+    cases.add(*files)
+    assert "Taken as lymph node: 'lymph node' (4 voxels)." in caplog.messages
+    caplog.clear()
+    notes: list[str] = []
+    cases.add(*files, notes=notes)
+    assert notes and not caplog.messages
 
 
 def test_a_folder_in_another_layout_is_refused(store: CaseStore, tmp_path: Path) -> None:

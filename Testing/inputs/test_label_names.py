@@ -13,6 +13,9 @@ from made_scan import image, scan
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_import import import_folder
 from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.images.geometry import Geometry
+from lnsegfm.images.input_options import InputOptions
+from lnsegfm.images.label_grids import label_on_grid
 from lnsegfm.inputs.label_names import meaning
 from lnsegfm.inputs.label_structures import choose_lymph_nodes
 
@@ -20,11 +23,13 @@ NAMES = {
     "lymph node": [
         "Lymph node", "lymph nodes", "LN", "LN_3", "LNs right", "Lymph node No. 2", "cervical node no 3", "GTVn",
         "GTVnd", "GTV_N_left", "nodal mass", "lymphadenopathy", "Adenopathy left", "LYMPH NODE 12", "node 4",
+        "Carotid node", "LymphNode3",
     ],
     "other": [
         "Not a lymph node", "lymph node false positive", "Reactive nodes - exclude", "GTVn_excluded", "Heberden node",
         "Tonsil (lymphoid)", "Lymph_node_bed_resected", "deep lobe node of parotid", "lymphangioma", "lymphedema",
         "AV node", "CTV nodal", "lymphatic vessel", "Implausible 3", "Carotid artery", "Heart", "no lymph node",
+        "LN_FP", "LymphNodeExcluded",
     ],
     "unclear": ["lymph nodes level 2R", "vein near LN", "lymphoma"],
     "unnamed": ["Segment_1", "label", "tumor", ""],
@@ -38,7 +43,9 @@ def test_names_are_understood(expected: str, name: str) -> None:
 
 def test_a_name_that_says_something_else_beats_the_code_of_the_terminology() -> None:
     assert meaning("Segment_1", "59441001", "Lymph node") == "lymph node"
-    assert meaning("Implausible 3", "59441001", "Lymph node") == "other"
+    assert meaning("Finding A", "59441001", "Lymph node") == "lymph node"
+    for name in ("Implausible 3", "Jugular vein", "Vena jugularis", "Thyroid", "GTVp", "false positive", "exclude"):
+        assert meaning(name, "59441001", "Lymph node") == "other"
 
 
 def named(*segments: tuple[str, int, int]) -> sitk.Image:
@@ -60,6 +67,20 @@ def named(*segments: tuple[str, int, int]) -> sitk.Image:
 def test_names_that_leave_it_open_are_refused(segments: list[tuple[str, int, int]], why: str) -> None:
     with pytest.raises(UserError, match=why):
         choose_lymph_nodes(named(*segments))
+
+
+def test_a_value_with_two_names_is_taken_where_the_user_names_it() -> None:
+    labels = named(("Carotid artery", 1, 0), ("Lymph node", 1, 0))
+    chosen = choose_lymph_nodes(labels, InputOptions(values="1"))
+    assert sitk.GetArrayFromImage(chosen.image).sum() == np.count_nonzero(scan()[1] == 1)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_mask_that_is_not_finite_is_refused_as_well(value: float) -> None:
+    labels = scan()[1].astype(np.float32)
+    labels[0, 0, 0] = value
+    with pytest.raises(UserError, match="NaN or infinite"):
+        label_on_grid(image(labels), Geometry.of(image(labels)))
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])

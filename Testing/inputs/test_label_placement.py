@@ -83,6 +83,30 @@ def test_labels_that_share_the_voxels_of_the_ct_stay_exact() -> None:
         assert np.array_equal(lymph_nodes_on(ct(), part).array, truth())
 
 
+@pytest.mark.parametrize(
+    "part", [truth()[1:], truth()[3:], np.pad(truth(), ((1, 0), (0, 0), (0, 0))), truth()[:, 2:], truth()[:-1]]
+)
+def test_a_few_slices_less_or_more_with_the_origin_of_the_ct_are_refused_until_the_user_says(part: np.ndarray) -> None:
+    label = on_grid(np.ascontiguousarray(part))
+    with pytest.raises(PlacementError, match="slices may be missing at either end") as refused:
+        lymph_nodes_on(ct(), label)
+    assert [each.placement for each in refused.value.candidates] == ["own"]
+    placed = lymph_nodes_on(ct(), label, InputOptions("own"))
+    assert placed.array[:, : part.shape[1]].sum() == part.sum()
+
+
+@pytest.mark.parametrize(
+    "part", [(slice(-4),) * 3, (slice(-4),), (slice(2, None),), (slice(None), slice(-2), slice(-2))]
+)
+def test_a_part_that_was_cut_out_stays_exact(part: tuple[slice, ...]) -> None:
+    ranges = [one.indices(length) for one, length in zip((*part, *[slice(None)] * (3 - len(part))), (24, 48, 48))]
+    origin = [ORIGIN[axis] + SPACING[axis] * ranges[2 - axis][0] for axis in range(3)]
+    expected = np.zeros_like(truth())
+    expected[part] = truth()[part]
+    placed = lymph_nodes_on(ct(), on_grid(np.ascontiguousarray(truth()[part]), origin=origin))
+    assert np.array_equal(placed.array, expected)
+
+
 def test_a_header_that_was_merely_rounded_is_no_doubt() -> None:
     rounded = on_grid(truth(), (2.001, 2.0, 3.0), (-47.04, -53.0, -36.0))
     placed = lymph_nodes_on(ct(), rounded)

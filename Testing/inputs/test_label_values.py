@@ -99,7 +99,7 @@ def test_several_unnamed_values_are_refused_with_counts_and_hu_until_the_user_sa
     assert np.array_equal(placed(path, InputOptions(values="all")).array, structures() != 0)
     with pytest.raises(UserError, match="None of the values 7"):
         placed(path, InputOptions(values="7"))
-    with pytest.raises(UserError, match="no label values"):
+    with pytest.raises(UserError, match="not valid label values"):
         InputOptions(values="1,x")
 
 

@@ -233,6 +233,7 @@ def _dataset_labels(folder: Path, options: InputOptions) -> DatasetLabels | None
     if not path.is_file():
         return None
     labels = DatasetLabels.read(path)
+    labels.check_ct(folder)
     means = [meaning(name) for name in labels.structures]
     if not options.values and len(means) > 1 and "lymph node" not in means:
         raise UserError(

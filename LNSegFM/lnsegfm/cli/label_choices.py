@@ -26,8 +26,8 @@ Values = Annotated[
 Unusual = Annotated[
     bool,
     typer.Option(
-        "--unusual-labels", help="The labels are right although most of them is air, fat or bone, or they fill most of "
-        "the CT.",
+        "--unusual-labels", help="The labels are right although most of them are air, fat or bone, or they fill most "
+        "of the CT.",
     ),
 ]
 AssumeHu = Annotated[

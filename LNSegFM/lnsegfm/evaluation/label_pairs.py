@@ -66,22 +66,27 @@ def find_pairs(pred: Path, truth: Path) -> LabelPairs:
     )
 
 
-def read_structure(path: Path, channel: int | None = None) -> sitk.Image:
+def read_structure(path: Path, channel: int | None = None, notes: list[str] | None = None) -> sitk.Image:
     """Read a label file; of several volumes (4D) or components (vectors) in it, take one.
+
+    Layers of named segments are returned as they are, unless ``channel`` is given.
 
     Args:
         path: Image file.
         channel: Number of the volume or component, from 0; a file with only one is read as it is.
+        notes: Gets a text for each oddity of the file.
 
     Raises:
         UserError: Not readable, or several volumes and ``channel`` is not the number of one.
     """
-    image = read_labels(path)
+    image = read_labels(path, notes)
     components = image.GetNumberOfComponentsPerPixel()
     is_series = image.GetDimension() == 4
     count = image.GetSize()[3] if is_series else components
     if count == 1 and not is_series:
         return image
+    if channel is None and any(key.startswith("Segment0_") for key in image.GetMetaDataKeys()):
+        return image  # layers of segments, which are told apart by their names
     chosen = 0 if count == 1 else channel
     if chosen is None or not 0 <= chosen < count:
         raise UserError(

@@ -22,6 +22,12 @@ from lnsegfm.images.label_placement import placement_error
 from lnsegfm.inputs.dataset_labels import DatasetLabels
 from lnsegfm.inputs.label_structures import NOT_SEEN, choose_lymph_nodes
 
+_PLACES = {
+    "rounded": "The prediction's header differs from the truth's by less than a quarter of a voxel; the truth's was "
+               "taken.",
+    "shared": "The prediction lay on another grid that shares the truth's voxels, and each was put into its own.",
+}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -38,7 +44,7 @@ class Settings:
         placement: What is said of predictions on another grid, see there; ``own`` is the same as ``resample``.
 
     Raises:
-        UserError: A value makes no sense.
+        UserError: A value makes no sense, or ``values`` is given together with ``label`` or ``channel``.
     """
 
     tolerance_mm: float = 1.0
@@ -59,6 +65,11 @@ class Settings:
         for value in (self.label, self.ignore):
             if value is not None and value < 1:
                 raise UserError(f"The label cannot be {value}.", "0 is the background.", "Choose 1 or more.")
+        if self.values and (self.label is not None or self.channel is not None):
+            raise UserError(
+                f"--label-values cannot be combined with --{'label' if self.label is not None else 'channel'}.",
+                "Each says by itself which voxels are lymph node.", "Give one of them.",
+            )
         if self.label is not None and self.label == self.ignore:
             raise UserError(f"The label {self.label} cannot be evaluated.", "It is the one that is to be ignored.")
 
@@ -148,7 +159,8 @@ def evaluate(
             notes: list[str] = []
             found = _structure(pred, "prediction", settings, notes)
             wanted = _structure(truth, "truth", settings, notes)
-            cases[name] = replace(evaluate_case(found, wanted, settings), notes=tuple(notes))
+            result = evaluate_case(found, wanted, settings)
+            cases[name] = replace(result, notes=(*notes, *result.notes))
         except UserError as error:
             refused[name] = str(error)
     if not cases:
@@ -172,8 +184,9 @@ def evaluate_case(pred: sitk.Image, truth: sitk.Image, settings: Settings) -> Ca
     grid, own = Geometry.of(truth), Geometry.of(pred)
     wanted, found = _mask(truth, settings), _mask(pred, settings)
     values = _values(truth, wanted) | _values(pred, found)
-    is_resampled = not own.matches(grid)
-    if is_resampled:
+    place = find_place(own, grid, "own" if settings.resample else settings.placement)
+    is_resampled = place in ("own", "ct")
+    if place != "same":
         found = _on_grid(pred, found, grid, settings)
     seen = np.ones_like(wanted) if settings.ignore is None else seen_on_grid(truth, grid, settings.ignore)
     found = found & seen
@@ -191,12 +204,15 @@ def evaluate_case(pred: sitk.Image, truth: sitk.Image, settings: Settings) -> Ca
         is_resampled=is_resampled,
         detection=detect(labels_on(truth, found), labels_on(truth, wanted), overlap=settings.overlap),
         values=values,
+        notes=(_PLACES[place],) if place in _PLACES else (),
     )
 
 
 def _structure(path: Path, role: str, settings: Settings, notes: list[str]) -> sitk.Image:
     """Read the lymph nodes of a label file with their own values, and `Settings.ignore`; all else becomes 0."""
-    image = read_structure(path, settings.channel)
+    said: list[str] = []
+    image = read_structure(path, settings.channel, said)
+    notes.extend(f"{role.capitalize()}: {note}" for note in said)
     if settings.label is not None or settings.channel is not None:
         return image
     names = _names_beside(path)
@@ -235,8 +251,8 @@ def _values(labels: sitk.Image, mask: np.ndarray) -> frozenset[int]:
 def _on_grid(pred: sitk.Image, mask: np.ndarray, grid: Geometry, settings: Settings) -> np.ndarray:
     own = Geometry.of(pred)
     placement: Placement = "own" if settings.resample else settings.placement
-    if placement == "certain":
-        uncertain = own.size == grid.size and find_place(own, grid) == "uncertain"
+    if find_place(own, grid, placement) == "uncertain":
+        uncertain = own.size == grid.size
         seen = placement_error(mask.astype(np.uint8), own, grid, None).why.replace("CT", "truth") if uncertain else ""
         raise UserError(
             "The prediction and the truth lie on different voxel grids.",

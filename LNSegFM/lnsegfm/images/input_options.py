@@ -45,7 +45,7 @@ class InputOptions:
         parts = [part.strip() for part in self.values.split(",")] if self.values else []
         if self.values != ALL_VALUES and not all(part.isdecimal() and int(part) > 0 for part in parts):
             raise UserError(
-                f"'{self.values}' are no label values.", "They are whole numbers above 0.",
+                f"'{self.values}' are not valid label values.", "They are whole numbers above 0.",
                 "Give them as in 1,2 - or 'all'.",
             )
 

@@ -13,6 +13,7 @@ from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.input_options import Placement
 from lnsegfm.images.label_placement import Candidate, PlacementError, nearest, placement_error
 from lnsegfm.images.volume_checks import check_volume
+from lnsegfm.images.whole_numbers import check_whole_numbers
 
 __all__ = ["Candidate", "Place", "PlacementError", "find_place", "label_on_grid", "seen_on_grid"]
 
@@ -20,6 +21,9 @@ _TOLERANCE_MM = 0.01
 # Headers are rounded by some programs. Up to here, in voxels, the label's header and that of the CT put every voxel
 # into the same voxel of the CT (that ends at half a voxel), so it does not matter which is right.
 _ROUNDING_VOXELS = 0.25
+# A label whose header is that of the CT, but that has up to so many slices less or more, may have lost them (or the CT
+# may) at either end, whatever its origin says.
+_FEW_SLICES = 3
 
 Place = Literal["same", "rounded", "shared", "ct", "own", "uncertain"]
 """How a label lies to a CT: on its grid; there but for rounding; on voxels of that grid, as flipped, cropped or padded;
@@ -48,8 +52,8 @@ def label_on_grid(
 
     Raises:
         PlacementError: It is not certain where the label lies.
-        UserError: Not a 3D scalar image, numbers that are not whole, a grid that does not overlap the CT's, or
-            foreground outside the CT.
+        UserError: Not a 3D scalar image, numbers that are not whole or not finite, a grid that does not overlap the
+            CT's, or foreground outside the CT.
     """
     foreground = _foreground(label, ignore)
     own = Geometry.of(label)
@@ -111,7 +115,7 @@ def find_place(own: Geometry, grid: Geometry, placement: Placement = "certain") 
         return "ct"
     # A label of the CT's size is one of the whole CT. If its header says otherwise, the header is as likely wrong.
     whole = sorted(own.size) == sorted(grid.size)
-    if _same_voxels(own, grid) and (not whole or _covers(own, grid)):
+    if _same_voxels(own, grid) and (_covers(own, grid) if whole else not _is_short(own, grid)):
         return "shared"
     if placement == "ct":
         raise _refusal(
@@ -126,11 +130,7 @@ def _foreground(label: sitk.Image, ignore: int | None) -> np.ndarray:
     except UserError as error:
         raise UserError("The segmentation cannot be used.", f"{error.what} {error.why}", error.todo) from error
     values = sitk.GetArrayViewFromImage(label)
-    if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
-        raise UserError(
-            "The segmentation cannot be used.", "Its voxels hold numbers that are not whole, such as probabilities.",
-            "Choose a label image: 0 for background, 1 for lymph nodes.",
-        )
+    check_whole_numbers(values)
     return ((values != 0) & (values != ignore)).astype(np.uint8) if ignore else (values != 0).astype(np.uint8)
 
 
@@ -164,6 +164,17 @@ def _covers(own: Geometry, grid: Geometry) -> bool:
     corners = _corners(own) @ steps.T + offset
     last = np.asarray(grid.size) - 1
     return bool(np.array_equal(corners.min(axis=0), np.zeros(3)) and np.array_equal(corners.max(axis=0), last))
+
+
+def _is_short(own: Geometry, grid: Geometry) -> bool:
+    """Tell whether a label begins where the CT does and has a few slices less or more, at which end is not known.
+
+    A part that was cut out differs from the CT along more axes, by more, or begins elsewhere.
+    """
+    steps, offset = _voxel_map(own, grid)
+    apart = np.abs(np.subtract(own.size, grid.size))
+    begins = np.allclose(steps, np.eye(3), atol=1e-3) and np.abs(offset).max() < _ROUNDING_VOXELS
+    return bool(begins and np.count_nonzero(apart) == 1 and apart.max() <= _FEW_SLICES)
 
 
 def _corners_apart(own: Geometry, grid: Geometry) -> float:

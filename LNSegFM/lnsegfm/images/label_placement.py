@@ -116,6 +116,9 @@ def _difference(own: Geometry, grid: Geometry) -> str:
         if sorted(own.size) == sorted(grid.size):
             return (f"It has {by(own.size)} voxels of {_mm(own.spacing)} mm, the CT {by(grid.size)} of "
                     f"{_mm(grid.spacing)} mm: its axes may be transposed.")  # fmt: skip
+        if own.spacing == grid.spacing and own.origin == grid.origin:
+            return (f"It begins where the CT does, but has {by(own.size)} voxels, the CT {by(grid.size)}: slices may "
+                    "be missing at either end.")  # fmt: skip
         return (f"It lies on another voxel grid: {by(own.size)} voxels of {_mm(own.spacing)} mm; the CT has "
                 f"{by(grid.size)} of {_mm(grid.spacing)} mm.")  # fmt: skip
     return f"It has as many voxels as the CT ({by(own.size)}), but another grid: {_header(own, grid)}."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json
 
 DATASET = "dataset.json"
+# "CT", also with a remark behind it: "CT (venous)", "ct_1".
+_CT = re.compile(r"ct(?:[^a-z/+&].*)?")
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,12 @@ class DatasetLabels:
     Args:
         structures: Values by name, without background and 'ignore'; a region of nnU-Net has several.
         ignore: Value of the label 'ignore'; None where there is none.
+        channel: What the images show, by the name of their first channel; empty where it is not told.
     """
 
     structures: Mapping[str, tuple[int, ...]]
     ignore: int | None = None
+    channel: str = ""
 
     @classmethod
     def read(cls, path: Path) -> DatasetLabels:
@@ -36,7 +41,8 @@ class DatasetLabels:
             UserError: It cannot be read, or its labels are no positive whole numbers.
         """
         try:
-            return _from_json(dict(read_json(path)).get("labels", {}))
+            content = dict(read_json(path))
+            return replace(_from_json(content.get("labels", {})), channel=_first_channel(content))
         except (OSError, json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
             raise UserError(
                 f"The labels of {path.parent.name} cannot be told apart.", f"{DATASET}: {error}.",
@@ -53,6 +59,29 @@ class DatasetLabels:
         folder = labels.resolve() if labels.is_dir() else labels.resolve().parent
         path = next((each / DATASET for each in (folder, folder.parent) if (each / DATASET).is_file()), None)
         return None if path is None else cls.read(path)
+
+
+    def check_ct(self, folder: Path) -> None:
+        """Check that the images of a data set are CTs, as far as its ``dataset.json`` tells.
+
+        Args:
+            folder: The data set, for the message.
+
+        Raises:
+            UserError: It names something else, such as MRI.
+        """
+        if self.channel and not _CT.fullmatch(self.channel.casefold()):
+            raise UserError(
+                f"{folder.name} cannot be imported.", f"By its {DATASET} the images are no CTs but '{self.channel}'.",
+                f"Choose a data set of CTs; if they are CTs, correct channel_names in {DATASET} to CT.",
+            )
+
+
+def _first_channel(content: Mapping[str, Any]) -> str:
+    channels = content.get("channel_names", content.get("modality")) or {}
+    if isinstance(channels, Mapping):
+        channels = list(channels.values())
+    return str(channels[0]).strip() if isinstance(channels, list) and channels else ""
 
 
 def _from_json(labels: Mapping[str, Any]) -> DatasetLabels:

@@ -23,9 +23,19 @@ _TOKENS = {"ln", "lns", "lnd", "node", "nodes", "nodal"}
 # What has one of these words and means something else: vessels, conduction system, planning volumes of whole levels.
 _NOT = {
     "no", "non", "not", "without", "background", "vessel", "vessels", "duct", "ctv", "ptv", "av", "sa", "sinus",
-    "sinuatrial", "sinoatrial", "atrioventricular", "primary", IMPLAUSIBLE, "heberden", "lobe", "tonsil", "false",
-    "exclude", "excluded", "resected", "removed", "bed",
+    "sinuatrial", "sinoatrial", "atrioventricular", "primary", "heberden", "lobe", "tonsil", "bed",
 }  # fmt: skip
+# Words by which a name denies, whatever the segment's code is.
+_DENIED = {
+    "fp", "false", "exclude", "excluded", "excluding", "ignore", "ignored", "resected", "removed", "deleted",
+    "rejected", "artifact", "artefact", IMPLAUSIBLE,
+}  # fmt: skip
+# What is certainly no lymph node, although the segment may have kept the code of one when it was renamed.
+_ELSE = re.compile(
+    r"\bven(?:a|e|ous)\b|vein|vessel|arter|aort|jugular|carot|gland|parot|thyr|tonsil|muscle|muscul|\bbone|vertebra|"
+    r"heart|\blung|liver|spleen|kidney|trachea|esophag|\bbrain|nerve|\bcyst|cartilage|larynx|pharynx|thymus|"
+    r"gtv[ _\-.]?p"
+)
 # What may mean either: a level is mostly healthy tissue, a lymphoma may lie in lymph nodes or elsewhere.
 _UNCLEAR = {"level", "levels", "lymphoma", "near", "beside", "negative"}
 # "Lymph node No. 2" denies nothing.
@@ -51,6 +61,8 @@ def meaning(name: str, code: str = "", code_meaning: str = "") -> Meaning:
     by_name, by_code = _lymph_node(name), _lymph_node(code_meaning)
     if by_name in ("unclear", "other"):
         return by_name  # also against a code, which a renamed segment keeps
+    if by_name is None and _ELSE.search(name.casefold()):
+        return "other"
     if "lymph node" in (by_name, by_code) or code in LYMPH_NODE_CODES:
         return "lymph node"
     if not _UNNAMED.fullmatch(name.strip().casefold()):
@@ -73,9 +85,12 @@ def meaning_of(name: str, entry: str) -> Meaning:
 
 def _lymph_node(name: str) -> Meaning | None:
     """Tell what a name says of lymph nodes; None where it does not speak of them."""
-    text = _NUMBER.sub("", name.strip().casefold())
+    # "LymphNodeExcluded" has words, too.
+    text = _NUMBER.sub("", re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name.strip()).casefold())
     words = set(re.findall(r"[a-zà-ÿ]+", text))
-    if not (_LYMPH.search(text) or _GTV.search(text) or words & _TOKENS or IMPLAUSIBLE in words):
+    if words & _DENIED:
+        return "other"
+    if not (_LYMPH.search(text) or _GTV.search(text) or words & _TOKENS):
         return None
     if words & _NOT or _NO_LYMPH.search(text) or _LEVEL.search(text):
         return "other"

@@ -14,6 +14,7 @@ from lnsegfm.images.geometry import Geometry, labels_on
 from lnsegfm.images.input_options import ALL_VALUES, InputOptions
 from lnsegfm.images.number_note import is_numbered
 from lnsegfm.images.volume_checks import check_volume
+from lnsegfm.images.whole_numbers import check_whole_numbers
 from lnsegfm.inputs.label_names import Meaning, meaning, meaning_of
 
 NOT_SEEN = 2
@@ -88,6 +89,7 @@ def choose_lymph_nodes(
     if options.values:
         taken = _by_user(structures, options)
     else:
+        _refuse_two_names(structures)
         taken = _by_name(structures, is_numbered(image), lambda each: mean_hu(_mask(layers, [each])))
     left = [each for each in structures if each not in taken]
     result = _mask(layers, taken)
@@ -112,17 +114,7 @@ def _layers(image: sitk.Image) -> list[np.ndarray]:
     except UserError as error:
         raise UserError("The segmentation cannot be used.", f"{error.what} {error.why}", error.todo) from error
     for layer in layers:
-        if layer.dtype.kind == "f" and not np.isfinite(layer).all():
-            raise UserError(
-                "The segmentation cannot be used.", "Some of its voxels are NaN or infinite.",
-                "Choose a label image: 0 for background, 1 for lymph nodes.",
-            )
-        if layer.dtype.kind == "f" and not np.array_equal(layer, np.rint(layer)):
-            raise UserError(
-                "The segmentation cannot be used.",
-                "Its voxels hold numbers that are not whole, such as probabilities.",
-                "Choose a label image: 0 for background, 1 for lymph nodes.",
-            )
+        check_whole_numbers(layer)
     return layers
 
 
@@ -197,7 +189,6 @@ def _structures(
         for value, voxels in sorted(counts.items()):
             if (layer, value) not in named:
                 found.append(Structure("", (value,), layer, "unnamed", voxels))
-    _refuse_two_names(found)
     return [each for each in found if each.voxels]
 
 
@@ -210,7 +201,8 @@ def _refuse_two_names(structures: Sequence[Structure]) -> None:
             if other != each.name and each.voxels:
                 raise UserError(
                     "The labels cannot be used.", f"The value {value} has two names: '{other}' and '{each.name}'.",
-                    "Correct the names in the file or in dataset.json.",
+                    "Correct the names in the file or in dataset.json, or name the values that are lymph nodes, as in "
+                    "--label-values 1,2.",
                 )
 
 

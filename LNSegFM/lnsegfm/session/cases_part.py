@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from lnsegfm.session.removal import refuse_while_used
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report
 
 Cases = list[CaseInfo]
+_log = logging.getLogger(__name__)
 
 
 class CasesPart:
@@ -129,7 +131,7 @@ class CasesPart:
             no_nodes: The CT shows no lymph nodes; the labels are empty.
             note: The user's own words; no patient names.
             input_options: What the user says of labels that are not certain.
-            notes: Gets what was done to the labels and left out of them, a sentence each.
+            notes: Gets what was done to the labels and left out of them, a sentence each; None logs it.
 
         Raises:
             UserError: A file cannot be read, or as `accept`.
@@ -142,10 +144,13 @@ class CasesPart:
         image = read_ct(ct, warnings=said, assume_hu=input_options.assume_hu)
         label = read_labels(labels, said)
         named = DatasetLabels.beside(Path(labels))
-        return self.store.accept(
+        case = self.store.accept(
             image, label, no_nodes=no_nodes, note=note, ignore=None if named is None else named.ignore,
-            names=None if named is None else named.structures, input_options=input_options, notes=notes,
+            names=None if named is None else named.structures, input_options=input_options, notes=said,
         )
+        for text in said if notes is None else ():
+            _log.warning(text)
+        return case
 
     def import_folder(
         self, folder: Path | str, *, progress: Report = no_report, is_cancelled: IsCancelled = never,

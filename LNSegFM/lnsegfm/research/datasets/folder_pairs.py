@@ -45,6 +45,8 @@ def candidates(
         if (source / images).is_dir() and (source / labels).is_dir():
             pairs = _by_name(listed(source / images), listed(source / labels))
             named = DatasetLabels.beside(source / labels)
+            if named is not None:
+                named.check_ct(source)
             return _cases(source, pairs, _chosen(named, structures, options), named, options)
     files = listed(source)
     pairs = _by_name(*_sorted_out(files))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from lnsegfm.base.errors import UserError
+from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
 from lnsegfm.base.files import sha256
 from lnsegfm.cases.case_info import IGNORE
@@ -75,7 +75,9 @@ def _one(
         case = opened.load()
         voxels = _voxels_sha256(case.ct)
         _check(case, known.get(voxels))
-    except (UserError, OSError, RuntimeError, ValueError) as error:
+    except Cancelled:
+        raise
+    except Exception as error:  # one bad case must not keep the others out
         problem = as_user_error(error, "It cannot be read.")
         explanation = f"{problem.what} {problem.why}".strip()
         paths = [path for each in files.values() for path in each]
