@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import math
 import os
 import shutil
+import stat
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import UserError
 
-_REPLACE_ATTEMPTS = 40
 _ABANDONED_S = 24 * 3600.0
+LARGEST_JSON = 64 << 20
+"""Bytes of the largest JSON file that is read."""
 
 
-def replace(source: Path, target: Path) -> None:
-    """Rename ``source`` over ``target``; on Windows, wait out a reader that holds ``target`` open for a moment."""
-    for attempt in range(_REPLACE_ATTEMPTS):
-        try:
-            os.replace(source, target)
-            return
-        except PermissionError:
-            if os.name != "nt" or attempt == _REPLACE_ATTEMPTS - 1:
-                raise
-            time.sleep(0.05)
-
-
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomic(
+    path: Path, write: Callable[[Path], object], *, check: Callable[[Path], object] = lambda temporary: None
+) -> None:
     """Let ``write`` produce a temporary file beside ``path`` and move it into place when it is on the disk.
 
     The temporary name keeps the suffixes of ``path``, because image writers choose their format by it.
+
+    Args:
+        path: The file; what was there before stays when anything fails.
+        write: Writes the temporary file; raises where it could not.
+        check: Raises where what was written is not whole, for writers that do not say so themselves.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(path.parent)
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
+        disk.reached("write", temporary)
         write(temporary)
-        with open(temporary, "rb+") as stream:
-            os.fsync(stream.fileno())
-        replace(temporary, path)
+        disk.sync_file(temporary)
+        check(temporary)
+        disk.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -55,13 +56,62 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as readable JSON, atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write ``value`` as readable JSON, atomically.
+
+    Raises:
+        ValueError: It holds a number that is not finite, which JSON does not know.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, and refuse what is none: a pipe would wait for ever, a device may never end.
+
+    Raises:
+        OSError: It is not there, cannot be read, or is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "It is no regular file", str(path))
+        return open(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def read_json(path: Path) -> Any:
-    """Read a UTF-8 JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a UTF-8 JSON file from whomever.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+        ValueError: It is not JSON, torn, nested too deeply, larger than `LARGEST_JSON`, or holds a number that is not
+            finite.
+    """
+    with open_regular(path) as stream:
+        content = stream.read(LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
+        raise ValueError(f"it is larger than {LARGEST_JSON >> 20} MiB")
+    return parse_json(content)
+
+
+def parse_json(content: str | bytes) -> Any:
+    """Return what a JSON text says; raises `ValueError` as `read_json`."""
+    try:
+        return json.loads(content, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"it holds {name}, which is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"it holds {text}, which is no finite number")
+    return number
 
 
 def check_writable(path: Path) -> None:
@@ -104,12 +154,13 @@ def new_folder(target: Path) -> Iterator[Path]:
         FileExistsError: ``target`` exists already.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(target.parent)
     if target.exists():
         raise FileExistsError(target)
     staging = Path(tempfile.mkdtemp(prefix=".tmp-", dir=target.parent))
     try:
         yield staging
-        replace(staging, target)
+        disk.sync_tree(staging)
+        disk.replace(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import new_folder, write_json
-from lnsegfm.base.files import replace as move
 from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.cases.case_info import CASE, IGNORE, IMAGE, USES, CaseInfo, LabelVersion, label_name
 from lnsegfm.evaluation.metrics import dice
@@ -188,10 +187,10 @@ class CaseStore:
         """
         self.get(case_id)
         with self._locked(case_id):
-            self._trash.mkdir(parents=True, exist_ok=True)
-            move(self.get(case_id).path, self._trash / case_id)
+            disk.make_folder(self._trash)
+            disk.replace(self.get(case_id).path, self._trash / case_id)
             if forever:
-                shutil.rmtree(self._trash / case_id)
+                disk.remove_tree(self._trash / case_id)
 
     def restore(self, case_id: str) -> CaseInfo:
         """Bring a removed case back.
@@ -201,7 +200,7 @@ class CaseStore:
         """
         removed = self._removed(case_id)
         with self._locked(case_id):
-            move(removed, self.root / case_id)
+            disk.replace(removed, self.root / case_id)
         return self.get(case_id)
 
     def forget(self, case_id: str) -> None:
@@ -212,7 +211,7 @@ class CaseStore:
         """
         removed = self._removed(case_id)
         with self._locked(case_id):
-            shutil.rmtree(removed)
+            disk.remove_tree(removed)
 
     @property
     def removed(self) -> tuple[str, ...]:
@@ -272,7 +271,7 @@ class CaseStore:
     def _create(self, image: sitk.Image, array: np.ndarray, draft: _Draft, key: str) -> CaseInfo:
         # Only the holder of the lock makes such folders: these are what killed processes left behind.
         for rest in self.root.glob(".tmp-*"):
-            shutil.rmtree(rest, ignore_errors=True)
+            disk.remove_tree(rest)
         case_id = f"case-{self._free_number():04d}"
         with self._locked(case_id), new_folder(self.root / case_id) as staging:
             precise = image.GetPixelID() == sitk.sitkFloat64

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
-from lnsegfm.base.files import replace
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.evaluation.slice_pictures import AFTER, BEFORE, TRUTH, box_around, draw_slice, side_by_side, write_png
@@ -108,7 +108,7 @@ def _keep(picture: np.ndarray, path: Path) -> None:
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         write_png(picture, temporary)
-        replace(temporary, path)
+        disk.replace(temporary, path)
     except (RuntimeError, OSError) as error:
         raise UserError(f"{path.name} could not be written.", reason(error)) from error
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
 import time
 import uuid
 from collections.abc import Sequence
@@ -14,9 +13,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import new_folder, read_json, write_json
-from lnsegfm.base.files import replace as move
 from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.base.processes import (
     child_environment,
@@ -129,12 +128,12 @@ class Job:
     def cancel(self) -> None:
         """Ask a running job to stop; it is ``cancelled`` when it has. Nothing happens when no process works on it."""
         if self.status().active:
-            (self.path / CANCEL).touch()
+            disk.mark(self.path / CANCEL)
 
     def pause(self) -> None:
         """Ask a running job to write a checkpoint and to end; it is ``paused`` then, until `resume`."""
         if self.status().active:
-            (self.path / PAUSE).touch()
+            disk.mark(self.path / PAUSE)
 
     def resume(self, command: Sequence[str] | None = None) -> None:
         """Start again from the last checkpoint.
@@ -155,8 +154,8 @@ class Job:
         if self.status().active:
             raise self._refusal("is running", "Cancel it first.")
         doomed = self.path.with_name(f".tmp-{uuid.uuid4().hex[:8]}")
-        move(self.path, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        disk.replace(self.path, doomed)
+        disk.remove_tree(doomed)
 
     @property
     def way_on(self) -> str:
@@ -216,8 +215,8 @@ class Job:
         command = command or self._command()
         before = self._read_status()
         for wish in (CANCEL, PAUSE):
-            (self.path / wish).unlink(missing_ok=True)
-        (self.path / LAUNCH).unlink(missing_ok=True)
+            disk.remove_file(self.path / wish)
+        disk.remove_file(self.path / LAUNCH)
         # Announced before the process is there: afterwards the status is the runner's to write.
         starting = replace(
             before, state="starting", stage="", message="", error=None, iterations=self.spec.steps, updated=time.time()
@@ -256,7 +255,7 @@ class JobStore:
             spec: What is asked for.
             token: Six hexadecimal digits for the end of its id; by default random ones.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(self.root)
         try:
             with FileLock(self.root / ".lock", wait_s=10.0):
                 number = 1 + max((number for number, _ in _numbered(self.root)), default=0)
@@ -282,7 +281,7 @@ class JobStore:
         """Delete the preprocessed CTs that jobs left when they were killed; a resumed job makes them again."""
         for job in self.list():
             if not job.status().active:
-                shutil.rmtree(job.path / WORK, ignore_errors=True)
+                disk.remove_tree(job.path / WORK)
 
     def list(self) -> list[Job]:
         """Return the jobs, oldest first; folders that are not complete or cannot be read are left out."""

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
-from lnsegfm.base.files import read_json, replace, sha256, write_atomic, write_json
+from lnsegfm.base.files import read_json, sha256, write_atomic, write_json
 from lnsegfm.base.network_errors import network_reason
 from lnsegfm.base.wording import data_size
 
@@ -59,7 +60,7 @@ def download(
             f"Its SHA-256 is {digest}, the published one is {expected}.",
             "It was deleted. Try again; when it happens twice, ask the publisher of the model.",
         )
-    write_atomic(target, lambda temporary: replace(transfer.part, temporary))
+    write_atomic(target, lambda temporary: disk.replace(transfer.part, temporary))
     transfer.forget()
     return digest
 

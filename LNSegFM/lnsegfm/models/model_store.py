@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import tempfile
 import uuid
 import zipfile
@@ -20,12 +19,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from lnsegfm.base import disk
 from lnsegfm.base.archive import extract_zip
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import (
     new_folder,
     read_json,
-    replace,
     sha256,
     sweep_abandoned,
     write_atomic,
@@ -193,7 +192,7 @@ class ModelStore:
         Raises:
             UserError: A file that the card promises was not put there; or what ``fill`` raises.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(self.root)
         sweep_abandoned(self.root)
         with tempfile.TemporaryDirectory(prefix=".tmp-", dir=self.root, ignore_cleanup_errors=True) as folder:
             staging = Path(folder) / "model"
@@ -234,12 +233,12 @@ class ModelStore:
         except UserError:
             kind = ""
         doomed = self.root / f".tmp-{uuid.uuid4().hex[:8]}"
-        replace(folder, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        disk.replace(folder, doomed)
+        disk.remove_tree(doomed)
         if kind == "demonstration":
-            (self.root / f".removed-{model_id}").touch()
+            disk.mark(self.root / f".removed-{model_id}")
 
-        self._marker(model_id).unlink(missing_ok=True)
+        disk.remove_file(self._marker(model_id))
 
     @property
     def default_id(self) -> str:
@@ -258,7 +257,7 @@ class ModelStore:
             UserError: It is not installed.
         """
         self._folder(model_id)
-        self._marker(model_id).unlink(missing_ok=True)
+        disk.remove_file(self._marker(model_id))
         write_text(self.root / _DEFAULT, model_id)
 
     def reject(self, model_id: str) -> None:
@@ -271,7 +270,7 @@ class ModelStore:
         """
         was_default = self.default_id == model_id
         self._folder(model_id)
-        self._marker(model_id).touch()
+        disk.mark(self._marker(model_id))
         if was_default:
             heirs = [model.id for model in self.ancestors(model_id) if not self.is_rejected(model.id)]
             write_text(self.root / _DEFAULT, heirs[0] if heirs else "")
@@ -369,7 +368,7 @@ class ModelStore:
         while True:
             target = self.root / free_id(self.root, wish)
             try:
-                replace(staging, target)
+                disk.replace(staging, target)
                 return target
             except OSError:
                 # Another process may have taken the id in the meantime.
