@@ -39,7 +39,7 @@ from lnsegfm.engine.networks.checkpoints import (
 from lnsegfm.evaluation.detection import count_nodes
 from lnsegfm.evaluation.metrics import Scores, score_case
 from lnsegfm.formats.image_files import write_image
-from lnsegfm.jobs.job_results import RESULT, label_file, reuse_scores
+from lnsegfm.jobs.job_results import RESULT, label_file, read_scores, reuse_scores
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job, JobStore
 from lnsegfm.jobs.job_writer import JobWriter
@@ -235,9 +235,15 @@ class Adaptation:
         """
         cases = self._spec.measured
         known = self._folder / RESULT / f"{when}.json"
-        if known.is_file():
-            return read_json(known)
-        scores: dict[str, Scores] = {}
+        try:
+            return read_scores(known)
+        except FileNotFoundError:
+            scores: dict[str, Scores] = {}
+        except (OSError, ValueError) as error:
+            raise UserError(
+                "The scores that the job had kept cannot be read.", f"{RESULT}/{known.name}: {error}.",
+                "Delete that file in the job's folder, then resume the job.",
+            ) from error
         if not trained:
             scores = reuse_scores(JobStore(self._home.jobs), self._folder, self._spec)
         missing = [case for case in cases if case.id not in scores]
