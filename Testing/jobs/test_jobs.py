@@ -326,7 +326,8 @@ def test_a_stored_spec_without_a_base_model_is_refused() -> None:
 
 @given(
     epochs=st.integers(1, 1000), rate=st.floats(1e-9, 10), gamma=st.integers(1, 99),
-    granularity=st.sampled_from(["kernel", "filter"]), name=st.text(st.characters(exclude_characters="\0"), max_size=20),
+    granularity=st.sampled_from(["kernel", "filter"]),
+    name=st.text(st.characters(exclude_characters="\0"), max_size=20),
     versions=st.lists(st.integers(1, 99), min_size=1, max_size=5),
 )
 def test_a_spec_survives_its_way_through_json(
