@@ -6,7 +6,6 @@ import copy
 import importlib.metadata
 import os
 import platform
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ import SimpleITK as sitk
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from lnsegfm import __version__
+from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import read_json, write_atomic, write_json
 from lnsegfm.base.home import Home
@@ -95,7 +95,7 @@ class Adaptation:
             finished = self._store(trained, metrics, self._counts(trained))
         for pattern in (f"{_stem(CHECKPOINT)}*", f"{_TRAINED}*"):
             for path in self._folder.glob(pattern):
-                path.unlink(missing_ok=True)
+                disk.remove_file(path)
         self._writer.done(finished.id, finished.card.metrics)
 
     def _verified_base(self) -> ModelInfo:
@@ -130,8 +130,8 @@ class Adaptation:
         plans, dataset = self._content.plans, self._dataset()
         data = self._folder / "work" / "cases"
         # What a killed process left may be of other label versions.
-        shutil.rmtree(data.parent, ignore_errors=True)
-        data.mkdir(parents=True)
+        disk.remove_tree(data.parent)
+        disk.make_folder(data)
         notes = preprocess(
             [self._files(case) for case in (*spec.cases, *spec.holdout)],
             PlansManager(copy.deepcopy(plans)), base.card.configuration, dataset, base.card.orientation, data,
@@ -160,7 +160,7 @@ class Adaptation:
             del trainer
             if several:
                 write_atomic(kept, partial(write_tensors, weights[fold]))
-                checkpoint.unlink(missing_ok=True)
+                disk.remove_file(checkpoint)
         return weights
 
     def _trainer(self, fold: str, data: Path, checkpoint: Path) -> Trainer:
