@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lnsegfm.base.wording import data_size
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, note, open_session, print_json, print_table, say, terminal
-from lnsegfm.session.doctor import REMOVED_CASE, Leftover
+
+if TYPE_CHECKING:
+    from lnsegfm.session.doctor import Leftover
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +38,8 @@ def doctor(
     (whether it can hold voxels of patients), state (found, deleted, kept) and reason (why it is or would be kept, or
     null).
     """
+    from lnsegfm.session.doctor import REMOVED_CASE
+
     with open_session() as session, ProgressLines() as lines:
         if clear:
             cleared = session.doctor.clear(trash=trash, progress=lines.report)
