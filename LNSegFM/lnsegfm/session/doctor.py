@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,19 +92,22 @@ class Doctor:
         return sorted(found, key=lambda each: (not each.of_patients, list(KINDS).index(each.kind), each.path))
 
     def clear(
-        self, *, trash: bool = False, progress: Report = no_report, is_cancelled: IsCancelled = never
+        self, *, trash: bool = False, only: Collection[Path] | None = None, progress: Report = no_report,
+        is_cancelled: IsCancelled = never,
     ) -> Cleared:
         """Delete the leftovers of the home that no living process holds.
 
         Args:
             trash: Delete the removed cases in the trash as well; nothing brings them back.
+            only: Paths of the leftovers to delete; None for all.
             progress: Told what is being deleted.
             is_cancelled: Asked between two of them.
 
         Raises:
             Cancelled: The user cancelled; what was deleted until then is gone.
         """
-        found, gone, left = self.look(trash=trash), [], []
+        found = [each for each in self.look(trash=trash) if only is None or each.path in only]
+        gone, left = [], []
         for number, each in enumerate(found):
             if is_cancelled():
                 raise Cancelled
