@@ -147,9 +147,9 @@ def test_ids_may_be_given_by_their_beginning(own_home: Home, capsys: pytest.Capt
 
 KEYS = {
     ("models", "list"): "id name kind architecture configuration folds parent default rejected stock created sha256 "
-    "dice_before dice_after",
+    "dice_before dice_after state reason",
     ("models", "published"): "id name kind architecture dice page supported",
-    ("cases", "list"): "id use version lymph_nodes partial created draft_model draft_dice size spacing_mm",
+    ("cases", "list"): "id use version lymph_nodes partial created draft_model draft_dice size spacing_mm state reason",
     ("jobs", "list"): "id state stage waits_for iteration iterations method base_model model name created",
 }
 

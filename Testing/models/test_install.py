@@ -567,4 +567,4 @@ def test_a_model_whose_own_description_does_not_hold_is_one_from_elsewhere(
     assert "It is installed as a model from elsewhere" in found.note and reason in found.note
     assert (found.model.card.kind, found.model.id, found.model.card.parent) == ("foundation", "theirs", "")
     assert all(b"Jane Doe" not in path.read_bytes() for path in found.model.path.rglob("*") if path.is_file())
-    assert {path.name for path in store.root.iterdir()} == {"theirs"}
+    assert {path.name for path in store.root.iterdir()} == {"theirs", ".lock"}

@@ -13,6 +13,7 @@ from typing import Any
 from lnsegfm.session import AdaptOptions, Session
 from lnsegfm.session.adapting import Estimate
 from lnsegfm.session.cases_part import CasesPart
+from lnsegfm.session.doctor import Cleared, Doctor, Leftover
 from lnsegfm.session.job_handle import JobHandle
 from lnsegfm.session.jobs_part import JobsPart
 from lnsegfm.session.models_part import ExportedModel, InstalledModel, ModelsPart, PublishedModel
@@ -21,9 +22,10 @@ from lnsegfm.session.segmenting import Batch, SegmentChoices
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "python-api.md"
 CLASSES: dict[type[Any], str] = {
     Session: "Session", ModelsPart: "Session.models", CasesPart: "Session.cases", JobsPart: "Session.jobs",
+    Doctor: "Session.doctor",
     JobHandle: "JobHandle", SegmentChoices: "SegmentChoices", Batch: "Batch", AdaptOptions: "AdaptOptions",
     Estimate: "Estimate", InstalledModel: "InstalledModel", ExportedModel: "ExportedModel",
-    PublishedModel: "PublishedModel",
+    PublishedModel: "PublishedModel", Leftover: "Leftover", Cleared: "Cleared",
 }  # fmt: skip
 # What the parts are made of.
 INTERNAL = ("store", "worker")

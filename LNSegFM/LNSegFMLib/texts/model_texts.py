@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
 
+from lnsegfm.models.ancestry import parent_among, parent_id
+from lnsegfm.models.damaged import Damaged
 from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.models.model_tree import dice_change
 
@@ -60,13 +62,50 @@ def rejected_question(name: str) -> str:
     return _("'{name}' was rejected after its evaluation. Use it anyway?").format(name=name)
 
 
-def installed_words(model: ModelInfo, is_rejected: bool = False) -> tuple[str, str]:
-    """Return a paragraph about an installed model, and its full SHA-256 for its tooltip."""
+def parent_words(model: ModelInfo, models: Sequence[ModelInfo]) -> str:
+    """Name the model that one was adapted from; empty where it is not known.
+
+    Args:
+        model: The model.
+        models: The installed models.
+    """
+    parent = parent_among(models, model.card, model.id)
+    if parent is not None:
+        return parent.name
+    gone = parent_id(models, model.card, model.id)
+    if gone:
+        return _("{model} (not installed)").format(model=gone)
+    return _("a model that is not installed") if model.card.parent_sha256 else ""
+
+
+def damaged_name(damaged: Damaged) -> str:
+    """Return how lists show what is damaged."""
+    return _("{name} (damaged)").format(name=damaged.id)
+
+
+def damaged_words(damaged: Damaged) -> str:
+    """Say what is wrong, for the line below a list."""
+    return _("{name} is damaged and cannot be used, only removed. {reason}").format(name=damaged.id, reason=damaged.why)
+
+
+def damaged_question(damaged: Damaged) -> str:
+    """Ask before what is damaged goes."""
+    return _("Delete {name} from this computer? It is damaged. This cannot be undone.").format(name=damaged.id)
+
+
+def installed_words(model: ModelInfo, is_rejected: bool = False, parent: str = "") -> tuple[str, str]:
+    """Return a paragraph about an installed model, and its full SHA-256 for its tooltip.
+
+    Args:
+        model: The model.
+        is_rejected: Whether it was rejected.
+        parent: See `parent_words`.
+    """
     kinds = {"foundation": _("Foundation model"), "adapted": _("Adapted model"), "demonstration": _("Demonstration")}
     card = model.card
     parts = [kinds[card.kind], card.architecture]
-    if card.parent:
-        parts.append(_("adapted from {parent}").format(parent=card.parent))
+    if parent:
+        parts.append(_("adapted from {parent}").format(parent=parent))
     if isinstance(card.lineage.get("method"), str):
         parts.append(_("method {method}").format(method=card.lineage["method"]))
     change = dice_change(model)

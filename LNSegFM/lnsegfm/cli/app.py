@@ -16,6 +16,7 @@ from lnsegfm.cli import (
     adapt_command,
     benchmark_command,
     case_commands,
+    doctor_command,
     evaluate_command,
     import_command,
     job_commands,
@@ -35,7 +36,10 @@ _USAGE_ERROR: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if ki
 class Root(Group):
     """The command itself; in the order of the work."""
 
-    order = ("models", "cases", "segment", "measure", "adapt", "jobs", "evaluate", "import", "pretrain", "benchmark")
+    order = (
+        "models", "cases", "segment", "measure", "adapt", "jobs", "evaluate", "import", "pretrain", "benchmark",
+        "doctor",
+    )
 
 
 app = typer.Typer(
@@ -74,6 +78,7 @@ evaluate_command.register(app)
 app.add_typer(import_command.app, name="import")
 pretrain_command.register(app)
 benchmark_command.register(app)
+doctor_command.register(app)
 
 
 def run(arguments: Sequence[str]) -> int:

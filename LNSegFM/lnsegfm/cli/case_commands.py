@@ -44,16 +44,30 @@ def list_cases() -> None:
 
     JSON: a list of objects with id, use (train, holdout, reference, excluded), version (newest label version),
     lymph_nodes, partial (whether only a part of the CT was reviewed), created (UTC), draft_model (id or null),
-    draft_dice (Dice of the correction against the model's draft, or null), size (voxels x, y, z) and spacing_mm
-    (x, y, z).
+    draft_dice (Dice of the correction against the model's draft, or null), size (voxels x, y, z), spacing_mm
+    (x, y, z), state (sound, damaged) and reason (why it cannot be read, or null). Of a damaged case only id, state and
+    reason are known; the others are null. It can be removed.
     """
     with open_session() as session:
-        rows = [_row(case) for case in session.cases.list()]
+        cases, damaged = session.cases.survey()
+    rows = [_row(case) for case in cases]
+    rows += [{**dict.fromkeys(_KEYS), "id": each.id, "state": "damaged", "reason": each.why} for each in damaged]
+    rows.sort(key=lambda row: (len(row["id"]), row["id"]))
     columns = {
         "id": "ID", "use": "USE", "version": "VERSION", "lymph_nodes": "LYMPH NODES", "partial": "PARTIAL",
         "draft_model": "DRAFT BY",
     }  # fmt: skip
-    print_table(rows, columns, empty="There are no cases. Type: lnsegfm cases add CT LABELS")
+    if damaged:
+        columns["state"] = "STATE"
+    shown = [{**row, "state": f"damaged: {row['reason']}" if row["reason"] else ""} for row in rows]
+    empty = "There are no cases. Type: lnsegfm cases add CT LABELS"
+    print_table(rows if terminal.as_json else shown, columns, empty=empty)
+
+
+_KEYS = (
+    "id", "use", "version", "lymph_nodes", "partial", "created", "draft_model", "draft_dice", "size", "spacing_mm",
+    "state", "reason",
+)
 
 
 def _row(case: CaseInfo) -> dict[str, Any]:
@@ -62,6 +76,7 @@ def _row(case: CaseInfo) -> dict[str, Any]:
         "id": case.id, "use": case.use, "version": latest.number, "lymph_nodes": latest.nodes,
         "partial": latest.partial, "created": case.created, "draft_model": case.draft_model or None,
         "draft_dice": latest.draft_dice, "size": list(grid.size), "spacing_mm": list(grid.spacing),
+        "state": "sound", "reason": None,
     }
 
 
@@ -163,7 +178,7 @@ def remove(
         bool, typer.Option("--forever", help="Delete the CTs and their labels from the disk; nothing restores them.")
     ] = False,
 ) -> None:
-    """Move cases into the trash, or delete them forever."""
+    """Move cases into the trash, or delete them forever; damaged ones as well."""
     with open_session() as session:
         ids = session.cases.remove(cases, forever=forever)
     named = ", ".join(ids)

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from lnsegfm.cli.progress_lines import ProgressLines
-from lnsegfm.cli.terminal import Command, examples, note, noun, open_session, print_result, print_table, say
+from lnsegfm.cli.terminal import Command, examples, note, noun, open_session, print_result, print_table, say, warn
+from lnsegfm.models.ancestry import parent_id
 from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.models.model_tree import dice_change
-from lnsegfm.session import Session
-from lnsegfm.session.models_part import ExportedModel, InstalledModel
+from lnsegfm.session.models_part import ExportedModel, InstalledModel, ModelsThere
 
 app = noun(
     "Models: list, published, download, install, default, accept, reject, roll-back, rename, verify, export, remove.",
@@ -31,28 +31,48 @@ def list_models() -> None:
 
     JSON: a list of objects with id, name, kind (foundation, adapted, demonstration), architecture, configuration,
     folds, parent (id or null), default (true for the one to begin with), rejected, stock (whether stock nnU-Net loads
-    it), created (UTC), sha256, dice_before and dice_after (mean over the hold-out cases, or null).
+    it), created (UTC), sha256, dice_before and dice_after (mean over the hold-out cases, or null), state (sound,
+    damaged) and reason (why it cannot be read, or null). Of a damaged model only id, default, state and reason are
+    known; the others are null. It can be removed.
     """
     with open_session() as session:
-        default = session.models.default
-        rows = [_row(session, model, default.id if default else "") for model in session.models.list()]
-    shown = [{**row, "state": _state(row), "from": row["parent"] or row["architecture"]} for row in rows]
+        session.models.install_bundled()
+        there = session.models.look()
+        rows = [_row(there, model) for model in there.models]
+        rows += [{**dict.fromkeys(_KEYS), "id": each.id, "default": each.id == there.accepted, "rejected": None,
+                  "state": "damaged", "reason": each.why} for each in there.damaged]  # fmt: skip
+    shown = [
+        {**row, "state": _state(row), "from": row["parent"] or row["architecture"],
+         "name": row["reason"] or row["name"]}
+        for row in rows
+    ]
     columns = {"id": "ID", "kind": "KIND", "state": "STATE", "from": "PARENT/NETWORK", "name": "NAME"}
     _print_rows(rows, shown, columns, "No model is installed. Type: lnsegfm models install SOURCE")
+    if there.problem is not None:
+        warn(str(there.problem))
 
 
-def _row(session: Session, model: ModelInfo, default: str) -> dict[str, Any]:
+_KEYS = (
+    "id", "name", "kind", "architecture", "configuration", "folds", "parent", "default", "rejected", "stock", "created",
+    "sha256", "dice_before", "dice_after", "state", "reason",
+)
+
+
+def _row(there: ModelsThere, model: ModelInfo) -> dict[str, Any]:
     card, change = model.card, dice_change(model)
+    parent = parent_id(there.models, card, model.id)
     return {
         "id": model.id, "name": model.name, "kind": card.kind, "architecture": card.architecture,
-        "configuration": card.configuration, "folds": list(card.folds), "parent": card.parent or None,
-        "default": model.id == default, "rejected": session.models.store.is_rejected(model.id), "stock": card.stock,
+        "configuration": card.configuration, "folds": list(card.folds), "parent": parent or None,
+        "default": model.id == there.default, "rejected": model.id in there.rejected, "stock": card.stock,
         "created": model.created, "sha256": model.sha256, "dice_before": change[0] if change else None,
-        "dice_after": change[1] if change else None,
+        "dice_after": change[1] if change else None, "state": "sound", "reason": None,
     }  # fmt: skip
 
 
 def _state(row: dict[str, Any]) -> str:
+    if row["state"] == "damaged":
+        return "damaged"
     return "default" if row["default"] else "rejected" if row["rejected"] else ""
 
 
@@ -246,7 +266,7 @@ def _text_of_export(written: ExportedModel, tool: str) -> str:
 
 @app.command("remove", cls=Command, epilog=examples("lnsegfm models remove our-model"))
 def remove(model: ModelId) -> None:
-    """Delete a model; models that were adapted from it stay usable."""
+    """Delete a model, also a damaged one; models that were adapted from it stay usable. Its id is not given again."""
     with open_session() as session:
         whole = session.models.resolve(model)
         heirs = [heir.id for heir in session.models.remove(whole)]

@@ -13,6 +13,7 @@ from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.images.input_options import Notes
 from lnsegfm.jobs.job_views import JobSummary, JobView
 from lnsegfm.jobs.timing import Calibrations
+from lnsegfm.models.damaged import Damaged
 from lnsegfm.models.model_store import ModelInfo
 
 __all__ = ["ImportPair", "JobSummary", "JobView", "Stored"]
@@ -31,7 +32,9 @@ class Stored:
         default_model: Id of the model that was accepted last; empty when there is none.
         rejected: Ids of the models that were rejected.
         suggested_model: Id of the model to begin with, never a rejected one; empty when there is none.
-        problem: Why the demonstration model could not be installed, if it could not.
+        problem: Why the demonstration model could not be installed, or the default model cannot be used.
+        damaged_cases: What lies among the cases and cannot be read.
+        damaged_models: What lies among the models and cannot be read.
     """
 
     cases: Sequence[CaseInfo] = ()
@@ -43,6 +46,8 @@ class Stored:
     rejected: frozenset[str] = frozenset()
     problem: UserError | None = None
     suggested_model: str = ""
+    damaged_cases: Sequence[Damaged] = ()
+    damaged_models: Sequence[Damaged] = ()
 
 
 @dataclass(frozen=True)

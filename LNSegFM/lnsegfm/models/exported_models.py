@@ -12,6 +12,7 @@ from typing import Any
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, sha256
 from lnsegfm.images.orientation import is_axis_code
+from lnsegfm.models.ancestry import parent_id
 from lnsegfm.models.model_store import CARD, ID_KEY, ModelCard, ModelInfo, read_model
 from lnsegfm.models.stock_names import NAMES_KEY, REPLACED, with_names
 
@@ -92,10 +93,7 @@ def settled(card: ModelCard, installed: Iterable[ModelInfo]) -> ModelCard:
 
     Its id may mean another model here; the SHA-256 tells.
     """
-    models = list(installed)
-    same = next((model.id for model in models if model.sha256 == card.parent_sha256), "")
-    is_taken = any(model.id == card.parent for model in models)
-    return replace(card, parent=same or ("" if is_taken else card.parent))
+    return replace(card, parent=parent_id(installed, card))
 
 
 def _check_card(card: ModelCard, model_id: Any) -> None:

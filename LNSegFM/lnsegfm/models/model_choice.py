@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lnsegfm.base.errors import UserError
 from lnsegfm.models.model_store import ModelInfo, ModelStore
 
@@ -12,16 +14,32 @@ def default_model(store: ModelStore) -> ModelInfo | None:
     """Return the model to begin with.
 
     That is the one that was accepted last; before any was, the first foundation model, and without one a demonstration
-    model. A rejected model, or an adapted one that was not accepted, is never the default.
+    model. A rejected model, or an adapted one that was not accepted, is never the default. There is none either while
+    `default_problem` is one: no other model takes the place of an accepted one unnoticed.
     """
-    usable = [model for model in store.list() if not store.is_rejected(model.id)]
-    accepted = store.default_id
+    models, rejected, accepted = store.list(), store.rejected(), store.default_id
+    if _default_problem(store, models):
+        return None
+    usable = [model for model in models if model.id not in rejected]
     ordered = [
         *(model for model in usable if model.id == accepted),
         *(model for model in usable if model.card.kind == "foundation"),
         *(model for model in usable if model.card.kind == DEMONSTRATION),
     ]
     return next(iter(ordered), None)
+
+
+def default_problem(store: ModelStore) -> UserError | None:
+    """Return why the model that was accepted last cannot be told or used, if it cannot."""
+    return _default_problem(store, store.list())
+
+
+def _default_problem(store: ModelStore, models: Sequence[ModelInfo]) -> UserError | None:
+    accepted = store.default_id
+    if not accepted or any(model.id == accepted for model in models):
+        return store.problem
+    why = next((each.why for each in store.damaged() if each.id == accepted), "It cannot be read.")
+    return UserError(f"The default model '{accepted}' is damaged.", why, "Accept another model, or install it again.")
 
 
 def refuse_rejected(store: ModelStore, model_id: str, agreed: bool) -> None:
@@ -57,6 +75,9 @@ def model_for_segmentation(
     found = default_model(store)
     if found is not None and found.card.kind != DEMONSTRATION:
         return found, []
+    problem = default_problem(store)
+    if problem is not None:
+        raise problem
     todo = "Install a model: lnsegfm models install FOLDER_OR_ZIP_OR_PTH (see lnsegfm models published)."
     if found is not None:
         raise UserError(
@@ -79,4 +100,6 @@ def _warnings(store: ModelStore, model: ModelInfo) -> list[str]:
         warnings.append(f"'{model.name}' is a demonstration: it knows synthetic scans only, not patients.")
     if store.is_rejected(model.id):
         warnings.append(f"'{model.name}' was rejected after its evaluation.")
+    if store.problem is not None:
+        warnings.append(str(store.problem))
     return warnings

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
+import os
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,23 +22,27 @@ from typing import Annotated, Any
 from lnsegfm.base import disk, schema
 from lnsegfm.base.archive import extract_zip
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import (
-    new_folder,
-    read_json,
-    sha256,
-    sweep_abandoned,
-    write_atomic,
-    write_json,
-    write_text,
-)
-from lnsegfm.base.home import free_id
+from lnsegfm.base.files import read_json, sha256, write_atomic, write_json
+from lnsegfm.base.home import slug
+from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.base.schema import Limits
+from lnsegfm.models.ancestry import ancestors_among as ancestors_among
+from lnsegfm.models.ancestry import descendants_among
+from lnsegfm.models.damaged import Damaged
+from lnsegfm.models.model_decisions import Decisions, mentioned
 from lnsegfm.models.stock_names import NAMES_KEY, StockName, renamed, stock_name
+from lnsegfm.models.work_folders import clear_dead, work_folder
 
 CARD = "model.json"
 ID_KEY = "id"
 """Of the card in an exported model: the id that it had; in the store, the folder's name tells it."""
-_DEFAULT = ".default"
+DELETING = ".deleting-"
+"""Beginning of the names of what is being deleted; what is still there of it is deleted at the next change."""
+_USED = ".used"
+_REMOVED = ".removed-"
+LOCK = ".lock"
+"""Of the whole store; held while it is changed."""
+_WAIT_S = 20.0
 _PLANS = "plans.json"
 KINDS = ("foundation", "adapted", "demonstration")
 _Text = Annotated[str, Limits(length=1000)]
@@ -124,10 +129,16 @@ class _Listed:
 
 # Inside the class below the name `list` is the method.
 Models = list[ModelInfo]
+AllDamaged = list[Damaged]
 
 
 class ModelStore:
-    """Installed models below one folder.
+    """Installed models below one folder; several processes may use it at once.
+
+    Every change is made in one step, or in steps of which all but one can be seen by nobody: a process that is killed
+    leaves the store as it was before or as it is afterwards. Reading takes no lock and waits for nobody.
+
+    An id is never given twice, so that what names a model by its id never comes to mean another one.
 
     Args:
         root: Folder of the models; made when the first one is added.
@@ -137,16 +148,23 @@ class ModelStore:
         self.root = Path(root)
 
     def list(self) -> Models:
-        """Return the installed models, oldest first. Unfinished folders and unreadable cards are left out."""
-        found = []
-        for card in self.root.glob(f"*/{CARD}"):
-            if card.parent.name.startswith("."):
-                continue
+        """Return the installed models, oldest first; without those that cannot be read, see `damaged`."""
+        return self.survey()[0]
+
+    def damaged(self) -> AllDamaged:
+        """Return what cannot be read, by id; it can be removed."""
+        return self.survey()[1]
+
+    def survey(self) -> tuple[Models, AllDamaged]:
+        """Return the installed models, oldest first, and what cannot be read, by id."""
+        found, damaged = [], []
+        for folder in self._places():
             try:
-                found.append(read_model(card.parent))
-            except UserError:
-                continue
-        return sorted(found, key=lambda model: (model.created, model.id))
+                found.append(read_model(folder))
+            except UserError as error:
+                damaged.append(Damaged(folder.name, folder, error))
+        found.sort(key=lambda model: (model.created, model.id))
+        return found, damaged
 
     def get(self, model_id: str) -> ModelInfo:
         """Return one model.
@@ -188,10 +206,10 @@ class ModelStore:
             UserError: A file that the card promises was not put there; or what ``fill`` raises.
         """
         disk.make_folder(self.root)
-        sweep_abandoned(self.root)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=self.root, ignore_cleanup_errors=True) as folder:
-            staging = Path(folder) / "model"
-            staging.mkdir()
+        clear_dead(self.root)
+        with work_folder(self.root) as folder:
+            staging = folder / "model"
+            disk.make_folder(staging)
             card = fill(staging)
             files = {
                 path.relative_to(staging).as_posix(): sha256(path)
@@ -201,12 +219,17 @@ class ModelStore:
             missing = _missing(card, files)
             if missing:
                 raise UserError(f"The model '{card.name}' is incomplete.", f"{missing} is missing.")
-            same = next((model for model in self.list() if model.files == files), None) if once else None
-            if same is not None:
-                return same
-            created = datetime.now(timezone.utc).isoformat(timespec="microseconds")
-            write_json(staging / CARD, {"created": created, "files": files, **asdict(card)})
-            return read_model(self._publish(staging, wish))
+            disk.sync_tree(staging)
+            with self._locked():
+                models = self.list()
+                same = next((model for model in models if model.files == files), None) if once else None
+                if same is not None:
+                    return same
+                created = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+                write_json(staging / CARD, {"created": created, "files": files, **asdict(card)})
+                target = self.root / self._free_id(wish, models, read_model(staging).sha256)
+                disk.replace(staging, target)
+            return read_model(target)
 
     def rename(self, model_id: str, name: str) -> None:
         """Give a model another display name; its id, its files and what was adapted from it stay.
@@ -216,34 +239,47 @@ class ModelStore:
         """
         if not name.strip():
             raise UserError("The model was not renamed.", "The name is empty.", "Type a name.")
-        folder = self._folder(model_id)
-        values = read_json(folder / CARD)
-        write_json(folder / CARD, {**values, "name": name.strip()})
+        self.get(model_id)
+        with self._locked():
+            folder = self.get(model_id).path
+            write_json(folder / CARD, {**read_json(folder / CARD), "name": name.strip()})
 
     def remove(self, model_id: str) -> None:
-        """Delete a model. A bundled model that was removed is not installed again by `ensure_bundled`."""
-        folder = self._folder(model_id)
-        try:
-            kind = read_model(folder).card.kind
-        except UserError:
-            kind = ""
-        doomed = self.root / f".tmp-{uuid.uuid4().hex[:8]}"
-        disk.replace(folder, doomed)
-        disk.remove_tree(doomed)
-        if kind == "demonstration":
-            disk.mark(self.root / f".removed-{model_id}")
+        """Delete a model, also a damaged one; its id is not given again.
 
-        disk.remove_file(self._marker(model_id))
+        A bundled model that was removed is not installed again by `ensure_bundled`, unless it was damaged.
+
+        Raises:
+            UserError: There is no such model.
+        """
+        self._place(model_id)
+        with self._locked():
+            folder = self._place(model_id)
+            # These two say nothing as long as the model is there.
+            disk.make_folder(self.root / _USED)
+            disk.mark(self.root / _USED / model_id)
+            if _is_demonstration(folder):
+                disk.mark(self.root / f"{_REMOVED}{model_id}")
+            doomed = self.root / f"{DELETING}{uuid.uuid4().hex[:8]}"
+            disk.replace(folder, doomed)
+            disk.remove_tree(doomed)
+            self._forget_decisions(model_id)
 
     @property
     def default_id(self) -> str:
         """Id of the model that was accepted last, for modules to begin with; empty when there is none."""
-        try:
-            model_id = (self.root / _DEFAULT).read_text(encoding="utf-8").strip()
-        except OSError:
+        decisions = Decisions.read(self.root)
+        if not decisions.default or not (self._named(decisions.default) / CARD).is_file():
             return ""
-        usable = (self.root / model_id / CARD).is_file() and not self.is_rejected(model_id)
-        return model_id if model_id and usable else ""
+        if decisions.default in decisions.rejected:
+            # As a process of version 0.1.0 left it that was killed while it rejected the default.
+            return self._heir(decisions.default, decisions)
+        return decisions.default
+
+    @property
+    def problem(self) -> UserError | None:
+        """Why it is not known which models were accepted and rejected, if it is not."""
+        return Decisions.read(self.root).problem
 
     def set_default(self, model_id: str) -> None:
         """Make a model the one to begin with; one that was rejected is taken back by this.
@@ -251,9 +287,10 @@ class ModelStore:
         Raises:
             UserError: It is not installed.
         """
-        self._folder(model_id)
-        disk.remove_file(self._marker(model_id))
-        write_text(self.root / _DEFAULT, model_id)
+        self.get(model_id)
+        with self._locked():
+            self.get(model_id)
+            Decisions.read(self.root).accept(model_id).write(self.root, self._ids())
 
     def reject(self, model_id: str) -> None:
         """Keep a model aside: it stays installed, but is not the default.
@@ -263,20 +300,19 @@ class ModelStore:
         Raises:
             UserError: It is not installed.
         """
-        was_default = self.default_id == model_id
-        self._folder(model_id)
-        disk.mark(self._marker(model_id))
-        if was_default:
-            heirs = [model.id for model in self.ancestors(model_id) if not self.is_rejected(model.id)]
-            write_text(self.root / _DEFAULT, heirs[0] if heirs else "")
+        self.get(model_id)
+        with self._locked():
+            self.get(model_id)
+            decisions = Decisions.read(self.root)
+            decisions.reject(model_id, self._heir(model_id, decisions)).write(self.root, self._ids())
 
     def is_rejected(self, model_id: str) -> bool:
         """Tell whether a model was rejected."""
-        return self._marker(model_id).exists()
+        return model_id in Decisions.read(self.root).rejected
 
     def rejected(self) -> set[str]:
         """Return the ids of the rejected models."""
-        return {model.id for model in self.list() if self.is_rejected(model.id)}
+        return self._ids() & Decisions.read(self.root).rejected
 
     def ancestors(self, model_id: str) -> Models:
         """Return the installed models that this one was adapted from, its parent first."""
@@ -284,11 +320,7 @@ class ModelStore:
 
     def descendants(self, model_id: str) -> Models:
         """Return the models that were adapted from this one, directly or through others."""
-        models, family = self.list(), {model_id}
-        for model in models:
-            if model.card.parent in family:
-                family.add(model.id)
-        return [model for model in models if model.id in family - {model_id}]
+        return descendants_among(self.list(), model_id)
 
     def export(self, model_id: str, target: Path) -> StockName:
         """Write a verified model as a zip that ``nnUNetv2_install_pretrained_model_from_zip`` accepts.
@@ -331,44 +363,98 @@ class ModelStore:
         Raises:
             UserError: ``archive`` is missing or not the file that was published.
         """
-        if (self.root / model_id).exists() or (self.root / f".removed-{model_id}").exists():
+        if self._has_bundled(model_id):
             return
         if not archive.is_file() or sha256(archive) != digest:
             raise UserError(
                 "The bundled demonstration model is damaged.", f"{archive.name} is not the published file.",
                 "Install the extension again.",
             )
-        try:
-            with new_folder(self.root / model_id) as staging:
-                extract_zip(archive, staging)
-        except OSError:
-            # Another process may have installed it in the meantime.
-            if not (self.root / model_id / CARD).is_file():
-                raise
+        disk.make_folder(self.root)
+        clear_dead(self.root)
+        with work_folder(self.root) as folder:
+            staging = folder / "model"
+            disk.make_folder(staging)
+            extract_zip(archive, staging)
+            disk.sync_tree(staging)
+            with self._locked():
+                # Another process may have installed it in the meantime.
+                if not self._has_bundled(model_id):
+                    self._forget_decisions(model_id)
+                    disk.replace(staging, self.root / model_id)
 
-    def _marker(self, model_id: str) -> Path:
-        return self.root / f".rejected-{model_id}"
+    def _has_bundled(self, model_id: str) -> bool:
+        return (self.root / model_id).exists() or (self.root / f"{_REMOVED}{model_id}").exists()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the store, and first finish what a killed process has begun to delete."""
+        disk.make_folder(self.root)
+        try:
+            with FileLock(self.root / LOCK, wait_s=_WAIT_S):
+                for rest in self.root.glob(f"{DELETING}*"):
+                    disk.remove_tree(rest)
+                yield
+        except LockHeld as error:
+            raise UserError(
+                "The model store is busy.", f"Another process has been changing it for {_WAIT_S:.0f} s.",
+                "Try again when it is done.",
+            ) from error
+
+    def _places(self) -> Iterator[Path]:
+        """Yield the folders in which models lie or should lie."""
+        for folder in sorted(self.root.iterdir() if self.root.is_dir() else ()):
+            if not folder.name.startswith(".") and folder.is_dir():
+                yield folder
+
+    def _ids(self) -> set[str]:
+        return {folder.name for folder in self._places()}
+
+    def _named(self, model_id: str) -> Path:
+        """Return where a model of this id would lie; the id of no model leads to a place where there is none."""
+        usable = model_id and model_id == Path(model_id).name and not model_id.startswith(".") and "\0" not in model_id
+        return self.root / (model_id if usable else ".none")
 
     def _folder(self, model_id: str) -> Path:
-        folder = self.root / model_id
-        named = model_id == Path(model_id).name and not model_id.startswith(".")
-        if not model_id or not named or not (folder / CARD).is_file():
-            known = ", ".join(model.id for model in self.list()) or "none"
-            raise UserError(
-                f"The model '{model_id}' is not installed.", f"Installed: {known}.", "Install it or choose another."
-            )
+        folder = self._named(model_id)
+        if not os.path.lexists(folder / CARD):
+            raise self._not_installed(model_id)
         return folder
 
-    def _publish(self, staging: Path, wish: str) -> Path:
-        while True:
-            target = self.root / free_id(self.root, wish)
-            try:
-                disk.replace(staging, target)
-                return target
-            except OSError:
-                # Another process may have taken the id in the meantime.
-                if not target.exists():
-                    raise
+    def _place(self, model_id: str) -> Path:
+        """Return the folder of a model that may be damaged."""
+        folder = self._named(model_id)
+        if not folder.is_dir():
+            raise self._not_installed(model_id)
+        return folder
+
+    def _not_installed(self, model_id: str) -> UserError:
+        known = ", ".join(model.id for model in self.list()) or "none"
+        return UserError(
+            f"The model '{model_id}' is not installed.", f"Installed: {known}.", "Install it or choose another."
+        )
+
+    def _heir(self, model_id: str, decisions: Decisions) -> str:
+        heirs = (model.id for model in self.ancestors(model_id) if model.id not in {model_id, *decisions.rejected})
+        return next(heirs, "")
+
+    def _forget_decisions(self, model_id: str) -> None:
+        if model_id in mentioned(self.root):
+            Decisions.read(self.root).without(model_id).write(self.root, self._ids())
+
+    def _free_id(self, wish: str, models: Models, digest: str) -> str:
+        """Return an id that no model has or ever had, and that no card takes for the id of another one."""
+        taken = {
+            *self._ids(), *(path.name for path in (self.root / _USED).glob("*")), *mentioned(self.root),
+            *(path.name[len(_REMOVED):] for path in self.root.glob(f"{_REMOVED}*")),
+            *(model.card.parent for model in models if model.card.parent_sha256 != digest),
+        }  # fmt: skip
+        name = slug(wish)
+        candidate, number = name, 1
+        while candidate in taken or os.path.lexists(self.root / candidate):
+            number += 1
+            candidate = f"{name}-{number}"
+        return candidate
 
 
 def read_model(folder: Path) -> ModelInfo:
@@ -397,19 +483,14 @@ def read_model(folder: Path) -> ModelInfo:
     return ModelInfo(folder.name, folder, card, listed.created, listed.files)
 
 
-def ancestors_among(models: Iterable[ModelInfo], model_id: str) -> Models:
-    """Return those of the models that one of them was adapted from, its parent first."""
-    known = {model.id: model for model in models}
-    found: Models = []
-    parent = known[model_id].card.parent if model_id in known else ""
-    # A card that somebody edited may name itself.
-    while parent in known and known[parent] not in found:
-        found.append(known[parent])
-        parent = known[parent].card.parent
-    return found
-
-
 def _missing(card: ModelCard, files: dict[str, str]) -> str:
     """Return the first file without which nnU-Net cannot load the model, or nothing."""
     needed = ("plans.json", "dataset.json", *(f"fold_{fold}/checkpoint_final.pth" for fold in card.folds))
     return next((name for name in needed if name not in files), "")
+
+
+def _is_demonstration(folder: Path) -> bool:
+    try:
+        return read_model(folder).card.kind == "demonstration"
+    except UserError:
+        return False

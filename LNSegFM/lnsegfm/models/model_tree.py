@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lnsegfm.models.ancestry import parent_among
 from lnsegfm.models.model_store import ModelInfo
 
 
@@ -25,12 +26,14 @@ def family_tree(models: Iterable[ModelInfo]) -> list[Branch]:
     Args:
         models: The installed models, oldest first.
     """
-    remaining = {model.id: model for model in models}
-    tops = [model for model in remaining.values() if model.card.parent not in remaining]
+    known = list(models)
+    parents = {model.id: parent.id for model in known if (parent := parent_among(known, model.card, model.id))}
+    remaining = {model.id: model for model in known}
+    tops = [model for model in known if model.id not in parents]
 
     def grow(model: ModelInfo) -> Branch:
         del remaining[model.id]
-        children = [child for child in remaining.values() if child.card.parent == model.id]
+        children = [child for child in remaining.values() if parents.get(child.id) == model.id]
         return Branch(model, tuple(grow(child) for child in children if child.id in remaining))
 
     branches = [grow(model) for model in tops]

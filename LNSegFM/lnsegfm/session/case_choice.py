@@ -8,7 +8,7 @@ from dataclasses import replace
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.prefixes import resolve
 from lnsegfm.cases.case_info import CaseInfo
-from lnsegfm.cases.case_store import check_measurable
+from lnsegfm.cases.case_labels import check_measurable
 from lnsegfm.session.adapt_options import AdaptOptions
 
 

@@ -15,14 +15,17 @@ from lnsegfm.base.prefixes import resolve
 from lnsegfm.cases.case_advice import Finding, advise
 from lnsegfm.cases.case_import import ImportReport, import_folder
 from lnsegfm.cases.case_info import USES, CaseInfo
-from lnsegfm.cases.case_store import CaseStore, check_measurable
+from lnsegfm.cases.case_labels import check_measurable
+from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.images.input_options import InputOptions, Notes
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.stored import ImportPair
+from lnsegfm.models.damaged import Damaged
 from lnsegfm.session.removal import refuse_while_used
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report
 
 Cases = list[CaseInfo]
+AllDamaged = list[Damaged]
 _log = logging.getLogger(__name__)
 
 
@@ -35,15 +38,28 @@ class CasesPart:
 
     def __init__(self, home: Callable[[], Home]) -> None:
         self._home = home
+        self._begun: set[Path] = set()
 
     @property
     def store(self) -> CaseStore:
-        """The store below."""
-        return CaseStore(self._home().cases)
+        """The store below. When it is first asked for, deletions go on whose processes were killed."""
+        store = CaseStore(self._home().cases)
+        if store.root not in self._begun:
+            self._begun.add(store.root)
+            store.finish_deletions()
+        return store
 
     def list(self) -> Cases:
-        """Return the cases in the order of their ids; folders that cannot be read are left out."""
+        """Return the cases in the order of their ids; without those that cannot be read, see `damaged`."""
         return self.store.list()
+
+    def survey(self) -> tuple[Cases, AllDamaged]:
+        """Return what `list` and `damaged` do, read once."""
+        return self.store.survey()
+
+    def damaged(self) -> AllDamaged:
+        """Return what lies among the cases and cannot be read, by id; `remove` takes it, too."""
+        return self.store.damaged()
 
     def get(self, case_id: str) -> CaseInfo:
         """Return one case.
@@ -55,7 +71,8 @@ class CasesPart:
 
     def resolve(self, case_id: str) -> str:
         """Return the whole id of which ``case_id`` is the beginning, see `lnsegfm.base.prefixes.resolve`."""
-        return resolve(case_id, (case.id for case in self.list()), "case")
+        cases, damaged = self.store.survey()
+        return resolve(case_id, [*(case.id for case in cases), *(each.id for each in damaged)], "case")
 
     def advise(self) -> Sequence[Finding]:
         """Return what is to be said of the cases as they are sorted now, the gravest first."""
@@ -225,7 +242,7 @@ class CasesPart:
         return [self.store.set_use(case.id, use) for case in cases]
 
     def remove(self, case_ids: str | Sequence[str], *, forever: bool = False) -> Sequence[str]:
-        """Move cases into the trash, from which `restore` brings them back.
+        """Move cases into the trash, from which `restore` brings them back; damaged ones as well.
 
         Args:
             case_ids: One id or several.
@@ -238,14 +255,16 @@ class CasesPart:
             UserError: Unknown case, or a running job needs it; then none is removed.
         """
         jobs = JobStore(self._home().jobs)
-        ids = [self.resolve(case_id) for case_id in _several(case_ids)]
+        ids, damaged = [self.resolve(case_id) for case_id in _several(case_ids)], {each.id for each in self.damaged()}
         for case_id in ids:
             refuse_while_used(f"case '{case_id}'", jobs.users_of(case=case_id))
-            self.store.get(case_id)
+            if case_id not in damaged:
+                self.store.get(case_id)
+        if forever:
+            # First: once a case is gone, nobody would ask again for what is left of it elsewhere.
+            jobs.forget_voxels()
         for case_id in ids:
             self.store.remove(case_id, forever=forever)
-        if forever:
-            jobs.forget_voxels()
         return ids
 
     def restore(self, case_ids: str | Sequence[str]) -> Cases:
@@ -258,12 +277,14 @@ class CasesPart:
         return [store.restore(resolve(case_id, store.removed, "removed case")) for case_id in _several(case_ids)]
 
     def forget(self, case_id: str) -> None:
-        """Delete a removed case from the disk; nothing brings it back.
+        """Delete a removed case from the disk, and what jobs left of its voxels; nothing brings it back.
 
         Raises:
             UserError: It is not in the trash.
         """
-        self.store.forget(resolve(case_id, self.store.removed, "removed case"))
+        whole = resolve(case_id, self.store.removed, "removed case")
+        JobStore(self._home().jobs).forget_voxels()
+        self.store.forget(whole)
 
     def thumbnail(self, case: CaseInfo | str) -> str:
         """Return the file of a case's thumbnail, see `lnsegfm.jobs.comparison_pictures.thumbnail`.

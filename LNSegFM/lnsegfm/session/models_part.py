@@ -15,7 +15,8 @@ from lnsegfm.base.prefixes import resolve
 from lnsegfm.images.boxes import Region
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.catalogue import install_bundled, published_models
-from lnsegfm.models.model_choice import default_model, model_for_segmentation
+from lnsegfm.models.damaged import Damaged
+from lnsegfm.models.model_choice import default_model, default_problem, model_for_segmentation
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo, ModelStore
 from lnsegfm.session.removal import refuse_while_used
@@ -31,6 +32,7 @@ GDOWN = "gdown>=6.5"
 _INSTALLABLE = "Choose an nnU-Net v2 results folder (with plans.json and fold_*), a zip of it, or a checkpoint .pth."
 
 Models = list[ModelInfo]
+AllDamaged = list[Damaged]
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,16 @@ class ModelsThere:
         rejected: Ids of those that were rejected.
         default: Id of the model to begin with, never a rejected one; empty when there is none.
         accepted: Id of the model that was accepted last; empty before any was.
+        damaged: What lies in the store and cannot be read.
+        problem: Why the model that was accepted last cannot be told or used, if it cannot.
     """
 
     models: tuple[ModelInfo, ...]
     rejected: frozenset[str]
     default: str
     accepted: str
+    damaged: tuple[Damaged, ...] = ()
+    problem: UserError | None = None
 
 
 @dataclass(frozen=True)
@@ -140,12 +146,17 @@ class ModelsPart:
         self.install_bundled()
         return self.store.list()
 
+    def damaged(self) -> AllDamaged:
+        """Return what lies among the installed models and cannot be read, by id; `remove` takes it, too."""
+        return self.store.damaged()
+
     def look(self) -> ModelsThere:
         """Return the models that are there, without installing the demonstration model where it is missing."""
         store = self.store
-        default = default_model(store)
+        default, (models, damaged) = default_model(store), store.survey()
         return ModelsThere(
-            tuple(store.list()), frozenset(store.rejected()), "" if default is None else default.id, store.default_id
+            tuple(models), frozenset(store.rejected()), "" if default is None else default.id, store.default_id,
+            tuple(damaged), default_problem(store),
         )
 
     def get(self, model_id: str) -> ModelInfo:
@@ -158,10 +169,15 @@ class ModelsPart:
 
     def resolve(self, model_id: str) -> str:
         """Return the whole id of which ``model_id`` is the beginning, see `lnsegfm.base.prefixes.resolve`."""
-        known = [model.id for model in self.store.list()]
+        known = self._known()
         if not any(each.startswith(model_id) for each in known):
-            known = [model.id for model in self.list()]  # it may be the demonstration model
+            self.install_bundled()  # it may be the demonstration model
+            known = self._known()
         return resolve(model_id, known, "model")
+
+    def _known(self) -> Sequence[str]:
+        models, damaged = self.store.survey()
+        return [*(model.id for model in models), *(each.id for each in damaged)]
 
     # Which one is used
 
@@ -186,6 +202,9 @@ class ModelsPart:
             return self.get(model_id)
         model = self.default
         if model is None:
+            problem = default_problem(self.store)
+            if problem is not None:
+                raise problem
             raise UserError(
                 "There is no model to begin with.",
                 "No model is installed." if not self.list() else "No model was accepted.",
@@ -437,7 +456,7 @@ class ModelsPart:
         return ExportedModel(model, Path(target), model.card.stock, name, ending)
 
     def remove(self, model_id: str) -> Models:
-        """Delete a model and return the models that were adapted from it; those stay usable.
+        """Delete a model, also a damaged one, and return the models that were adapted from it; those stay usable.
 
         Raises:
             UserError: It is not installed, or a running job needs it.

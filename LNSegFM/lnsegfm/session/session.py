@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lnsegfm.segmentation.worker_client import WorkerClient
     from lnsegfm.session.adapting import Adapting, Estimate
     from lnsegfm.session.cases_part import CasesPart
+    from lnsegfm.session.doctor import Doctor
     from lnsegfm.session.job_handle import JobHandle
     from lnsegfm.session.jobs_part import JobsPart
     from lnsegfm.session.models_part import ModelsPart
@@ -121,6 +122,13 @@ class Session:
         from lnsegfm.session.jobs_part import JobsPart
 
         return JobsPart(lambda: self.home, self._command)
+
+    @cached_property
+    def doctor(self) -> Doctor:
+        """What killed processes have left in the home."""
+        from lnsegfm.session.doctor import Doctor
+
+        return Doctor(lambda: self.home)
 
     @cached_property
     def _adapting(self) -> Adapting:
@@ -285,19 +293,20 @@ class Session:
         from lnsegfm.cases.case_advice import advise
         from lnsegfm.jobs.stored import Stored
         from lnsegfm.jobs.timing import Calibrations
-        from lnsegfm.models.model_choice import default_model
+        from lnsegfm.models.model_choice import default_model, default_problem
 
         problem = None
         try:
             self.models.install_bundled()
         except UserError as error:
             problem = error
-        cases, store = self.cases.list(), self.models.store
-        models, suggested = store.list(), default_model(store)
+        store = self.models.store
+        (cases, damaged_cases), (models, damaged_models) = self.cases.store.survey(), store.survey()
+        suggested = default_model(store)
         return Stored(
             cases, advise(cases), models, list(reversed(self.jobs.list())), Calibrations(self.home),
-            store.default_id, frozenset(model.id for model in models if store.is_rejected(model.id)), problem,
-            suggested.id if suggested is not None else "",
+            store.default_id, frozenset(store.rejected()), problem or default_problem(store),
+            suggested.id if suggested is not None else "", damaged_cases, damaged_models,
         )
 
     def comparison(self, job_id: str, case_id: str) -> str:

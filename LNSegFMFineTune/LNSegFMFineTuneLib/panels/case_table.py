@@ -12,10 +12,12 @@ import qt
 from lnsegfm.base.background import Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.cases.case_info import CaseInfo
+from lnsegfm.models.damaged import Damaged
 from lnsegfm.models.model_store import ModelInfo
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
 from LNSegFMFineTuneLib.texts import case_texts as wording
 from LNSegFMLib.panels.common.widgets import fill_combo_box, fill_row, fit_height, set_up_table
+from LNSegFMLib.texts.model_texts import damaged_words
 
 _ICON_PX = 32
 _LABELS_COLUMN = 1
@@ -51,6 +53,7 @@ class CaseTable:
         self._host, self._ui, self._on_use_chosen = host, ui, on_use_chosen
         self._table = ui.casesTable
         self._cases: Sequence[CaseInfo] = ()
+        self._damaged: Sequence[Damaged] = ()
         self._names: dict[str, str] = {}
         self._choices: list[UseChoice] = []
         self._waiting: list[CaseInfo] = []
@@ -66,6 +69,12 @@ class CaseTable:
         row = self._table.currentRow()
         return self._cases[row] if 0 <= row < len(self._cases) else None
 
+    @property
+    def current_damaged(self) -> Damaged | None:
+        """What is damaged and has the chosen row, if it is that."""
+        row = self._table.currentRow() - len(self._cases)
+        return self._damaged[row] if 0 <= row < len(self._damaged) else None
+
     def update_controls(self) -> None:
         """Let uses be chosen when nothing else is being changed."""
         is_enabled = not self._host.is_acting
@@ -75,21 +84,24 @@ class CaseTable:
     def clear(self) -> None:
         """Forget what is shown, so that the next `show` refills the table."""
         # The combo boxes go with the rows.
-        self._cases, self._waiting, self._choices = (), [], []
+        self._cases, self._damaged, self._waiting, self._choices = (), (), [], []
         self._table.setRowCount(0)
         self._show_details()
 
     def _show_details(self) -> None:
-        case, label = self.current, self._ui.caseDetailsLabel
-        label.text = "" if case is None else wording.details(case, self._names)
-        label.visible = case is not None
+        case, damaged, label = self.current, self.current_damaged, self._ui.caseDetailsLabel
+        text = "" if damaged is None else damaged_words(damaged)
+        label.text = text if case is None else wording.details(case, self._names)
+        label.visible = case is not None or damaged is not None
 
-    def show(self, cases: Sequence[CaseInfo], models: Sequence[ModelInfo]) -> None:
-        """Show these cases; the chosen one stays chosen."""
+    def show(
+        self, cases: Sequence[CaseInfo], models: Sequence[ModelInfo], damaged: Sequence[Damaged] = ()
+    ) -> None:
+        """Show these cases, and behind them what is damaged; the chosen case stays chosen."""
         chosen, self._names = self.current, {model.id: model.name for model in models}
-        self._cases = cases
+        self._cases, self._damaged = cases, damaged
         self._table.setRowCount(0)
-        self._table.setRowCount(len(cases))
+        self._table.setRowCount(len(cases) + len(damaged))
         self._choices = [UseChoice(case, self._on_use_chosen) for case in cases]
         for row, case in enumerate(cases):
             fill_row(self._table, row, wording.cells(case))
@@ -98,6 +110,9 @@ class CaseTable:
                 self._table.item(row, 0).setIcon(self._icons[case.id, case.latest.number])
             if chosen is not None and case.id == chosen.id:
                 self._table.selectRow(row)
+        for row, each in enumerate(damaged, len(cases)):
+            fill_row(self._table, row, (each.id, wording.damaged(), ""))
+            self._table.item(row, _LABELS_COLUMN).setToolTip(each.why)
         fit_height(self._table)
         self._show_details()
         self._waiting = [case for case in cases if (case.id, case.latest.number) not in self._icons]

@@ -22,6 +22,7 @@ from LNSegFMFineTuneLib.scene.scene_pairs import ScenePair, find_pairs, import_p
 from LNSegFMFineTuneLib.scene.stored_case import CaseContent, read_case, show_case
 from LNSegFMFineTuneLib.texts import case_texts as wording
 from LNSegFMLib.panels.common.input_questions import ask, sort_of
+from LNSegFMLib.texts.model_texts import damaged_question
 
 _ALL = "all"
 _PROGRESS_MS = 200
@@ -62,17 +63,20 @@ class CasesSection(FineTuneSection):
 
     def show_stored(self, before: Stored, stored: Stored) -> None:
         """Follow what lies on the disk."""
-        if (stored.cases, stored.models) != (before.cases, before.models):
-            self.table.show(stored.cases, stored.models)
+        shown, now = ((each.cases, each.models, each.damaged_cases) for each in (before, stored))
+        if shown != now:
+            self.table.show(*now)
         selection = Selection.of(stored.cases)
         self.ui.adviceLabel.text = wording.advice(selection, stored.findings, stored.problem)
 
     def update_controls(self) -> None:
         """Enable what can be done now."""
         idle, chosen = not self.host.is_acting, self.table.current is not None
+        removable = chosen or self.table.current_damaged is not None
         self.table.update_controls()
         self.ui.importButton.enabled = idle
-        self.ui.showCaseButton.enabled = self.ui.removeCaseButton.enabled = idle and chosen
+        self.ui.showCaseButton.enabled = idle and chosen
+        self.ui.removeCaseButton.enabled = idle and removable
         self.ui.undoRemoveButton.enabled = idle and bool(self._removed)
 
     def on_action_failed(self) -> None:
@@ -224,8 +228,11 @@ class CasesSection(FineTuneSection):
         self.host.choose_pair(*show_case(content))
 
     def on_remove(self) -> None:
-        """Move the chosen case into the trash, once the user has agreed."""
-        case = self.table.current
+        """Move the chosen case into the trash, once the user has agreed; a damaged one is deleted."""
+        case, damaged = self.table.current, self.table.current_damaged
+        if damaged is not None and slicer.util.confirmOkCancelDisplay(damaged_question(damaged)):
+            delete = partial(self.host.workbench.cases.remove, forever=True)
+            self.host.act(self._ignore, delete, damaged.id)
         if case is not None and slicer.util.confirmOkCancelDisplay(wording.removal_question(case.id)):
             self.host.act(self._removed.extend, self.host.workbench.cases.remove, case.id)
 

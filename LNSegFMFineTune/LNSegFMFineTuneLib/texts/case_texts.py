@@ -32,6 +32,11 @@ def cells(case: CaseInfo) -> tuple[str, ...]:
     return f"{case.id}\n{case.created[:10]}", f"{labels.format(number=version.number)}\n{found}"
 
 
+def damaged() -> str:
+    """The cell of a case that cannot be read."""
+    return _("damaged")
+
+
 def details(case: CaseInfo, names: Mapping[str, str]) -> str:
     """Say all that is known of a case, for the line below the table.
 

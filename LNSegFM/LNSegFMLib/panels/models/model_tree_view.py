@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import qt
 from slicer.i18n import tr as _
 
+from lnsegfm.models.damaged import Damaged
 from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.models.model_tree import Branch, dice_change
-from LNSegFMLib.texts.model_texts import listed_name
+from LNSegFMLib.texts.model_texts import damaged_name, listed_name
 
 
 class Chosen(NamedTuple):
-    """The model that is chosen: an entry of the catalogue, or an installed one."""
+    """The model that is chosen: an entry of the catalogue, an installed one, or one that is damaged."""
 
     published: dict[str, Any] | None = None
     installed: ModelInfo | None = None
+    damaged: Damaged | None = None
 
 
 class ModelTreeView:
@@ -44,7 +46,8 @@ class ModelTreeView:
         return Chosen() if item is None else self._models.get(item.data(0, qt.Qt.UserRole), Chosen())
 
     def fill(
-        self, entries: Sequence[dict[str, Any]], branches: Sequence[Branch], default: str, rejected: set[str]
+        self, entries: Sequence[dict[str, Any]], branches: Sequence[Branch], default: str, rejected: set[str],
+        damaged: Sequence[Damaged] = (),
     ) -> None:
         """Show these models; what was chosen stays so while it is there.
 
@@ -53,6 +56,7 @@ class ModelTreeView:
             branches: The installed models.
             default: Id of the installed one that was accepted last.
             rejected: Ids of installed ones that were rejected.
+            damaged: What cannot be read, listed behind the installed ones.
         """
         item = self._tree.currentItem()
         wanted = "" if item is None else item.data(0, qt.Qt.UserRole)
@@ -62,6 +66,9 @@ class ModelTreeView:
         installed = self._top(_("Installed"))
         for branch in branches:
             self._add(installed, branch, default, rejected)
+        for each in damaged:
+            row = self._row(installed, f"damaged:{each.id}", (damaged_name(each), "", ""), Chosen(damaged=each))
+            row.setToolTip(0, each.why)
         published = self._top(_("Published"))
         for entry in entries:
             score = entry["internal_dice"]

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from lnsegfm.base.background import Pending, Task
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import slug
+from lnsegfm.base.wording import explain
 from lnsegfm.models.catalogue import published_models, recommended_model
 from lnsegfm.models.drive import Drive
 from lnsegfm.models.model_store import ModelInfo
@@ -26,7 +27,13 @@ from LNSegFMLib.panels.common.work_bar import WorkBar
 from LNSegFMLib.panels.models.model_getter import ModelGetter
 from LNSegFMLib.panels.models.model_tree_view import ModelTreeView
 from LNSegFMLib.panels.models.rejected_models import may_use
-from LNSegFMLib.texts.model_texts import installed_words, published_words
+from LNSegFMLib.texts.model_texts import (
+    damaged_question,
+    damaged_words,
+    installed_words,
+    parent_words,
+    published_words,
+)
 
 
 def _not_in_use(model_id: str) -> str:
@@ -91,22 +98,29 @@ class ModelsSection(Section):
         if there != self._shown:
             self._shown = there
             entries = [entry for entry in published_models() if "download" in entry]
-            self._view.fill(entries, family_tree(there.models), there.accepted, set(there.rejected))
+            self._view.fill(entries, family_tree(there.models), there.accepted, set(there.rejected), there.damaged)
         self._show_chosen()
 
     def _show_chosen(self) -> None:
         ui, chosen, idle = self.ui, self._view.chosen, not self._bar.busy
         entry, model = chosen.published, chosen.installed
         ui.downloadModelButton.enabled = idle and entry is not None and entry["supported"]
-        for button in (ui.useModelButton, ui.renameModelButton, ui.verifyModelButton, ui.exportModelButton,
-                       ui.removeModelButton):  # fmt: skip
+        for button in (ui.useModelButton, ui.renameModelButton, ui.verifyModelButton, ui.exportModelButton):
             button.enabled = idle and model is not None
+        ui.removeModelButton.enabled = idle and (model is not None or chosen.damaged is not None)
         ui.importModelButton.enabled = idle
         words, more = "", ""
         if entry is not None:
             words, more = published_words(entry, self._getter.downloads.recorded(entry["id"]))
         elif model is not None:
-            words, more = installed_words(model, self._session.models.is_rejected(model.id))
+            there = self._shown
+            others = there.models if there is not None else ()
+            rejected = there is not None and model.id in there.rejected
+            words, more = installed_words(model, rejected, parent_words(model, others))
+        elif chosen.damaged is not None:
+            words, more = damaged_words(chosen.damaged), str(chosen.damaged.path)
+        elif self._shown is not None and self._shown.problem is not None:
+            words = explain(self._shown.problem)
         ui.modelDetailLabel.text = words
         ui.modelDetailLabel.toolTip = more
         ui.modelDetailLabel.setVisible(bool(words))
@@ -194,7 +208,9 @@ class ModelsSection(Section):
 
     def on_remove(self) -> None:
         """Delete the model, after a question that names what descends from it."""
-        model = self._installed()
+        model, damaged = self._installed(), self._view.chosen.damaged
+        if damaged is not None and slicer.util.confirmOkCancelDisplay(damaged_question(damaged)):
+            self._remove(damaged.id, damaged.id)
         if model is None:
             return
         reason = self._in_use(model.id)
@@ -212,10 +228,13 @@ class ModelsSection(Section):
                 "These models were adapted from it. They are kept, but can no longer be rolled back to it: {names}."
             ).format(names=heirs)
         if slicer.util.confirmOkCancelDisplay(question):
-            with errors_shown(self.host):
-                self._session.models.remove(model.id)
-                self._bar.say(_("{name} was removed.").format(name=model.name))
-            self.host.models_changed()
+            self._remove(model.id, model.name)
+
+    def _remove(self, model_id: str, name: str) -> None:
+        with errors_shown(self.host):
+            self._session.models.remove(model_id)
+            self._bar.say(_("{name} was removed.").format(name=name))
+        self.host.models_changed()
 
     # --- Helpers
 

@@ -19,6 +19,7 @@ from lnsegfm.setup.compute_check import SelfCheck, run_self_check
 from LNSegFMLib.panels.common.panel_host import PanelHost
 from LNSegFMLib.panels.common.section import Section
 from LNSegFMLib.panels.common.work_bar import WorkBar
+from LNSegFMLib.panels.models.leftovers import LeftoverCheck
 from LNSegFMLib.setup.packages import foreign_python, missing_packages, needs_extension_for_gpu, start_installation
 from LNSegFMLib.setup.system_report import system_report
 
@@ -60,9 +61,11 @@ class SetupSection(Section):
             (ui.repairButton, self.on_repair),
             (ui.wheelsButton, self.on_wheels),
             (ui.reportButton, self.on_report),
+            (ui.leftoversButton, self.on_leftovers),
         ):
             button.connect("clicked(bool)", slot)
         ui.installationLogCollapsibleButton.connect("contentsCollapsed(bool)", self._show_log)
+        self._leftovers = LeftoverCheck(host, self._bar, self.update)
         self.update()
         # Who has everything has no need of this section; who lacks something should not have to look for it.
         ui.setupCollapsibleButton.collapsed = not self._missing
@@ -94,7 +97,7 @@ class SetupSection(Section):
         ui.setupInstallButton.text = _("Install") if packages or not self._missing else _("Get a model")
         ui.setupInstallButton.setVisible(bool(self._missing) and not busy)
         ui.selfCheckButton.enabled = not busy and not packages
-        ui.reportButton.enabled = not busy
+        ui.reportButton.enabled = ui.leftoversButton.enabled = not busy
         ui.wheelsButton.enabled = not busy and not foreign
         ui.repairButton.enabled = not busy and not foreign and self._check is not None and self._check.broken
 
@@ -158,6 +161,12 @@ class SetupSection(Section):
         if not self.ui.installationLogCollapsibleButton.collapsed:
             self.ui.installationLogEdit.setPlainText("\n".join(tail(_log(), _LOG_LINES)))
             self.ui.installationLogEdit.moveCursor(qt.QTextCursor.End)
+
+    # --- What killed processes have left
+
+    def on_leftovers(self) -> None:
+        """Look for what killed processes have left, and delete it once the user has agreed."""
+        self._leftovers.start()
 
     # --- Self-check and report
 
