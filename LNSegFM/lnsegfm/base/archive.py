@@ -19,7 +19,7 @@ from lnsegfm.base.wording import data_size
 # A results folder keeps the predictions of all training cases.
 MAXIMUM_ENTRIES = 100_000
 MAXIMUM_BYTES = 16 * 1024**3
-_LARGEST_DIRECTORY = 16 << 20
+_LARGEST_DIRECTORY = 32 << 20
 _BLOCK = 1 << 20
 _LONGEST_NAME = 255
 # Weights hardly become smaller; what shrinks to less than a twentieth is made to grow.

@@ -54,9 +54,7 @@ class Checkpoint:
         for key, value in self.content[_WEIGHTS].items():
             if not isinstance(value, StoredTensor):
                 raise _refused(self._path.name, f"The weight '{str(key)[:200]}' is not a plain tensor.")
-            with _damage_told(self._path):
-                fault = self._tensors.fault(value)
-            if fault:
+            if fault := self._tensors.fault(value):
                 raise _refused(self._path.name, f"The weight '{str(key)[:200]}' {fault}.")
             found[_plain_name(key)] = value.outline()
         return found

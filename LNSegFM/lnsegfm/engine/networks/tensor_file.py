@@ -113,7 +113,10 @@ class TensorFile:
     def fault(self, tensor: StoredTensor) -> str:
         """Return what is wrong with a claim, as a predicate, before memory is taken for it; empty where nothing is."""
         storage = tensor.storage
-        there = self._room.size(storage.key)
+        try:
+            there = self._room.size(storage.key)
+        except (ValueError, LookupError) as error:
+            return f"has no data that can be read: {error}"
         if storage.nbytes != there:
             return f"claims a storage of {storage.nbytes} bytes, of which the file has {there}"
         if tensor.start + tensor.span > storage.count:
@@ -196,11 +199,11 @@ class _ZipRoom:
         return self._content("data.pkl", _LARGEST_PICKLE)
 
     def _content(self, name: str, most: int) -> bytes:
-        with self._archive.open(self._stored(name)) as reader:
-            content = reader.read(most + 1)
-        if len(content) > most:
+        entry = self._stored(name)
+        if entry.file_size > most:
             raise ValueError(f"its '{name}' is larger than {most} bytes")
-        return content
+        with self._archive.open(entry) as reader:
+            return reader.read()
 
     def _stored(self, name: str) -> zipfile.ZipInfo:
         if name not in self._entries:
