@@ -21,15 +21,15 @@ class CheckpointNotes:
     """What nnU-Net needs of a checkpoint besides its weights.
 
     Args:
-        plans: Content of the ``plans.json`` that it was trained with; None where it does not tell.
-        dataset: Content of its ``dataset.json``, likewise.
+        name: The checkpoint's file name, for messages.
+        arguments: What its trainer was made with, unchecked.
         configuration: Name of the configuration; empty where it does not tell.
         trainer: Name of the trainer class, likewise.
         mirroring_axes: The axes along which it may be mirrored.
     """
 
-    plans: Any
-    dataset: Any
+    name: str
+    arguments: Mapping[Any, Any]
     configuration: str
     trainer: str
     mirroring_axes: tuple[int, ...] | None
@@ -43,17 +43,27 @@ class CheckpointNotes:
             name: The file's name, for messages.
 
         Raises:
-            UserError: One is of another type, or too large.
+            UserError: One is of another type.
         """
         arguments = content.get("init_args")
         arguments = arguments if isinstance(arguments, dict) else {}
         return cls(
-            plain_json(arguments.get("plans"), name, "init_args.plans"),
-            plain_json(arguments.get("dataset_json"), name, "init_args.dataset_json"),
+            name,
+            arguments,
             _name(arguments.get("configuration"), name, "init_args.configuration"),
             _name(content.get("trainer_name"), name, "trainer_name"),
             _mirroring_axes(content.get("inference_allowed_mirroring_axes"), name),
         )
+
+    @property
+    def plans(self) -> Any:
+        """Content of the ``plans.json`` that it was trained with; None where it does not tell. See `plain_json`."""
+        return plain_json(self.arguments.get("plans"), self.name, "init_args.plans")
+
+    @property
+    def dataset(self) -> Any:
+        """Content of its ``dataset.json``, likewise."""
+        return plain_json(self.arguments.get("dataset_json"), self.name, "init_args.dataset_json")
 
 
 def plain_json(value: Any, name: str, where: str) -> Any:
