@@ -88,6 +88,8 @@ PLANS: list[tuple[str, Any]] = [
     (f"{_ARCHITECTURE}.strides", [[1, 1, 1], [2, 2, 2], [0, 2, 2]]),
     (f"{_ARCHITECTURE}.n_conv_per_stage", [1, 1, 10**6]),
     (f"{_ARCHITECTURE}.surprise", 1),
+    ("/original_median_spacing_after_transp", [-3.0, 2.0, 2.0]),
+    ("/original_median_shape_after_transp", [1e30, 24, 24]),
     ("batch_size", 10**9),
     ("data_identifier", "../../elsewhere"),
     ("architecture", None),

@@ -56,13 +56,15 @@ class ZipContent:
         """
         entry = self._entries[name]
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refusal(self._source, f"The entry '{name}' is compressed by an unusual method.")
+            raise _refusal(self._source, f"The entry '{name[:_LONGEST_NAME]}' is compressed by an unusual method.")
         if entry.file_size > most:
             size, limit = data_size(entry.file_size), data_size(most)
-            raise _refusal(self._source, f"The entry '{name}' unpacks to {size}; at most {limit} are needed.")
+            why = f"The entry '{name[:_LONGEST_NAME]}' unpacks to {size}; at most {limit} are needed."
+            raise _refusal(self._source, why)
         if entry.file_size > _SMALL and entry.file_size > _LARGEST_RATIO * entry.compress_size:
             packed, size = data_size(entry.compress_size), data_size(entry.file_size)
-            raise _refusal(self._source, f"The entry '{name}' unpacks from {packed} to {size}, as no weights do.")
+            why = f"The entry '{name[:_LONGEST_NAME]}' unpacks from {packed} to {size}, as no weights do."
+            raise _refusal(self._source, why)
 
     def read(self, name: str, most: int) -> bytes:
         """Return the content of a file of at most ``most`` bytes.
@@ -170,17 +172,17 @@ def _checked(source: Path, infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.Zi
         name = entry.filename
         # A colon names a drive or an alternate stream on Windows, even in the middle of a path.
         if name.startswith("/") or "\\" in name or ":" in name:
-            raise _refusal(source, f"The entry '{name}' has an absolute or Windows path.")
+            raise _refusal(source, f"The entry '{name[:_LONGEST_NAME]}' has an absolute or Windows path.")
         parts = PurePosixPath(name).parts
         if ".." in parts or not parts:
-            raise _refusal(source, f"The entry '{name}' points outside the folder.")
+            raise _refusal(source, f"The entry '{name[:_LONGEST_NAME]}' points outside the folder.")
         if max(len(part.encode(errors="surrogatepass")) for part in parts) > _LONGEST_NAME:
             raise _refusal(source, f"The name of the entry '{name[:40]}...' is too long.")
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise _refusal(source, f"The entry '{name}' is a link or a special file.")
+            raise _refusal(source, f"The entry '{name[:_LONGEST_NAME]}' is a link or a special file.")
         path = "/".join(parts)
         if path in found:
-            raise _refusal(source, f"It holds {name} twice.")
+            raise _refusal(source, f"It holds {name[:_LONGEST_NAME]} twice.")
         found[path] = entry
     return found
 

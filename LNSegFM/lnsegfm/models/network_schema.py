@@ -14,12 +14,12 @@ _PLAIN, _RESIDUAL = "PlainConvUNet", "ResidualEncoderUNet"
 # Plans written before nnU-Net 2.3 name the network without its module.
 LEGACY_NETWORKS = (_PLAIN, _RESIDUAL)
 NETWORKS = tuple(f"{NETWORK_MODULE}.{name}" for name in LEGACY_NETWORKS)
-# nnU-Net's planners make up to 8 stages of up to 512 channels and 6 blocks.
-_MOST_STAGES = 16
+# nnU-Net's planners make up to 8 stages of up to 512 channels and 6 blocks. Twice as much is built within seconds.
+_MOST_STAGES = 12
 _PER_STAGE = Limits(length=_MOST_STAGES, least=1)
 
 Channels = Annotated[int, Limits(1, 4096)]
-Layers = Annotated[int, Limits(1, 32)]
+Layers = Annotated[int, Limits(1, 16)]
 Kernel = Annotated[int, Limits(1, 32)]
 Step = Annotated[int, Limits(1, 16)]
 KernelByStage = Annotated[list[tuple[Kernel, Kernel, Kernel] | Kernel], _PER_STAGE]

@@ -31,6 +31,7 @@ _CHANNEL = "foreground_intensity_properties_per_channel"
 FolderName = Annotated[str, Limits(length=100, pattern=r"(?!\.{1,2}$)[^\\/:\x00-\x1f\ud800-\udfff]+")]
 Voxels = Annotated[int, Limits(1, _LARGEST_PATCH)]
 Millimetres = Annotated[float, Limits(0.05, 50)]
+Extent = Annotated[float, Limits(above=0, high=1e5)]
 Axis = Annotated[int, Limits(0, 2)]
 Hounsfield = Annotated[float, Limits(high=_HU)]
 FunctionName = Annotated[str, Limits(choices=RESAMPLING)]
@@ -98,6 +99,8 @@ class Plans:
     configurations: Annotated[dict[str, dict[str, Any]], Limits(length=_MOST_CONFIGURATIONS)]
     foreground_intensity_properties_per_channel: dict[str, Any]
     image_reader_writer: Annotated[str, Limits(choices=READERS)] = READERS[0]
+    original_median_spacing_after_transp: tuple[Extent, Extent, Extent] | None = None
+    original_median_shape_after_transp: tuple[Extent, Extent, Extent] | None = None
     label_manager: Annotated[str, Limits(choices=("LabelManager",))] = "LabelManager"
 
     def __post_init__(self) -> None:

@@ -136,9 +136,9 @@ def network_weights(checkpoint: dict[str, Any], name: str) -> Weights:
     weights = {}
     for key, value in checkpoint[_WEIGHTS].items():
         if not (isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"):
-            raise _refused(name, f"The weight '{key}' is not a plain tensor.")
+            raise _refused(name, f"The weight '{str(key)[:200]}' is not a plain tensor.")
         if not torch.isfinite(value).all():
-            raise _refused(name, f"The weight '{key}' holds NaN or infinite values: its training diverged.")
+            raise _refused(name, f"The weight '{str(key)[:200]}' holds NaN or infinite values: its training diverged.")
         weights[_plain_name(key)] = value
     return weights
 

@@ -12,6 +12,7 @@ CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest
 _POSTPROCESSING = "postprocessing.pkl"
 _FOLD = re.compile(r"fold_(0|[1-9]\d*|all)")
 ALL = "all"
+_MOST_TOLD = 50
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,10 @@ def choose_among(files: Iterable[PurePath], folders: Iterable[PurePath] = ()) ->
     left_out = [_why_not(fold, listed.folds[fold], checkpoint) for fold in rest]
     if taken and checkpoint != CHECKPOINTS[0]:
         left_out.insert(0, f"{CHECKPOINTS[0]}: no fold has one, so no training is finished; {checkpoint} is taken")
-    return FoldChoice(
-        {fold: PurePath(f"fold_{fold}", checkpoint) for fold in taken}, (*left_out, *listed.others(taken, checkpoint))
-    )
+    left_out += listed.others(taken, checkpoint)
+    if len(left_out) > _MOST_TOLD:
+        left_out[_MOST_TOLD:] = [f"and {len(left_out) - _MOST_TOLD} more"]
+    return FoldChoice({fold: PurePath(f"fold_{fold}", checkpoint) for fold in taken}, tuple(left_out))
 
 
 def _why_not(fold: str, names: Collection[str], checkpoint: str) -> str:

@@ -24,8 +24,8 @@ from lnsegfm.engine.networks.plain_pickle import PlainPickle
 
 # What damage raises depends on the byte that is damaged.
 DAMAGE = (
-    EOFError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError,
-    struct.error, zipfile.BadZipFile,
+    EOFError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError,
+    MemoryError, struct.error, zipfile.BadZipFile,
 )
 _LARGEST_PICKLE = 16 << 20
 _BLOCK = 1 << 20

@@ -25,6 +25,7 @@ _COPIES = 6
 _BESIDE_WEIGHTS = 16 << 20
 _FOLD_CHECKPOINT = re.compile(rf"fold_\w+/{re.escape(CHECKPOINTS[0])}")
 _MOST_CONFIGURATIONS = 16
+_MOST_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def none_or_several(name: str, candidates: Sequence[str]) -> UserError:
     why = (
         f"It holds no {PLANS} beside fold_*/checkpoint_*.pth."
         if not candidates
-        else "It holds several models: " + ", ".join(candidates) + "."
+        else f"It holds several models: {', '.join(candidates[:_MOST_TOLD])}."
     )
     return UserError(f"{name} cannot be installed as a model.", why, WANTED)
 
