@@ -293,14 +293,13 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path, store: ModelStore, model_fol
     assert "link" in refused(store, packed).why
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MAXIMUM_ENTRIES", 3), ("MAXIMUM_BYTES", 1000)])
-def test_a_zip_bomb_is_refused_and_its_temporary_folder_is_gone(
-    tmp_path: Path, store: ModelStore, model_folder: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+def test_a_zip_of_endless_files_is_refused_and_its_temporary_folder_is_gone(
+    tmp_path: Path, store: ModelStore, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.setattr(archive, limit, value)
+    monkeypatch.setattr(archive, "MAXIMUM_ENTRIES", 3)
     refused(store, zip_model(model_folder, tmp_path / "model.zip"))
     assert not list(temporary.iterdir())
 

@@ -89,22 +89,22 @@ def test_endless_inheritance_is_refused() -> None:
 
 
 EVIL_NAMES: list[tuple[str, Any, str]] = [
-    ("architecture.network_class_name", "os.system", "network class"),
-    ("architecture.network_class_name", "antigravity", "network class"),
-    ("architecture.network_class_name", None, "network class"),
-    ("architecture.network_class_name", ["os.system"], "network class"),
-    ("architecture.network_class_name", {"a": 1}, "network class"),
-    ("architecture.arch_kwargs.conv_op", "os.system", "operation"),
-    ("architecture.arch_kwargs.conv_op", ["os.system"], "operation"),
-    ("architecture.arch_kwargs.norm_op", "builtins.eval", "operation"),
-    ("architecture.arch_kwargs.nonlin", "builtins.exec", "operation"),
+    ("architecture.network_class_name", "os.system", "network_class_name"),
+    ("architecture.network_class_name", "antigravity", "network_class_name"),
+    ("architecture.network_class_name", None, "network_class_name"),
+    ("architecture.network_class_name", ["os.system"], "network_class_name"),
+    ("architecture.network_class_name", {"a": 1}, "network_class_name"),
+    ("architecture.arch_kwargs.conv_op", "os.system", "conv_op"),
+    ("architecture.arch_kwargs.conv_op", ["os.system"], "conv_op"),
+    ("architecture.arch_kwargs.norm_op", "builtins.eval", "norm_op"),
+    ("architecture.arch_kwargs.nonlin", "builtins.exec", "nonlin"),
     ("preprocessor_name", "Evil", "preprocessor"),
     ("normalization_schemes", ["Evil"], "normalization"),
     ("resampling_fn_data", "evil", "resampling"),
     ("resampling_fn_seg", "evil", "resampling"),
     ("resampling_fn_probabilities", "evil", "resampling"),
-    ("/image_reader_writer", "Evil", "image reader"),
-    ("/label_manager", "Evil", "label manager"),
+    ("/image_reader_writer", "Evil", "image_reader_writer"),
+    ("/label_manager", "Evil", "label_manager"),
 ]
 
 
@@ -199,7 +199,7 @@ def test_an_unknown_configuration_is_refused_by_name(configuration: str) -> None
     ("dataset", "why"),
     [
         ({}, "labels"),
-        ([], "labels"),
+        ([], "dataset.json"),
         ({"labels": {"background": 0, "node": 1}}, "channel"),
         ({"labels": {"background": 0, "node": 1}, "channel_names": {"0": "CT", "1": "PET"}}, "2 image channels"),
         ({"labels": {"background": 0, "node": 1}, "channel_names": 5}, "channel"),

@@ -14,16 +14,15 @@ from finetune_panel import Panel, case_template, cases, home, opened, panel  # n
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.models.model_store import ModelStore
 from small_scans import boxes_on, small_scan
+from tiny_plans import tiny_dataset, tiny_plans
 
 
 @pytest.fixture
 def model_with_plans(panel: Panel) -> None:
-    """The plans of the model that the panel begins with, as far as they are read."""
-    settings = {"spacing": [3.0, 2.0, 2.0], "patch_size": [16, 16, 16]}
-    plans = {"transpose_backward": [0, 1, 2], "configurations": {"3d_fullres": settings}}
+    """The plans of the model that the panel begins with: voxels of 3 x 2 x 2 mm."""
     folder = ModelStore(panel.home.models).get("fine").path
-    (folder / "plans.json").write_text(json.dumps(plans))
-    (folder / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "lymph node": 1}}))
+    (folder / "plans.json").write_text(json.dumps(tiny_plans()))
+    (folder / "dataset.json").write_text(json.dumps(tiny_dataset()))
 
 
 @pytest.mark.usefixtures("model_with_plans")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json
 from lnsegfm.base.wording import by
+from lnsegfm.models.dataset_schema import read_dataset
+from lnsegfm.models.model_content import ModelContent
 from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.plans_schema import CheckedPlans, read_plans
 
 Lengths = tuple[float, float, float]
 Counts = tuple[int, int, int]
@@ -38,17 +39,10 @@ class ModelFacts:
         """Read the facts of an installed model.
 
         Raises:
-            UserError: Its plans or its dataset description cannot be read.
+            UserError: See `ModelContent.of`.
         """
-        try:
-            plans, dataset = read_json(model.path / "plans.json"), read_json(model.path / "dataset.json")
-            return cls.read(plans, dataset, model.card.configuration, model.card.folds, model.card.orientation)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"The model '{model.name}' is damaged.",
-                f"Its plans.json or dataset.json cannot be read: {type(error).__name__}: {error}.",
-                "Remove the model and install it again.",
-            ) from error
+        content = ModelContent.of(model)
+        return cls._of(content.checked, content.dataset, model.card.folds, model.card.orientation)
 
     @classmethod
     def read(
@@ -58,13 +52,19 @@ class ModelFacts:
         """Read the facts from the content of ``plans.json`` and ``dataset.json``.
 
         Raises:
-            ValueError, LookupError, TypeError, AttributeError: The content is not that of nnU-Net's files.
+            SchemaError: See `lnsegfm.models.plans_schema.read_plans` and `lnsegfm.models.dataset_schema.read_dataset`.
         """
-        settings = resolved_configuration(plans, configuration)
+        read_dataset(dataset)
+        return cls._of(read_plans(plans, configuration), dataset, folds, orientation)
+
+    @classmethod
+    def _of(
+        cls, plans: CheckedPlans, dataset: Mapping[str, Any], folds: tuple[str, ...], orientation: str
+    ) -> ModelFacts:
         # nnU-Net's lists are in the order of the array's axes after transpose_forward.
-        order = [int(axis) for axis in plans["transpose_backward"]]
-        z, y, x = (float(settings["spacing"][axis]) for axis in order)
-        k, j, i = (int(settings["patch_size"][axis]) for axis in order)
+        order, settings = plans.plans.transpose_backward, plans.configuration
+        z, y, x = (settings.spacing[axis] for axis in order)
+        k, j, i = (settings.patch_size[axis] for axis in order)
         labels = {str(name): int(value) for name, value in dataset["labels"].items()}
         return cls(folds, labels, (x, y, z), (i, j, k), orientation)
 
@@ -74,25 +74,3 @@ class ModelFacts:
         folds = f"Fold {self.folds[0]}" if len(self.folds) == 1 else f"Ensemble of the folds {', '.join(self.folds)}"
         labels = ", ".join(f"{name} ({value})" for name, value in self.labels.items())
         return f"{folds}; labels {labels}; voxels of {by(self.spacing)} mm; patch of {by(self.patch)} voxels."
-
-
-def resolved_configuration(plans: Mapping[str, Any], name: Any) -> dict[str, Any]:
-    """Return a configuration of nnU-Net's plans with what it inherits from others.
-
-    Raises:
-        ValueError: There is no such configuration, or it inherits from itself.
-    """
-    configurations = plans["configurations"]
-    merged: dict[str, Any] = {}
-    seen: set[str] = set()
-    while True:
-        values = configurations.get(name) if isinstance(name, str) else None
-        if not isinstance(values, dict):
-            raise ValueError(f"plans.json has no configuration '{name}'.")
-        if name in seen:
-            raise ValueError(f"The configuration '{name}' inherits from itself.")
-        seen.add(name)
-        merged = {**values, **merged}
-        if "inherits_from" not in values:
-            return merged
-        name = values["inherits_from"]

@@ -13,7 +13,6 @@ from nnunetv2.utilities.helpers import empty_cache
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from lnsegfm.base.background import Progress
-from lnsegfm.base.files import read_json
 from lnsegfm.engine.inference.probability_export import probability_from_logits
 from lnsegfm.engine.inference.quality import QUALITIES, Quality
 from lnsegfm.engine.inference.sliding_window import SlidingWindow
@@ -29,6 +28,7 @@ from lnsegfm.images.orientation import reorient, restore
 from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.models.grid_limits import OTHER_REGION, check_voxels
+from lnsegfm.models.model_content import ModelContent
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.segmentation.training_range import TrainingRange
@@ -56,7 +56,8 @@ class Predictor:
     def __init__(self, model: ModelInfo, device: torch.device) -> None:
         self.model = model
         self.device = device
-        plans, self._dataset = read_json(model.path / "plans.json"), read_json(model.path / "dataset.json")
+        content = ModelContent.of(model)
+        plans, self._dataset = content.plans, content.dataset
         self._facts = ModelFacts.of(model)
         configuration = model.card.configuration
         self._network = build_network(plans, configuration, self._dataset, deep_supervision=False)

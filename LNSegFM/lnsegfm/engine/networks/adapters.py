@@ -52,7 +52,9 @@ def fit_adapters(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     for name, value in weights.items():
         convolution = modules.get(name.removesuffix(_DOWN)) if name.endswith(_DOWN) else None
         # A convolution has several names in nnU-Net's networks, and needs one bottleneck.
-        if isinstance(convolution, nn.Conv3d) and not hasattr(convolution, _NAME) and value.ndim == 5:
+        if not isinstance(convolution, nn.Conv3d) or hasattr(convolution, _NAME) or value.ndim != 5:
+            continue
+        if value.shape[0] <= convolution.out_channels:
             _attach(convolution, value.shape[0])
 
 

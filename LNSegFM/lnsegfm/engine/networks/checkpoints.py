@@ -1,68 +1,129 @@
-"""nnU-Net checkpoints without pickle's full powers.
+"""nnU-Net checkpoints without pickle's powers, and without the memory that they only claim to need.
 
 Stock nnU-Net opens checkpoints with ``weights_only=False``: any code in them runs. Here a checkpoint may hold tensors,
-plain containers and the few numpy types that nnU-Net's own logger leaves in it, and nothing else.
+plain containers and the few numpy types that nnU-Net's own logger leaves in it, and nothing else. Its weights are held
+against the network of the plans before any of them is read; the optimiser's state never is.
 """
 
 from __future__ import annotations
 
-import pickle
 import re
-import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import write_atomic
+from lnsegfm.engine.networks.plain_pickle import Forbidden
+from lnsegfm.engine.networks.tensor_file import DAMAGE, StoredTensor, TensorFile, opened_tensors
 
-# What torch's unpickler raises depends on the byte that is damaged.
-_DAMAGE = (
-    EOFError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError,
-    MemoryError, struct.error,
-)
 _TODO = "Nothing was loaded. Get the file from a source you trust, or export it again with a stock nnU-Net v2."
+_WEIGHTS = "network_weights"
+Weights = dict[str, torch.Tensor]
+
+
+class Checkpoint:
+    """An opened nnU-Net checkpoint of which no weights were read yet; see `opened_checkpoint`.
+
+    Args:
+        path: The file.
+        tensors: The same, opened.
+
+    Raises:
+        UserError: It is a checkpoint of something else.
+    """
+
+    def __init__(self, path: Path, tensors: TensorFile) -> None:
+        self._path, self._tensors = path, tensors
+        content = tensors.content
+        if not isinstance(content, dict) or not isinstance(content.get(_WEIGHTS), dict):
+            raise UserError(f"{path.name} is not an nnU-Net v2 checkpoint.", f"It has no '{_WEIGHTS}'.", _TODO)
+        self.content: dict[str, Any] = content
+        """What is in it besides tensors."""
+
+    def outlines(self) -> Weights:
+        """Return the weights' shapes and types as tensors without data, by their plain names.
+
+        Raises:
+            UserError: A weight is no plain tensor, or claims more than the file has; the message names it.
+        """
+        found = {}
+        for key, value in self.content[_WEIGHTS].items():
+            if not isinstance(value, StoredTensor):
+                raise _refused(self._path.name, f"The weight '{str(key)[:200]}' is not a plain tensor.")
+            if fault := self._tensors.fault(value):
+                raise _refused(self._path.name, f"The weight '{str(key)[:200]}' {fault}.")
+            found[_plain_name(key)] = value.outline()
+        return found
+
+    def tensors(self) -> Weights:
+        """Read the weights, by the names that the file gives them.
+
+        Raises:
+            UserError: See `outlines`.
+        """
+        self.outlines()
+        with _damage_told(self._path):
+            return {key: self._tensors.tensor(value) for key, value in self.content[_WEIGHTS].items()}
+
+    def weights(self) -> Weights:
+        """Read the weights, by their plain names.
+
+        Raises:
+            UserError: See `outlines` and `network_weights`.
+        """
+        return network_weights({_WEIGHTS: self.tensors()}, self._path.name)
+
+
+@contextmanager
+def opened_checkpoint(path: Path) -> Iterator[Checkpoint]:
+    """Open an nnU-Net checkpoint.
+
+    Raises:
+        UserError: Not a checkpoint, or it needs more than tensors and plain data; the message names file and need.
+    """
+    with ExitStack() as stack:
+        with _damage_told(path):
+            tensors = stack.enter_context(opened_tensors(path))
+        yield Checkpoint(path, tensors)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read an nnU-Net checkpoint with `read_tensors`.
+    """Read an nnU-Net checkpoint onto the CPU; of the tensors in it only the weights.
 
     Raises:
-        UserError: See `read_tensors`; also when it is a checkpoint of something else.
+        UserError: See `opened_checkpoint` and `Checkpoint.outlines`.
     """
-    content = read_tensors(path)
-    if not isinstance(content, dict) or not isinstance(content.get("network_weights"), dict):
-        raise UserError(f"{path.name} is not an nnU-Net v2 checkpoint.", "It has no 'network_weights'.", _TODO)
-    return content
+    with opened_checkpoint(path) as checkpoint:
+        return {**checkpoint.content, _WEIGHTS: checkpoint.tensors()}
 
 
 def read_tensors(path: Path) -> Any:
-    """Read what ``torch.save`` wrote onto the CPU, with ``weights_only=True`` and a small allow-list.
+    """Read all that ``torch.save`` wrote onto the CPU, where it is tensors and plain data.
 
     Raises:
-        UserError: Not a checkpoint, or it needs a global outside the allow-list; the message names file and global.
+        UserError: Not a checkpoint, or it needs more than that; the message names file and need.
     """
-    if tuple(int(number) for number in torch.__version__.split("+")[0].split(".")[:2]) < (2, 6):
-        raise UserError(
-            f"PyTorch {torch.__version__} is too old to read model files safely.",
-            "Before 2.6 a checkpoint can run code even when only its weights are read (CVE-2025-32434).",
-            "Install PyTorch 2.6 or later.",
-        )
+    with _damage_told(path), opened_tensors(path) as tensors:
+        return tensors.whole()
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
     try:
-        with torch.serialization.safe_globals(_allowed_globals()):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        offending = _offending_global(str(error))
-        why = f"It needs '{offending}', which could run code." if offending else "It is not a plain torch checkpoint."
-        raise UserError(f"The checkpoint {path.name} was refused.", why, _TODO) from error
-    except (OSError, *_DAMAGE) as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"The checkpoint {path.name} cannot be read.", reason, _TODO) from error
+        yield
+    except Forbidden as error:
+        raise _refused(path.name, f"It needs '{error.name}', which could run code.") from error
+    except (OSError, *DAMAGE) as error:
+        said = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        reason = f"{type(error).__name__}: {said}".splitlines()[0]
+        raise UserError(f"The checkpoint {path.name} cannot be read.", reason[:500], _TODO) from error
 
 
-def network_weights(checkpoint: dict[str, Any], name: str) -> dict[str, torch.Tensor]:
+def network_weights(checkpoint: dict[str, Any], name: str) -> Weights:
     """Return a checkpoint's weights without the prefixes that DDP and ``torch.compile`` leave in their names.
 
     Args:
@@ -73,14 +134,21 @@ def network_weights(checkpoint: dict[str, Any], name: str) -> dict[str, torch.Te
         UserError: An entry is not a plain tensor, or holds NaN or infinite values; the message names it.
     """
     weights = {}
-    for key, value in checkpoint["network_weights"].items():
+    for key, value in checkpoint[_WEIGHTS].items():
         if not (isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"):
-            raise UserError(f"The checkpoint {name} was refused.", f"The weight '{key}' is not a plain tensor.", _TODO)
+            raise _refused(name, f"The weight '{str(key)[:200]}' is not a plain tensor.")
         if not torch.isfinite(value).all():
-            why = f"The weight '{key}' holds NaN or infinite values: its training diverged."
-            raise UserError(f"The checkpoint {name} was refused.", why, _TODO)
-        weights[re.sub(r"^(module\.|_orig_mod\.)+", "", str(key))] = value
+            raise _refused(name, f"The weight '{str(key)[:200]}' holds NaN or infinite values: its training diverged.")
+        weights[_plain_name(key)] = value
     return weights
+
+
+def _plain_name(key: Any) -> str:
+    return re.sub(r"^(module\.|_orig_mod\.)+", "", str(key))
+
+
+def _refused(name: str, why: str) -> UserError:
+    return UserError(f"The checkpoint {name} was refused.", why, _TODO)
 
 
 def save_checkpoint(
@@ -125,17 +193,3 @@ def _alone(tensor: torch.Tensor) -> torch.Tensor:
         # Not copied: nnU-Net's decoder holds its encoder's tensors again, and shared memory is written once.
         return tensor
     return tensor.clone(memory_format=torch.contiguous_format)
-
-
-def _allowed_globals() -> list[Any]:
-    dtypes = [getattr(np.dtypes, name) for name in ("Float64DType", "Float32DType", "Float16DType", "Int64DType")]
-    multiarray = getattr(np, "_core", None) or np.core
-    scalar = multiarray.multiarray.scalar
-    # Checkpoints carry the module name of the numpy that wrote them: 1.x and 2.x differ.
-    names = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
-    return [*names, np.dtype, *dtypes, torch.device]
-
-
-def _offending_global(message: str) -> str:
-    found = re.search(r"GLOBAL ([\w.]+)", message) or re.search(r"class ([\w.]+)", message)
-    return found.group(1) if found else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,18 +9,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json, write_json
+from lnsegfm.base.files import write_atomic, write_json
 from lnsegfm.engine.networks.adapters import is_adapter
-from lnsegfm.engine.networks.checkpoints import load_checkpoint, network_weights, save_checkpoint
-from lnsegfm.engine.networks.model_sources import PLANS, WANTED, ModelSource, located
+from lnsegfm.engine.networks.checkpoint_notes import CheckpointNotes, plain_json
+from lnsegfm.engine.networks.checkpoints import opened_checkpoint, save_checkpoint
+from lnsegfm.engine.networks.dry_run import try_plans
+from lnsegfm.engine.networks.model_sources import ModelSource, located
 from lnsegfm.engine.networks.network import check_weights
 from lnsegfm.engine.networks.nnunet_plans import architecture_name, check_plans
+from lnsegfm.engine.networks.zipped_model import WANTED, check_room
 from lnsegfm.images.orientation import is_axis_code
 from lnsegfm.models.exported_models import Exported, ForeignModel, plans_content, read_exported, settled
+from lnsegfm.models.model_content import DATASET, PLANS, parse_description, read_description
 from lnsegfm.models.model_store import CARD, ModelCard, ModelInfo, ModelStore
-
-_AXES = (0, 1, 2)
 
 DATASET_KEYS = ("channel_names", "modality", "labels", "regions_class_order", "numTraining", "file_ending")
 
@@ -100,26 +102,6 @@ def _added(
     return Installed(model, model.id not in before, note, left_out)
 
 
-def _plain(value: Any, name: str) -> Any:
-    """Return what ``value`` is after a way through JSON, which is how plans and dataset description are stored."""
-    try:
-        return json.loads(json.dumps(value))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{name} cannot be installed.", f"The plans or dataset description in it are not JSON: {error}.", WANTED
-        ) from error
-
-
-def _mirroring_axes(checkpoint: dict[str, Any], name: str) -> tuple[int, ...] | None:
-    axes = checkpoint.get("inference_allowed_mirroring_axes")
-    if axes is None:
-        return None
-    if not isinstance(axes, (list, tuple)) or len(set(map(str, axes))) < len(axes) or any(a not in _AXES for a in axes):
-        why = f"Its mirroring axes are {axes!r}; expected are some of the axes 0, 1, 2."
-        raise UserError(f"{name} cannot be installed.", why, WANTED)
-    return tuple(int(axis) for axis in axes)
-
-
 def _stage_exported(
     found: ModelSource, exported: Exported, staging: Path, *, name: str, orientation: str, store: ModelStore
 ) -> ModelCard:
@@ -142,58 +124,84 @@ def _stage_exported(
         if not _same_content(found.folder / file, staging / file):
             raise ForeignModel(f"{file} holds more than a model of LN-Seg-FM does")
         if file == PLANS:
-            (staging / file).write_bytes(plans_content(found.folder))
+            disk.write_bytes(staging / file, plans_content(found.folder))
         else:
-            shutil.copyfile(found.folder / file, staging / file)
+            write_atomic(staging / file, partial(shutil.copyfile, found.folder / file))
     own = {field: getattr(card, field) for field in ("parent", "parent_sha256", "lineage", "metrics", "trainer")}
     return settled(replace(checked, folds=card.folds, **own), store.list())
 
 
 def _same_content(source: Path, written: Path) -> bool:
     if source.name == PLANS:
-        return bool(json.loads(plans_content(source.parent)) == read_json(written))
+        return parse_description(plans_content(source.parent)) == read_description(written)
     if source.suffix == ".json":
-        return bool(read_json(source) == read_json(written))
-    theirs, ours = load_checkpoint(source), load_checkpoint(written)
-    arguments = theirs.get("init_args")
-    return theirs.keys() == ours.keys() and isinstance(arguments, dict) and arguments == ours["init_args"]
+        return read_description(source) == read_description(written)
+    with opened_checkpoint(source) as theirs, opened_checkpoint(written) as ours:
+        arguments = theirs.content.get("init_args")
+        same_keys = theirs.content.keys() == ours.content.keys()
+        return same_keys and isinstance(arguments, dict) and bool(arguments == ours.content["init_args"])
+
+
+@dataclass
+class _Description:
+    """What the checkpoints of a model have in common; the first one tells what the source does not."""
+
+    plans: dict[str, Any] | None
+    dataset: dict[str, Any] | None
+    configuration: str = ""
+    trainer: str = ""
+    architecture: str = ""
+    stock: bool = True
+    weight_bytes: int = 0
+
+    def add(self, notes: CheckpointNotes, configuration: str, name: str) -> None:
+        """Take what is missing from a checkpoint, and check it once it is all there."""
+        if self.weight_bytes:
+            return
+        plans, dataset = self.plans or notes.plans, self.dataset or notes.dataset
+        if plans is None or dataset is None:
+            raise UserError(
+                f"{name} cannot be installed alone.", "Its 'init_args' hold no plans and dataset.json.", WANTED
+            )
+        self.configuration, self.trainer = notes.configuration or configuration, notes.trainer
+        self.architecture = architecture_name(check_plans(plans, self.configuration, dataset))
+        # Anything else in a stranger's dataset.json, such as lists of case files, may name patients.
+        self.plans, self.dataset = plans, {key: dataset[key] for key in DATASET_KEYS if key in dataset}
+        self.weight_bytes = try_plans(plans, self.configuration, self.dataset)
 
 
 def _stage(found: ModelSource, staging: Path, *, name: str, kind: str, orientation: str) -> ModelCard:
-    plans, dataset = found.plans, found.dataset
-    configuration = architecture = trainer = ""
-    stock = True
+    description = _Description(
+        plain_json(found.plans, PLANS, "the whole"), plain_json(found.dataset, DATASET, "the whole")
+    )
     for fold, path in found.checkpoints.items():
-        checkpoint = load_checkpoint(path)
-        arguments = checkpoint.get("init_args")
-        arguments = arguments if isinstance(arguments, dict) else {}
-        plans = plans or _plain(arguments.get("plans"), path.name)
-        dataset = dataset or _plain(arguments.get("dataset_json"), path.name)
-        if plans is None or dataset is None:
-            raise UserError(
-                f"{path.name} cannot be installed alone.", "Its 'init_args' hold no plans and dataset.json.", WANTED
-            )
-        configuration = configuration or str(arguments.get("configuration") or found.configuration)
-        trainer = trainer or str(checkpoint.get("trainer_name", ""))
-        resolved = check_plans(plans, configuration, dataset)
-        # Anything else in a stranger's dataset.json, such as lists of case files, may name patients.
-        dataset = {key: dataset[key] for key in DATASET_KEYS if key in dataset}
-        architecture = architecture_name(resolved)
-        weights = network_weights(checkpoint, path.name)
-        check_weights(weights, plans, configuration, dataset, path.name)
-        stock = stock and not any(map(is_adapter, weights))
-        save_checkpoint(
-            staging / f"fold_{fold}" / "checkpoint_final.pth", weights, plans=plans, configuration=configuration,
-            dataset=dataset, fold=fold, mirroring_axes=_mirroring_axes(checkpoint, path.name),
-        )
+        _stage_fold(description, fold, path, staging, found.configuration)
+    plans, dataset = description.plans, description.dataset
     assert plans is not None and dataset is not None
-    write_json(staging / "plans.json", plans)
-    write_json(staging / "dataset.json", dataset)
+    write_json(staging / PLANS, plans)
+    write_json(staging / DATASET, dataset)
     # nnU-Net's two readers that reorient both bring images to RAS.
     reoriented = str(plans.get("image_reader_writer")).endswith("WithReorient")
-    orientation = orientation or ("RAS" if reoriented else "LPS")
     return ModelCard(
-        name=name, kind=kind, architecture=architecture, configuration=configuration,
-        folds=tuple(found.checkpoints), orientation=orientation, trainer=trainer or "nnUNetTrainer",
-        stock=stock,
+        name=name, kind=kind, architecture=description.architecture, configuration=description.configuration,
+        folds=tuple(found.checkpoints), orientation=orientation or ("RAS" if reoriented else "LPS"),
+        trainer=description.trainer or "nnUNetTrainer", stock=description.stock,
     )
+
+
+def _stage_fold(description: _Description, fold: str, path: Path, staging: Path, configuration: str) -> None:
+    """Check a checkpoint by what it says of its weights, and only then read and store them."""
+    with opened_checkpoint(path) as checkpoint:
+        notes = CheckpointNotes.of(checkpoint.content, path.name)
+        description.add(notes, configuration, path.name)
+        plans, dataset = description.plans, description.dataset
+        assert plans is not None and dataset is not None
+        outlines = checkpoint.outlines()
+        check_weights(outlines, plans, description.configuration, dataset, path.name)
+        description.stock = description.stock and not any(map(is_adapter, outlines))
+        check_room(staging, description.weight_bytes, path.name)
+        save_checkpoint(
+            staging / f"fold_{fold}" / "checkpoint_final.pth", checkpoint.weights(), plans=plans,
+            configuration=description.configuration, dataset=dataset, fold=fold,
+            mirroring_axes=notes.mirroring_axes,
+        )

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lnsegfm.base.archive import extract_zip
+from lnsegfm.base import disk
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json
 from lnsegfm.engine.networks.fold_choice import CHECKPOINTS, choose_folds, fold_name
+from lnsegfm.engine.networks.zipped_model import (
+    WANTED,
+    ZippedModel,
+    check_choice,
+    none_or_several,
+    read_object,
+    zipped_model,
+)
 from lnsegfm.models.exported_models import plans_content
-
-PLANS = "plans.json"
-WANTED = "Choose an nnU-Net v2 results folder (with plans.json and fold_*), a zip of it, or a checkpoint .pth file."
+from lnsegfm.models.model_content import DATASET, PLANS, parse_description
+from lnsegfm.models.model_store import CARD
 
 
 @dataclass(frozen=True)
@@ -52,19 +57,19 @@ def located(source: Path, room: Path) -> Iterator[ModelSource]:
 
     Args:
         source: Absolute path.
-        room: Folder in which a zip is unpacked for the time being.
+        room: Folder in which a zip is unpacked for the time being: of it no more than the model, once that is known to
+            be no larger than its plans need and to find room.
 
     Raises:
-        UserError: There is none, or several.
+        UserError: There is none, or several; or a zip that is refused, see `lnsegfm.engine.networks.zipped_model`.
     """
     if source.is_dir():
         yield _in_folder(source)
     elif source.suffix.lower() == ".zip" and source.is_file():
         # In the store, which clears away what an interrupted installation leaves, and is as large as models need.
-        room.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(room)
         with tempfile.TemporaryDirectory(prefix=".tmp-", dir=room, ignore_cleanup_errors=True) as folder:
-            extract_zip(source, Path(folder))
-            yield _in_folder(Path(folder))
+            yield _of_zip(zipped_model(source, Path(folder)))
     elif source.suffix.lower() == ".pth" and source.is_file():
         yield _bare(source)
     else:
@@ -72,28 +77,32 @@ def located(source: Path, room: Path) -> Iterator[ModelSource]:
         raise UserError(f"{source.name} cannot be installed as a model.", why, WANTED)
 
 
+def _of_zip(found: ZippedModel) -> ModelSource:
+    checkpoints = {fold: found.folder / path for fold, path in found.choice.checkpoints.items()}
+    described = _described(found.folder, checkpoints, found.name)
+    return replace(described, folder=found.folder, left_out=(*found.choice.left_out, *found.left_out))
+
+
 def _in_folder(folder: Path) -> ModelSource:
     with_plans = sorted({path.parent for path in folder.rglob(PLANS)})
     candidates = [each for each in with_plans if any(each.glob("fold_*/*.pth"))]
     if len(candidates) != 1:
-        why = (
-            "It holds no plans.json beside fold_*/checkpoint_*.pth."
-            if not candidates
-            else "It holds several models: " + ", ".join(path.name for path in candidates) + "."
-        )
-        raise UserError(f"{folder.name} cannot be installed as a model.", why, WANTED)
+        raise none_or_several(folder.name, [path.name for path in candidates])
     model = candidates[0]
     choice = choose_folds(model)
-    if not choice.checkpoints:
-        raise UserError(f"{model.name} cannot be installed as a model.", f"No {' or '.join(CHECKPOINTS)}.", WANTED)
+    check_choice(choice, model.name)
     others = [f"{each.name}: it has no checkpoint" for each in with_plans if each != model and "__" in each.name]
-    return replace(_described(model, choice.checkpoints), folder=model, left_out=(*choice.left_out, *others))
+    described = _described(model, {fold: Path(path) for fold, path in choice.checkpoints.items()}, model.name)
+    return replace(described, folder=model, left_out=(*choice.left_out, *others))
 
 
-def _described(model: Path, checkpoints: dict[str, Path]) -> ModelSource:
-    plans = _json(model / PLANS, plans_content)
-    dataset = _json(model / "dataset.json") if (model / "dataset.json").exists() else None
-    return ModelSource(checkpoints, plans, dataset, model.name.rpartition("__")[2])
+def _described(model: Path, checkpoints: dict[str, Path], name: str) -> ModelSource:
+    plans = read_object(model / PLANS)
+    if (model / CARD).is_file():
+        # Those of an exported model, with the names that it had before.
+        plans = parse_description(plans_content(model))
+    dataset = read_object(model / DATASET) if (model / DATASET).exists() else None
+    return ModelSource(checkpoints, plans, dataset, name.rpartition("__")[2])
 
 
 def _bare(checkpoint: Path) -> ModelSource:
@@ -102,15 +111,5 @@ def _bare(checkpoint: Path) -> ModelSource:
         model = checkpoint.parent.parent
         others = [name for name in choose_folds(model).checkpoints if name != fold]
         left_out = tuple(f"fold_{name}: only the file {checkpoint.name} of fold {fold} was chosen" for name in others)
-        return replace(_described(model, {fold: checkpoint}), left_out=left_out)
+        return replace(_described(model, {fold: checkpoint}, model.name), left_out=left_out)
     return ModelSource({"all": checkpoint})
-
-
-def _json(path: Path, content: Callable[[Path], bytes] | None = None) -> dict[str, Any]:
-    try:
-        value = json.loads(content(path.parent)) if content is not None else read_json(path)
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path.name} cannot be read.", f"{error}.", WANTED) from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path.name} cannot be read.", "It is not a JSON object.", WANTED)
-    return value

@@ -12,9 +12,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.engine.networks.adapters import fit_adapters
-from lnsegfm.engine.networks.nnunet_plans import NETWORK_MODULE, architecture_name, check_plans
+from lnsegfm.engine.networks.nnunet_plans import architecture_name, check_plans
+from lnsegfm.models.network_schema import NETWORK_MODULE
 
 _SHOWN = 4
+# Ten times the largest nnU-Net that is published.
+MOST_PARAMETERS = 1 << 30
 
 
 def build_network(
@@ -48,13 +51,32 @@ def build_network(
         ) from error
 
 
+def outlined_network(plans: dict[str, Any], configuration: str, dataset: dict[str, Any]) -> torch.nn.Module:
+    """Build the plans' network without data (device ``meta``), with its heads for deep supervision.
+
+    Raises:
+        UserError: See `build_network`; or the network has more than `MOST_PARAMETERS`.
+    """
+    with torch.device("meta"):
+        network = build_network(plans, configuration, dataset, deep_supervision=True)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    if count > MOST_PARAMETERS:
+        raise UserError(
+            "The model was refused.",
+            f"plans.json: 'configurations.{configuration}' describes a network of {count} parameters; at most "
+            f"{MOST_PARAMETERS} are accepted.",
+            "Nothing was installed. Use an nnU-Net v2 lymph node model.",
+        )
+    return network
+
+
 def check_weights(
     weights: dict[str, torch.Tensor], plans: dict[str, Any], configuration: str, dataset: dict[str, Any], name: str
 ) -> None:
     """Compare weights with the network of the plans, without allocating that network.
 
     Args:
-        weights: State dict.
+        weights: State dict, or its outlines (device ``meta``).
         plans: Content of ``plans.json``.
         configuration: nnU-Net configuration name.
         dataset: Content of ``dataset.json``.
@@ -63,13 +85,13 @@ def check_weights(
     Raises:
         UserError: Tensors are missing, superfluous or of another shape; the message names them and the shapes.
     """
+    network = outlined_network(plans, configuration, dataset)
     with torch.device("meta"):
-        network = build_network(plans, configuration, dataset, deep_supervision=True)
         fit_adapters(network, weights)
-        expected = network.state_dict()
+    expected = network.state_dict()
     problems = [f"'{key}' is missing (expected shape {_shape(value)})" for key, value in expected.items()
                 if key not in weights]
-    problems += [f"'{key}' is not part of the network" for key in weights if key not in expected]
+    problems += [f"'{key[:200]}' is not part of the network" for key in weights if key not in expected]
     problems += [
         f"'{key}' has shape {_shape(weights[key])}, expected {_shape(value)}"
         for key, value in expected.items()
