@@ -9,10 +9,10 @@ from typing import Any
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import open_regular, parse_json
 from lnsegfm.base.schema import read
-from lnsegfm.models.dataset_schema import read_dataset
+from lnsegfm.models.descriptions.dataset_schema import read_dataset
+from lnsegfm.models.descriptions.plans_schema import CheckedPlans, read_plans
+from lnsegfm.models.descriptions.schema_fields import within
 from lnsegfm.models.model_store import ModelInfo
-from lnsegfm.models.plans_schema import CheckedPlans, read_plans
-from lnsegfm.models.schema_fields import within
 
 PLANS = "plans.json"
 DATASET = "dataset.json"

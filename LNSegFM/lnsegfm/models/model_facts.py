@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lnsegfm.base.wording import by
-from lnsegfm.models.dataset_schema import read_dataset
+from lnsegfm.models.descriptions.dataset_schema import read_dataset
+from lnsegfm.models.descriptions.plans_schema import CheckedPlans, read_plans
 from lnsegfm.models.model_content import ModelContent
 from lnsegfm.models.model_store import ModelInfo
-from lnsegfm.models.plans_schema import CheckedPlans, read_plans
 
 Lengths = tuple[float, float, float]
 Counts = tuple[int, int, int]
@@ -52,7 +52,8 @@ class ModelFacts:
         """Read the facts from the content of ``plans.json`` and ``dataset.json``.
 
         Raises:
-            SchemaError: See `lnsegfm.models.plans_schema.read_plans` and `lnsegfm.models.dataset_schema.read_dataset`.
+            SchemaError: See `lnsegfm.models.descriptions.plans_schema.read_plans`
+                and `lnsegfm.models.descriptions.dataset_schema.read_dataset`.
         """
         read_dataset(dataset)
         return cls._of(read_plans(plans, configuration), dataset, folds, orientation)

@@ -13,7 +13,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from lnsegfm.base.errors import UserError
 from lnsegfm.engine.networks.adapters import fit_adapters
 from lnsegfm.engine.networks.nnunet_plans import architecture_name, check_plans
-from lnsegfm.models.network_schema import NETWORK_MODULE
+from lnsegfm.models.descriptions.network_schema import NETWORK_MODULE
 
 _SHOWN = 4
 # Ten times the largest nnU-Net that is published.

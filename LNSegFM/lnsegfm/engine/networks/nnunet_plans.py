@@ -6,8 +6,8 @@ from typing import Any
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.schema import SchemaError
-from lnsegfm.models.dataset_schema import read_dataset
-from lnsegfm.models.plans_schema import read_plans
+from lnsegfm.models.descriptions.dataset_schema import read_dataset
+from lnsegfm.models.descriptions.plans_schema import read_plans
 
 
 def check_plans(plans: Any, configuration: str, dataset: Any) -> dict[str, Any]:

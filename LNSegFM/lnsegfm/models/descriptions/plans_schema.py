@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from lnsegfm.base.schema import Limits, SchemaError, read
-from lnsegfm.models.network_schema import Architecture, LegacyArchitecture
-from lnsegfm.models.resampling_schema import RESAMPLING, check_resampling
-from lnsegfm.models.schema_fields import within
+from lnsegfm.models.descriptions.network_schema import Architecture, LegacyArchitecture
+from lnsegfm.models.descriptions.resampling_schema import RESAMPLING, check_resampling
+from lnsegfm.models.descriptions.schema_fields import within
 
 PREPROCESSORS = ("DefaultPreprocessor",)
 READERS = ("SimpleITKIO", "SimpleITKIOWithReorient", "NibabelIO", "NibabelIOWithReorient")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from lnsegfm.base.schema import Limits, SchemaError, read
-from lnsegfm.models.schema_fields import within
+from lnsegfm.models.descriptions.schema_fields import within
 
 NETWORK_MODULE = "dynamic_network_architectures.architectures.unet"
 _PLAIN, _RESIDUAL = "PlainConvUNet", "ResidualEncoderUNet"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from lnsegfm.base.schema import Limits, SchemaError, read
-from lnsegfm.models.schema_fields import within
+from lnsegfm.models.descriptions.schema_fields import within
 
 Order = Annotated[int, Limits(0, 5)]
 Anisotropy = Annotated[float, Limits(above=0, high=1000)]

@@ -1,0 +1,1 @@
+"""What nnU-Net's ``plans.json`` and ``dataset.json`` may say."""
