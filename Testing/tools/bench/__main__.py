@@ -7,7 +7,7 @@ import platform
 
 import torch
 
-from bench import iterations, responsiveness, sessions, steps
+from bench import iterations, resampling, responsiveness, sessions, steps
 
 
 def main() -> None:
@@ -24,6 +24,7 @@ def main() -> None:
     patch = tuple(options.patch or ((80, 112, 224) if device.type == "cuda" else (32, 64, 96)))
     iterations.print_table(device, patch, options.repeats)
     steps.print_table(device, options.repeats)
+    resampling.print_table(options.repeats)
     sessions.print_table()
     responsiveness.print_table()
 

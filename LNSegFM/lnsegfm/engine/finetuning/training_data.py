@@ -17,6 +17,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from lnsegfm.base.files import read_json, write_atomic, write_json
 from lnsegfm.cases.case_info import IGNORE
+from lnsegfm.engine.networks.exact_resampling import with_exact_resampling
 from lnsegfm.images.geometry import Geometry, labels_on
 from lnsegfm.images.grids import spacing_zyx
 from lnsegfm.images.label_grids import label_on_grid, seen_on_grid
@@ -111,7 +112,7 @@ def preprocess(
     """
     facts = ModelFacts.read(plans.plans, dataset, configuration, (), orientation)
     notes: list[str] = []
-    settings = plans.get_configuration(configuration)
+    settings = with_exact_resampling(plans.get_configuration(configuration))
     preprocessor = DefaultPreprocessor(verbose=False)
     for case in cases:
         noted = folder / f"{case.identifier}.notes.json"

@@ -19,6 +19,7 @@ from lnsegfm.engine.inference.sliding_window import SlidingWindow
 from lnsegfm.engine.inference.tile_progress import TileProgress
 from lnsegfm.engine.networks.adapters import fit_adapters
 from lnsegfm.engine.networks.checkpoints import load_checkpoint, network_weights
+from lnsegfm.engine.networks.exact_resampling import with_exact_resampling
 from lnsegfm.engine.networks.network import build_network, check_weights
 from lnsegfm.images.boxes import WHOLE, Region
 from lnsegfm.images.crop import crop, put_back, region_box
@@ -75,7 +76,9 @@ class Predictor:
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = True
         self._plans = PlansManager(copy.deepcopy(plans))
-        self._configuration = self._plans.get_configuration(configuration)
+        self._configuration = with_exact_resampling(
+            self._plans.get_configuration(configuration), device if device.type == "cuda" else None, labels=False
+        )
         self._labels = self._plans.get_label_manager(self._dataset)
         self.training = TrainingRange.of(plans, self._configuration.spacing, model.card.orientation)
 
