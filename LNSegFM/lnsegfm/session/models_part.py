@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json
 from lnsegfm.base.home import Home
 from lnsegfm.base.prefixes import resolve
 from lnsegfm.images.boxes import Region
@@ -17,6 +16,7 @@ from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.catalogue import install_bundled, published_models
 from lnsegfm.models.damaged import Damaged
 from lnsegfm.models.model_choice import default_model, default_problem, model_for_segmentation
+from lnsegfm.models.model_content import ModelContent
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelInfo, ModelStore
 from lnsegfm.session.removal import refuse_while_used
@@ -452,7 +452,7 @@ class ModelsPart:
         """
         model = self.get(model_id)
         name = self.store.export(model.id, Path(target))
-        ending = str(read_json(model.path / "dataset.json").get("file_ending", ".nii.gz"))
+        ending = str(ModelContent.of(model).dataset.get("file_ending", ".nii.gz"))
         return ExportedModel(model, Path(target), model.card.stock, name, ending)
 
     def remove(self, model_id: str) -> Models:

@@ -19,7 +19,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from lnsegfm import __version__
 from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
-from lnsegfm.base.files import read_json, write_atomic, write_json
+from lnsegfm.base.files import write_atomic, write_json
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_info import IGNORE
 from lnsegfm.cases.case_store import CaseStore
@@ -45,6 +45,7 @@ from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job, JobStore
 from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.model_names import adapted_name, unique_name
+from lnsegfm.models.model_content import ModelContent
 from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
 
 CHECKPOINT = "checkpoint.pth"
@@ -292,9 +293,10 @@ class BaseContent:
     @classmethod
     def read(cls, base: ModelInfo, folds: Sequence[str]) -> BaseContent:
         """Read some folds of a verified model."""
+        content = ModelContent.of(base)
         checkpoints = {fold: load_checkpoint(base.checkpoint(fold)) for fold in folds}
         return cls(
-            read_json(base.path / "plans.json"), read_json(base.path / "dataset.json"),
+            content.plans, content.dataset,
             {fold: network_weights(each, base.checkpoint(fold).name) for fold, each in checkpoints.items()},
             checkpoints[folds[0]].get("inference_allowed_mirroring_axes"),
         )
