@@ -7,7 +7,7 @@ export PYTHONPATH := LNSegFM:LNSegFMFineTune:Testing/support:Testing/tools
 # As the workers have it, see child_environment in lnsegfm/base/processes.py.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test slicer-test preview screenshots lint architecture reference lock bench phantom-model system clean
+.PHONY: demo test slicer-test preview screenshots lint architecture reference lock bench torture phantom-model system clean
 
 demo: $(READY)
 	$(PYTHON) -m demo
@@ -47,6 +47,10 @@ lock: $(READY)
 
 bench: $(READY)
 	$(PYTHON) -m bench
+
+# make torture ARGS="--minutes 5 --seed 7": kills, full disks and damaged files, see docs/explanation/robustness.md.
+torture: $(READY)
+	$(PYTHON) -m torture $(ARGS)
 
 phantom-model: $(READY)
 	$(PYTHON) -m phantom_model

@@ -96,9 +96,10 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(content: str | bytes) -> Any:
-    """Return what a JSON text says; raises `ValueError` as `read_json`."""
+    """Return what a JSON text, UTF-8 where it is bytes, says; raises `ValueError` as `read_json`."""
     try:
-        return json.loads(content, parse_constant=_refuse_constant, parse_float=_finite)
+        text = content.decode("utf-8") if isinstance(content, bytes) else content
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

@@ -73,7 +73,7 @@ def read(kind: type[T], value: Any, *, newer: bool = False) -> T:
     """Make a dataclass of what a JSON file says.
 
     Args:
-        kind: The dataclass.
+        kind: The dataclass; or a container of some, as ``dict[str, Ref]``.
         value: What was read.
         newer: Leave out fields that are not known, as those that a later version wrote.
 
@@ -82,7 +82,7 @@ def read(kind: type[T], value: Any, *, newer: bool = False) -> T:
         UserError: What the dataclass itself raises.
     """
     _bounded(value)
-    made: T = _dataclass(kind, value, "", newer)
+    made: T = _value(kind, value, "", newer)
     return made
 
 
@@ -101,16 +101,20 @@ def check(instance: Any) -> None:
     Raises:
         SchemaError: See `read`.
     """
+    _check(instance, "")
+
+
+def _check(instance: Any, where: str) -> None:
     for name, hint in _hints(instance.__class__).items():
         value = getattr(instance, name)
-        checked = _value(hint, value, name, False)
+        checked = _value(hint, value, _joined(where, name), False)
         if type(checked) is not type(value):
             object.__setattr__(instance, name, checked)
 
 
 def _dataclass(kind: Any, value: Any, where: str, newer: bool) -> Any:
     if isinstance(value, kind):
-        check(value)
+        _check(value, where)
         return value
     if not isinstance(value, Mapping):
         raise SchemaError(where, f"must be an object with named fields, not {_shown(value)}")
@@ -182,7 +186,7 @@ def _number(kind: type, value: Any, where: str, limits: Limits) -> Any:
     whole = kind is int
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise SchemaError(where, f"must be a {'whole ' if whole else ''}number, not {_shown(value)}")
-    if not whole and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise SchemaError(where, f"must be a number, not {value}")
     low = -limits.high if limits.low is None else limits.low
     for fits, words in (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from lnsegfm.base import schema
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json
+from lnsegfm.base.schema import Limits
 from lnsegfm.images.geometry import Geometry
 
 CASE = "case.json"
@@ -17,6 +17,9 @@ USES = ("train", "holdout", "reference", "excluded")
 """Learned from; measured on; measured on as the base model's own domain, for what it forgets; not used."""
 IGNORE = 2
 """Value of the voxels of a stored label that were not reviewed."""
+_Time = Annotated[str, Limits(length=60)]
+_Count = Annotated[int, Limits(0, 1 << 40)]
+_Digest = Annotated[str, Limits(pattern="[0-9a-f]{0,64}")]
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,15 @@ class LabelVersion:
             stored, as in homes of earlier versions.
     """
 
-    number: int
-    created: str
-    nodes: int
-    foreground_voxels: int
+    number: Annotated[int, Limits(1, 1_000_000)]
+    created: _Time
+    nodes: _Count
+    foreground_voxels: _Count
     note: str = ""
     no_nodes: bool = False
     partial: bool = False
-    draft_dice: float | None = None
-    extents: tuple[tuple[int, int, int], ...] | None = None
+    draft_dice: Annotated[float | None, Limits(0, 1)] = None
+    extents: tuple[tuple[_Count, _Count, _Count], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,31 +125,28 @@ class CaseInfo:
             UserError: ``case.json`` is missing or damaged.
         """
         try:
-            return _from_json(folder, read_json(folder / CASE))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            stored = schema.read_file(_CaseFile, folder / CASE)
+        except (OSError, ValueError) as error:
             raise UserError(
-                f"The case '{folder.name}' cannot be read.", f"{CASE}: {type(error).__name__}: {error}.",
+                f"The case '{folder.name}' cannot be read.", f"{CASE}: {error}.",
                 "Remove the case and accept its correction again.",
             ) from error
+        return cls(folder.name, folder, **{name: getattr(stored, name) for name in vars(stored)})
+
+
+@dataclass(frozen=True)
+class _CaseFile:
+    """What ``case.json`` holds of a `CaseInfo`."""
+
+    created: _Time
+    use: Annotated[str, Limits(choices=USES)]
+    draft_model: str
+    draft_model_sha256: _Digest
+    versions: Annotated[tuple[LabelVersion, ...], Limits(least=1)]
+    geometry: Geometry
+    origin_key: _Digest
 
 
 def label_name(number: int) -> str:
     """File name of a label version."""
     return f"label-{number:04d}.nrrd"
-
-
-def _from_json(folder: Path, values: Mapping[str, Any]) -> CaseInfo:
-    grid = {name: tuple(numbers) for name, numbers in values["geometry"].items()}
-    versions = tuple(_version(version) for version in values["versions"])
-    if not versions or values["use"] not in USES:
-        raise ValueError("no label version, or an unknown use")
-    return CaseInfo(
-        folder.name, folder, values["created"], values["use"], values["draft_model"], values["draft_model_sha256"],
-        versions, Geometry(**grid), values["origin_key"],
-    )
-
-
-def _version(values: Mapping[str, Any]) -> LabelVersion:
-    extents = values.get("extents")
-    known = None if extents is None else tuple((int(x), int(y), int(z)) for x, y, z in extents)
-    return LabelVersion(**{**values, "extents": known})

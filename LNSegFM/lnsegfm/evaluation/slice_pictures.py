@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from lnsegfm.formats.image_files import check_read_back
+
 Colour = tuple[int, int, int]
 TRUTH: Colour = (60, 220, 90)
 BEFORE: Colour = (255, 150, 40)
@@ -70,8 +72,14 @@ def box_around(mask: np.ndarray, spacing_yx: tuple[float, float], *, margin_mm: 
 
 
 def write_png(picture: np.ndarray, path: Path) -> None:
-    """Write a picture of shape (height, width, 3), uint8, to a file in an existing folder."""
-    sitk.WriteImage(sitk.GetImageFromArray(picture, isVector=True), str(path))
+    """Write a picture of shape (height, width, 3), uint8, to a file in an existing folder.
+
+    Raises:
+        OSError, RuntimeError: It could not be written whole.
+    """
+    image = sitk.GetImageFromArray(picture, isVector=True)
+    sitk.WriteImage(image, str(path))
+    check_read_back(image, path)
 
 
 def _scaled(array: np.ndarray, spacing_yx: tuple[float, float], size: int) -> np.ndarray:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import SimpleITK as sitk
+
+from lnsegfm.base.schema import Limits
+
+_Count = Annotated[int, Limits(1, 1_000_000)]
+_Length = Annotated[float, Limits(above=0, high=1e6)]
+_Position = Annotated[float, Limits(high=1e7)]
 
 
 @dataclass(frozen=True)
@@ -19,10 +26,10 @@ class Geometry:
         direction: 3x3 matrix, row by row; its columns are the unit vectors of the image axes in LPS.
     """
 
-    size: tuple[int, int, int]
-    spacing: tuple[float, float, float]
-    origin: tuple[float, float, float]
-    direction: tuple[float, ...]
+    size: tuple[_Count, _Count, _Count]
+    spacing: tuple[_Length, _Length, _Length]
+    origin: tuple[_Position, _Position, _Position]
+    direction: Annotated[tuple[Annotated[float, Limits(high=1.001)], ...], Limits(least=9, length=9)]
 
     @classmethod
     def of(cls, image: sitk.Image) -> Geometry:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from lnsegfm.base.files import read_json, write_atomic
+from lnsegfm.base import schema
+from lnsegfm.base.files import write_atomic
 from lnsegfm.evaluation.metrics import Scores
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.job_store import JobStore
@@ -37,7 +38,10 @@ def reuse_scores(jobs: JobStore, folder: Path, spec: JobSpec) -> dict[str, Score
         same = (job.spec.base_sha256, job.spec.compare_with) == (spec.base_sha256, spec.compare_with)
         if job.path == folder or not same or not shared:
             continue
-        scores = _scores(job.path / RESULT / "before.json")
+        try:
+            scores = read_scores(job.path / RESULT / "before.json")
+        except (OSError, ValueError):
+            continue
         for case in shared:
             labels = job.path / RESULT / label_file(case.id, "before")
             if case.id in scores and labels.is_file():
@@ -47,9 +51,12 @@ def reuse_scores(jobs: JobStore, folder: Path, spec: JobSpec) -> dict[str, Score
     return found
 
 
-def _scores(path: Path) -> Mapping[str, Scores]:
-    try:
-        content = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def read_scores(path: Path) -> dict[str, Scores]:
+    """Read the scores by case id that a job has kept.
+
+    Raises:
+        OSError, ValueError: There are none, or the file is damaged.
+    """
+    # Counts stay whole numbers.
+    read: dict[str, Any] = schema.read_file(dict[str, dict[str, int | float | None]], path)
+    return read

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
+from lnsegfm.base import schema
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.schema import Limits, SchemaError
 from lnsegfm.jobs.method_names import METHODS
 
 GRANULARITIES = ("kernel", "filter")
@@ -18,7 +18,7 @@ COMPARED_WITH = ("ensemble", "fold")
 HOLDOUT_CHOICES = ("stored", "random", "none")
 """Hold-out cases as they are marked; a random quarter of the cases, at least one; none, to learn from all of them."""
 _CASE_FIELDS = ("cases", "holdout", "reference")
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_DEVICE = Limits(pattern=r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,11 @@ class CaseRef:
         version: Number of the accepted label version, from 1.
     """
 
-    id: str
-    version: int
+    id: Annotated[str, Limits(least=1, length=200)]
+    version: Annotated[int, Limits(1, 1_000_000)]
+
+
+_Cases = Annotated[tuple[CaseRef, ...], Limits(length=10_000)]
 
 
 @dataclass(frozen=True)
@@ -71,36 +74,36 @@ class JobSpec:
         UserError: A value that makes no sense; the message names the field.
     """
 
-    base_model: str
-    base_sha256: str
-    cases: tuple[CaseRef, ...]
-    holdout: tuple[CaseRef, ...] = ()
-    reference: tuple[CaseRef, ...] = ()
-    method: str = "dgst"
-    epochs: int = 50
-    iterations_per_epoch: int = 250
-    batch_size: int = 2
-    learning_rate: float = 1e-3
-    momentum: float = 0.99
-    weight_decay: float = 3e-5
-    poly_exponent: float = 0.9
-    gamma: int = 1
-    granularity: str = "kernel"
-    step_rule: str = "momentum"
-    clip_norm: float = 12.0
-    seed: int = 20250923
-    device: str = "auto"
-    base_folds: str = "first"
-    compare_with: str = "ensemble"
-    name: str = ""
-    checkpoint_seconds: float = 60.0
-    loader_processes: int = -1
+    base_model: Annotated[str, Limits(least=1, length=200)]
+    base_sha256: Annotated[str, Limits(length=200)]
+    cases: _Cases
+    holdout: _Cases = ()
+    reference: _Cases = ()
+    method: Annotated[str, Limits(choices=tuple(METHODS))] = "dgst"
+    epochs: Annotated[int, Limits(1, 100_000)] = 50
+    iterations_per_epoch: Annotated[int, Limits(1, 100_000)] = 250
+    batch_size: Annotated[int, Limits(1, 256)] = 2
+    learning_rate: Annotated[float, Limits(above=0, high=1e6)] = 1e-3
+    momentum: Annotated[float, Limits(0, below=1)] = 0.99
+    weight_decay: Annotated[float, Limits(0, 1e6)] = 3e-5
+    poly_exponent: Annotated[float, Limits(0, 100)] = 0.9
+    gamma: Annotated[int, Limits(1, 1_000_000)] = 1
+    granularity: Annotated[str, Limits(choices=GRANULARITIES)] = "kernel"
+    step_rule: Annotated[str, Limits(choices=STEP_RULES)] = "momentum"
+    clip_norm: Annotated[float, Limits(above=0)] = 12.0
+    seed: Annotated[int, Limits(0, (1 << 63) - 1)] = 20250923
+    device: Annotated[str, _DEVICE] = "auto"
+    base_folds: Annotated[str, Limits(choices=BASE_FOLDS)] = "first"
+    compare_with: Annotated[str, Limits(choices=COMPARED_WITH)] = "ensemble"
+    name: Annotated[str, Limits(length=1000)] = ""
+    checkpoint_seconds: Annotated[float, Limits(above=0, high=86_400)] = 60.0
+    loader_processes: Annotated[int, Limits(-1, 64)] = -1
 
     def __post_init__(self) -> None:
-        for name in _CASE_FIELDS:
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        _check_types(self)
-        _check_ranges(self)
+        try:
+            schema.check(self)
+        except SchemaError as error:
+            raise _refusal(error.where, error.why) from error
         _check_cases(self)
 
     @property
@@ -124,20 +127,10 @@ class JobSpec:
         Raises:
             UserError: A field is missing, unknown or wrong; the message names it.
         """
-        if not isinstance(values, Mapping):
-            raise _refusal("the whole", "must be an object with named fields")
-        known = {item.name: item for item in fields(cls)}
-        for name in values:
-            if name not in known:
-                raise _refusal(name, "is not known")
-        for name, item in known.items():
-            if item.default is MISSING and name not in values:
-                raise _refusal(name, "is missing")
-        given = dict(values)
-        for name in _CASE_FIELDS:
-            if name in given:
-                given[name] = _refs_from_json(name, given[name])
-        return cls(**given)
+        try:
+            return schema.read(cls, values)
+        except SchemaError as error:
+            raise _refusal(error.where or "the whole", error.why) from error
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -161,61 +154,9 @@ def _refusal(name: str, why: str) -> UserError:
     return UserError("The settings of the job cannot be used.", f"'{name}' {why}.", "Correct it and start again.")
 
 
-def _refs_from_json(name: str, refs: Any) -> tuple[CaseRef, ...]:
-    if not isinstance(refs, (list, tuple)):
-        raise _refusal(name, "must be a list")
-    for ref in refs:
-        if not isinstance(ref, Mapping) or set(ref) != {"id", "version"}:
-            raise _refusal(name, f"must hold objects with 'id' and 'version', not {ref!r}")
-    return tuple(CaseRef(ref["id"], ref["version"]) for ref in refs)
-
-
-def _check_types(spec: JobSpec) -> None:
-    for item in fields(spec):
-        value = getattr(spec, item.name)
-        if item.type == "str" and not isinstance(value, str):
-            raise _refusal(item.name, f"must be a text, not {value!r}")
-        if item.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
-            raise _refusal(item.name, f"must be a whole number, not {value!r}")
-        if item.type == "float":
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-                raise _refusal(item.name, f"must be a number, not {value!r}")
-            object.__setattr__(spec, item.name, float(value))
-
-
-def _check_ranges(spec: JobSpec) -> None:
-    for name in ("base_model", "method"):
-        if not getattr(spec, name):
-            raise _refusal(name, "must not be empty")
-    for name in ("epochs", "iterations_per_epoch", "batch_size", "gamma"):
-        if getattr(spec, name) < 1:
-            raise _refusal(name, f"must be at least 1, not {getattr(spec, name)}")
-    for name in ("learning_rate", "clip_norm", "checkpoint_seconds"):
-        if getattr(spec, name) <= 0:
-            raise _refusal(name, f"must be greater than 0, not {getattr(spec, name)}")
-    for name in ("weight_decay", "poly_exponent", "seed"):
-        if getattr(spec, name) < 0:
-            raise _refusal(name, f"must not be negative, but is {getattr(spec, name)}")
-    if spec.loader_processes < -1:
-        raise _refusal("loader_processes", f"must be at least -1, not {spec.loader_processes}")
-    if not 0 <= spec.momentum < 1:
-        raise _refusal("momentum", f"must be at least 0 and less than 1, not {spec.momentum}")
-    for name, choices in (("method", METHODS), ("granularity", GRANULARITIES), ("step_rule", STEP_RULES),
-                          ("base_folds", BASE_FOLDS), ("compare_with", COMPARED_WITH)):  # fmt: skip
-        if getattr(spec, name) not in choices:
-            raise _refusal(name, f"must be one of {', '.join(choices)}, not '{getattr(spec, name)}'")
-    if not _DEVICE.fullmatch(spec.device):
-        raise _refusal("device", f"must be auto, cpu, mps, cuda or cuda:N, not '{spec.device}'")
-
-
 def _check_cases(spec: JobSpec) -> None:
     for name in _CASE_FIELDS:
         refs = getattr(spec, name)
-        for ref in refs:
-            if not isinstance(ref, CaseRef) or not isinstance(ref.id, str) or not ref.id:
-                raise _refusal(name, f"must name cases, not {ref!r}")
-            if not isinstance(ref.version, int) or isinstance(ref.version, bool) or ref.version < 1:
-                raise _refusal(name, f"must name label versions from 1, not {ref.version!r} of {ref.id}")
         if len({ref.id for ref in refs}) < len(refs):
             raise _refusal(name, "names a case twice")
     if not spec.cases:

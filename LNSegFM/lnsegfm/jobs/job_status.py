@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from lnsegfm.base import schema
+from lnsegfm.base.schema import Limits
 
 JOB = "job.json"
 STATUS = "status.json"
@@ -22,6 +25,9 @@ ACTIVE = ("starting", "queued", "running")
 ENDED = ("done", "failed", "cancelled", "paused")
 RESUMABLE = ("created", "failed", "cancelled", "paused", "interrupted")
 STATES = ("created", *ACTIVE, *ENDED, "interrupted")
+_Count = Annotated[int, Limits(0, 1 << 60)]
+_Time = Annotated[float, Limits(0)]
+_Name = Annotated[str, Limits(length=200)]
 
 
 @dataclass(frozen=True)
@@ -58,28 +64,28 @@ class JobStatus:
         starter_started: `lnsegfm.base.processes.process_start_time` of it.
     """
 
-    state: str = "created"
+    state: _Name = "created"
     stage: str = ""
-    iteration: int = 0
-    iterations: int = 0
-    epoch: int = 0
+    iteration: _Count = 0
+    iterations: _Count = 0
+    epoch: _Count = 0
     loss: float | None = None
     pseudo_dice: float | None = None
     eta_s: float | None = None
     message: str = ""
     error: dict[str, str] | None = None
-    model_id: str = ""
+    model_id: _Name = ""
     metrics: dict[str, Any] | None = None
     device: str = ""
-    gpu_bytes: int = 0
-    gpu_total_bytes: int = 0
-    pid: int = 0
+    gpu_bytes: _Count = 0
+    gpu_total_bytes: _Count = 0
+    pid: _Count = 0
     pid_started: float | None = None
-    heartbeat: float = 0.0
-    updated: float = 0.0
-    queued_for: str = ""
-    queued_since: float = 0.0
-    waits_for: str = ""
+    heartbeat: _Time = 0.0
+    updated: _Time = 0.0
+    queued_for: _Name = ""
+    queued_since: _Time = 0.0
+    waits_for: _Name = ""
     notes: tuple[str, ...] = ()
     starter: int = 0
     starter_started: float | None = None
@@ -95,7 +101,9 @@ class JobStatus:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobStatus:
-        """Rebuild a status; fields of a newer version are left out."""
-        known = {item.name for item in fields(cls)}
-        kept = {name: value for name, value in values.items() if name in known}
-        return cls(**{**kept, "notes": tuple(values.get("notes", ()))})
+        """Rebuild a status; fields of a newer version are left out.
+
+        Raises:
+            SchemaError: A field is of another type, or beyond its limits.
+        """
+        return schema.read(cls, values, newer=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from lnsegfm.base import schema
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json, write_json
+from lnsegfm.base.files import write_json
 from lnsegfm.base.home import Home
 from lnsegfm.base.processes import python_executable
+from lnsegfm.base.schema import Limits, SchemaError
 from lnsegfm.jobs.job_progress import ProgressReader
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_status import PROGRESS
@@ -19,6 +21,8 @@ SETTINGS = "pretraining.json"
 CASES = "cases"
 PLANS = "plans.json"
 CONFIGURATION = "3d_fullres"
+_Patch = Annotated[int, Limits(8, 2048)]
+_Spacing = Annotated[float, Limits(above=0, high=1000)]
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class PretrainSettings:
 
     raw: str
     name: str = "Foundation model"
-    patch: tuple[int, int, int] = (80, 112, 224)
+    patch: tuple[_Patch, _Patch, _Patch] = (80, 112, 224)
     batch_size: int = 2
     learning_rate: float = 1e-2
     poly_exponent: float = 0.9
@@ -57,24 +61,21 @@ class PretrainSettings:
     weight_decay: float = 3e-5
     epochs: int = 2000
     iterations_per_epoch: int = 250
-    spacing: tuple[float, float, float] | None = None
-    base_features: int = 32
-    holdout: int = 0
+    spacing: tuple[_Spacing, _Spacing, _Spacing] | None = None
+    base_features: Annotated[int, Limits(1, 1024)] = 32
+    holdout: Annotated[int, Limits(0, 10_000)] = 0
     seed: int = 20250923
     device: str = "auto"
-    gpus: int = 1
+    gpus: Annotated[int, Limits(1, 64)] = 1
 
     def __post_init__(self) -> None:
+        try:
+            schema.check(self)
+        except SchemaError as error:
+            raise _refused(error.where, error.why) from error
         self.job(["case"])
-        for name, lowest in (("base_features", 1), ("holdout", 0), ("gpus", 1)):
-            if getattr(self, name) < lowest:
-                raise _refused(name, f"is {getattr(self, name)}; it must be at least {lowest}")
         if self.batch_size % self.gpus:
             raise _refused("batch_size", f"is {self.batch_size}, which {self.gpus} GPUs cannot share evenly")
-        if len(self.patch) != 3 or min(self.patch) < 8:
-            raise _refused("patch", f"is {self.patch}; it needs three numbers of at least 8")
-        if self.spacing is not None and (len(self.spacing) != 3 or min(self.spacing) <= 0):
-            raise _refused("spacing", f"is {self.spacing}; it needs three lengths above 0")
 
     @property
     def steps(self) -> int:
@@ -135,10 +136,8 @@ def read_settings(folder: Path) -> PretrainSettings:
         UserError: There are none, or they make no sense.
     """
     try:
-        values = read_json(folder / SETTINGS)
-        lists = {name: tuple(values[name]) for name in ("patch", "spacing") if values.get(name) is not None}
-        return PretrainSettings(**{**values, **lists})
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return schema.read_file(PretrainSettings, folder / SETTINGS)
+    except (OSError, ValueError) as error:
         raise UserError(
             "The pre-training cannot continue.", f"{SETTINGS}: {error}.", "Give 'lnsegfm pretrain' another folder."
         ) from error

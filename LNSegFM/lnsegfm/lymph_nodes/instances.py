@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from lnsegfm.base import schema
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.orientation import axis_map, greatest
 from lnsegfm.images.volume_checks import check_volume
@@ -60,9 +61,12 @@ class LymphNode:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> LymphNode:
-        """Rebuild a lymph node from `to_json`, also after it went through JSON text."""
-        lines = {name: tuple(map(tuple, fields[name])) for name in ("long_axis_ras", "short_axis_ras")}
-        return cls(**{**fields, **lines, "centroid_ras": tuple(fields["centroid_ras"])})
+        """Rebuild a lymph node from `to_json`, also after it went through JSON text.
+
+        Raises:
+            SchemaError: It is not what `to_json` gives.
+        """
+        return schema.read(cls, fields)
 
 
 def label_instances(labels: sitk.Image) -> sitk.Image:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tempfile
 import uuid
 import zipfile
@@ -17,9 +16,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from lnsegfm.base import disk
+from lnsegfm.base import disk, schema
 from lnsegfm.base.archive import extract_zip
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import (
@@ -32,6 +31,7 @@ from lnsegfm.base.files import (
     write_text,
 )
 from lnsegfm.base.home import free_id
+from lnsegfm.base.schema import Limits
 from lnsegfm.models.stock_names import NAMES_KEY, StockName, renamed, stock_name
 
 CARD = "model.json"
@@ -40,10 +40,7 @@ ID_KEY = "id"
 _DEFAULT = ".default"
 _PLANS = "plans.json"
 KINDS = ("foundation", "adapted", "demonstration")
-
-
-def _is_fold(name: Any) -> bool:
-    return isinstance(name, str) and re.fullmatch(r"\w+", name) is not None
+_Text = Annotated[str, Limits(length=1000)]
 
 
 @dataclass(frozen=True)
@@ -66,31 +63,21 @@ class ModelCard:
         stock: Whether stock nnU-Net loads it; it does not know the adapters that some adapted models have.
     """
 
-    name: str
-    kind: str
-    architecture: str
-    configuration: str
-    folds: tuple[str, ...]
-    orientation: str = "LPS"
-    trainer: str = "nnUNetTrainer"
-    parent: str = ""
-    parent_sha256: str = ""
+    name: _Text
+    kind: Annotated[str, Limits(choices=KINDS)]
+    architecture: _Text
+    configuration: _Text
+    folds: Annotated[tuple[Annotated[str, Limits(pattern=r"\w{1,40}")], ...], Limits(least=1, length=100)]
+    orientation: _Text = "LPS"
+    trainer: _Text = "nnUNetTrainer"
+    parent: _Text = ""
+    parent_sha256: _Text = ""
     lineage: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     stock: bool = True
 
     def __post_init__(self) -> None:
-        texts = (self.name, self.architecture, self.configuration, self.orientation, self.trainer, self.parent)
-        if not all(isinstance(text, str) for text in (*texts, self.parent_sha256)):
-            raise ValueError("a text is of another type")
-        if self.kind not in KINDS:
-            raise ValueError(f"the kind '{self.kind}' is none of {', '.join(KINDS)}")
-        if not isinstance(self.folds, tuple) or not self.folds or not all(map(_is_fold, self.folds)):
-            raise ValueError(f"the folds are {self.folds!r}")
-        if not isinstance(self.lineage, dict) or not isinstance(self.metrics, dict):
-            raise ValueError("lineage or metrics are of another type")
-        if not isinstance(self.stock, bool):
-            raise ValueError("'stock' is of another type")
+        schema.check(self)
 
 
 @dataclass(frozen=True)
@@ -125,6 +112,14 @@ class ModelInfo:
     def checkpoint(self, fold: str) -> Path:
         """Path of one fold's checkpoint."""
         return self.path / f"fold_{fold}" / "checkpoint_final.pth"
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What ``model.json`` holds besides the card."""
+
+    created: _Text
+    files: Annotated[dict[_Text, Annotated[str, Limits(pattern="[0-9a-f]{64}")]], Limits(length=10_000)]
 
 
 # Inside the class below the name `list` is the method.
@@ -383,25 +378,23 @@ def read_model(folder: Path) -> ModelInfo:
         UserError: The card is missing, damaged or describes no complete model.
     """
     try:
-        values = read_json(folder / CARD)
+        values = schema.read(dict[str, Any], read_json(folder / CARD))
         for key in (ID_KEY, NAMES_KEY):
             values.pop(key, None)
-        created, files, folds = str(values.pop("created")), dict(values.pop("files")), values.pop("folds")
-        if not isinstance(folds, list):
-            raise ValueError(f"the folds are {folds!r}")
-        card = ModelCard(**values, folds=tuple(folds))
-        for name in files:
+        own = {name: values.pop(name) for name in ("created", "files") if name in values}
+        listed, card = schema.read(_Listed, own), schema.read(ModelCard, values)
+        for name in listed.files:
             if name != Path(name).as_posix() or Path(name).is_absolute() or ".." in Path(name).parts:
                 raise ValueError(f"it lists the path '{name}'")
-        missing = _missing(card, files)
+        missing = _missing(card, listed.files)
         if missing:
             raise ValueError(f"it does not list {missing}")
-    except (OSError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
             f"The model '{folder.name}' cannot be read.", f"{CARD}: {error}.",
             "Remove the model and install it again.",
         ) from error
-    return ModelInfo(folder.name, folder, card, created, files)
+    return ModelInfo(folder.name, folder, card, listed.created, listed.files)
 
 
 def ancestors_among(models: Iterable[ModelInfo], model_id: str) -> Models:

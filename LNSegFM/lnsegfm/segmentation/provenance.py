@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lnsegfm import NOTICE, __version__
+from lnsegfm.base import schema
 from lnsegfm.base.files import read_json, sha256, write_json
 
 FORMAT = "lnsegfm.segmentation/1"
@@ -72,15 +73,12 @@ class Provenance:
     def read(cls, labels: Path) -> Provenance | None:
         """Return the provenance of labels; None where there is none, or none that this version can read."""
         try:
-            values = read_json(sidecar_path(labels))
+            values = schema.read(dict[str, Any], read_json(sidecar_path(labels)))
             if values.pop("format") != FORMAT:
                 return None
             values.pop("notice", None)
-            outputs = {name: OutputFile(**each) for name, each in values.pop("outputs").items()}
-            return cls(**{**values, "outputs": outputs, "warnings": tuple(values["warnings"]),
-                          "measured": tuple(values.get("measured", ())),
-                          "implausible": tuple(values.get("implausible", ()))})  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return schema.read(cls, values)
+        except (OSError, ValueError, KeyError):
             return None
 
     def wrote(self, path: Path) -> bool:

@@ -11,6 +11,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.images.boxes import BODY, WHOLE, Region
 
 QualityName = Literal["fast", "standard", "best"]
+_LONGEST_AXIS_MM = 1000.0
 QUALITIES: tuple[str, ...] = get_args(QualityName)
 
 
@@ -52,10 +53,10 @@ class SegmentOptions:
             raise UserError(f"There is no device '{self.device}'.", todo=f"Choose one of: {DEVICES}.")
         if self.region not in (WHOLE, BODY):
             _check_box(self.region)
-        if not self.minimum_short_axis_mm >= 0:
+        if not 0 <= self.minimum_short_axis_mm <= _LONGEST_AXIS_MM:
             raise UserError(
                 "The smallest short axis is not possible.", f"It is {self.minimum_short_axis_mm} mm.",
-                "Give a length of 0 mm or more.",
+                f"Give a length from 0 to {_LONGEST_AXIS_MM:g} mm.",
             )
 
     def to_json(self) -> dict[str, Any]:

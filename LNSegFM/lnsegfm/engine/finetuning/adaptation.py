@@ -6,7 +6,6 @@ import copy
 import importlib.metadata
 import os
 import platform
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ import SimpleITK as sitk
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from lnsegfm import __version__
+from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import read_json, write_atomic, write_json
 from lnsegfm.base.home import Home
@@ -39,7 +39,7 @@ from lnsegfm.engine.networks.checkpoints import (
 from lnsegfm.evaluation.detection import count_nodes
 from lnsegfm.evaluation.metrics import Scores, score_case
 from lnsegfm.formats.image_files import write_image
-from lnsegfm.jobs.job_results import RESULT, label_file, reuse_scores
+from lnsegfm.jobs.job_results import RESULT, label_file, read_scores, reuse_scores
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job, JobStore
 from lnsegfm.jobs.job_writer import JobWriter
@@ -95,7 +95,7 @@ class Adaptation:
             finished = self._store(trained, metrics, self._counts(trained))
         for pattern in (f"{_stem(CHECKPOINT)}*", f"{_TRAINED}*"):
             for path in self._folder.glob(pattern):
-                path.unlink(missing_ok=True)
+                disk.remove_file(path)
         self._writer.done(finished.id, finished.card.metrics)
 
     def _verified_base(self) -> ModelInfo:
@@ -130,8 +130,8 @@ class Adaptation:
         plans, dataset = self._content.plans, self._dataset()
         data = self._folder / "work" / "cases"
         # What a killed process left may be of other label versions.
-        shutil.rmtree(data.parent, ignore_errors=True)
-        data.mkdir(parents=True)
+        disk.remove_tree(data.parent)
+        disk.make_folder(data)
         notes = preprocess(
             [self._files(case) for case in (*spec.cases, *spec.holdout)],
             PlansManager(copy.deepcopy(plans)), base.card.configuration, dataset, base.card.orientation, data,
@@ -160,7 +160,7 @@ class Adaptation:
             del trainer
             if several:
                 write_atomic(kept, partial(write_tensors, weights[fold]))
-                checkpoint.unlink(missing_ok=True)
+                disk.remove_file(checkpoint)
         return weights
 
     def _trainer(self, fold: str, data: Path, checkpoint: Path) -> Trainer:
@@ -235,9 +235,15 @@ class Adaptation:
         """
         cases = self._spec.measured
         known = self._folder / RESULT / f"{when}.json"
-        if known.is_file():
-            return read_json(known)
-        scores: dict[str, Scores] = {}
+        try:
+            return read_scores(known)
+        except FileNotFoundError:
+            scores: dict[str, Scores] = {}
+        except (OSError, ValueError) as error:
+            raise UserError(
+                "The scores that the job had kept cannot be read.", f"{RESULT}/{known.name}: {error}.",
+                "Delete that file in the job's folder, then resume the job.",
+            ) from error
         if not trained:
             scores = reuse_scores(JobStore(self._home.jobs), self._folder, self._spec)
         missing = [case for case in cases if case.id not in scores]

@@ -88,6 +88,7 @@ def _make_case(folder: Path, patch_size: Any, spacing: Any) -> Any:
     import SimpleITK as sitk
 
     from lnsegfm.engine.finetuning.training_data import TrainingCase
+    from lnsegfm.formats.image_files import write_image
 
     shape = [int(length * _MARGIN) + 1 for length in patch_size]
     hu = np.random.default_rng(0).normal(40, 60, shape).astype(np.int16)
@@ -98,7 +99,7 @@ def _make_case(folder: Path, patch_size: Any, spacing: Any) -> Any:
     for path, array in ((case.image, hu), (case.label, labels)):
         image = sitk.GetImageFromArray(array)
         image.SetSpacing([float(size) for size in spacing[::-1]])
-        sitk.WriteImage(image, str(path))
+        write_image(image, path)
     return case
 
 

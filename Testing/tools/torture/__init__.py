@@ -1,0 +1,1 @@
+"""Kills, full disks and damaged files, tried until the time is over: ``python -m torture``."""
