@@ -65,8 +65,8 @@ class _Reference:
 
 @dataclass(frozen=True)
 class _Means:
-    before: dict[str, _Share | None] = field(default_factory=dict)
-    after: dict[str, _Share | None] = field(default_factory=dict)
+    before: dict[str, float | None] = field(default_factory=dict)
+    after: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -193,10 +193,10 @@ def _drop(
     lost.close()
     for number in [number for number, loader in asked.items() if loader is lost]:
         del asked[number]  # made here when its turn comes
-    left = f"{len(loaders)} are left" if loaders else "none is left, so the training prepares them itself"
-    say(
-        f"A process that prepares patches was lost: {why}; {left}. The result is the same, it only takes longer."
-    )
+    left = "none is left, so the training prepares them itself"
+    if loaders:
+        left = f"{len(loaders)} {'is' if len(loaders) == 1 else 'are'} left"
+    say(f"A process that prepares patches was lost: {why}; {left}. The result is the same, it only takes longer.")
 
 
 # In the process

@@ -140,7 +140,8 @@ class Trainer(nnUNetTrainer):
     def _loaders(self) -> int:
         wanted, most = self.spec.loader_processes, cpu_count()
         if wanted > most:
-            self._note(f"{most} instead of {wanted} processes prepare patches, because the job may use {most} CPUs.")
+            cpus = "1 CPU" if most == 1 else f"{most} CPUs"
+            self._note(f"{most} instead of {wanted} processes prepare patches, because the job may use {cpus}.")
         if wanted >= 0:
             return min(wanted, most)
         # Augmenting a batch takes longer than training on it does on a GPU. Where processes are not forked, starting
