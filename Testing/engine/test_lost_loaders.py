@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from lnsegfm.base.home import Home
+from lnsegfm.base.processes import child_environment
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.engine.finetuning import loader_processes, runner
 from lnsegfm.engine.finetuning.loader_processes import batches_ahead
@@ -191,7 +192,7 @@ def test_the_processes_of_a_killed_training_end_too(tmp_path: Path) -> None:
     )
     folder = tmp_path / "pids"
     folder.mkdir()
-    pid = os.spawnve(os.P_NOWAIT, sys.executable, [sys.executable, str(script), str(folder)], dict(os.environ))
+    pid = os.spawnve(os.P_NOWAIT, sys.executable, [sys.executable, str(script), str(folder)], child_environment())
     until(lambda: len(list(folder.iterdir())) == 3)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

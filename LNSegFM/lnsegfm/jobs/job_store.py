@@ -235,12 +235,17 @@ class Job:
         try:
             launch = schema.read_file(_Launch, self.path / LAUNCH, newer=True)
         except (OSError, ValueError):  # not there yet, or torn
-            if status.starter == os.getpid() and is_alive(status.starter, status.starter_started):
-                return self.path.absolute() in _starting
-            return is_alive(status.starter, status.starter_started)
+            lives = is_alive(status.starter, status.starter_started)
+            return lives and (status.starter != os.getpid() or self.path.absolute() in _starting)
         return is_alive(launch.pid, launch.pid_started)
 
     def _never_ran(self, status: JobStatus) -> JobStatus:
+        try:
+            schema.read_file(_Launch, self.path / LAUNCH, newer=True)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            return self._damaged(f"{LAUNCH}: {_reason(error)}.")
         try:
             lines = "\n".join(self.log_tail(_LOG_LINES))
         except UserError as error:

@@ -13,6 +13,7 @@ from lnsegfm.base.failures import as_user_error
 from lnsegfm.base.wording import data_size
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_TORN = {errno.EFBIG, errno.EIO}
 # PyTorch and blosc2 say it in words only.
 _FAILED_WRITING = re.compile(r"PytorchStreamWriter failed|write failed|No space left|File too large", re.IGNORECASE)
 
@@ -34,12 +35,12 @@ def explain_failure(error: Exception, folder: Path, what: str) -> UserError:
                     "The disk is full.", f"{_named(each)} could not be written: {_free(place)}.",
                     "Free some disk space, then resume the job.",
                 )
-            if each.errno == errno.EFBIG:
+            if each.errno in _TORN:
                 return UserError(
-                    "A file became too large for its disk.",
-                    f"{_named(each)} could not be written: the file system, or a limit of the system (ulimit -f), "
-                    f"allows no larger files in {place}. {_free(place)}.",
-                    "Move the data folder to another disk, or raise the limit; then resume the job.",
+                    "A file of the job could not be written whole.",
+                    f"{_named(each)}: {each.strerror}; {_free(place)}.",
+                    "Check the disk and the limits on the size of files (ulimit -f), or move the data folder to another "
+                    "disk; then resume the job.",
                 )
         elif isinstance(each, RuntimeError) and _FAILED_WRITING.search(str(each)):
             return UserError(
