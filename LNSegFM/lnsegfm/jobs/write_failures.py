@@ -39,8 +39,7 @@ def explain_failure(error: Exception, folder: Path, what: str) -> UserError:
                 return UserError(
                     "A file of the job could not be written whole.",
                     f"{_named(each)}: {each.strerror}; {_free(place)}.",
-                    "Check the disk and the limits on the size of files (ulimit -f), or move the data folder to another "
-                    "disk; then resume the job.",
+                    "Check the disk and the limits on the size of files (ulimit -f), then resume the job.",
                 )
         elif isinstance(each, RuntimeError) and _FAILED_WRITING.search(str(each)):
             return UserError(
