@@ -41,3 +41,16 @@ def test_without_a_gpu_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_other_names_are_unknown(wish: str) -> None:
     with pytest.raises(UserError, match="Unknown device"):
         choose_device(wish)
+
+
+def test_the_processor_works_with_no_more_threads_than_it_may_use_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(6)
+        monkeypatch.setattr("lnsegfm.engine.devices.cpu_count", lambda: 3)
+        assert "CPU with 3 threads" in choose_device("cpu")[1] and torch.get_num_threads() == 3
+        torch.set_num_threads(2)
+        choose_device("cpu")
+        assert torch.get_num_threads() == 2, "what the user chose by OMP_NUM_THREADS stays"
+    finally:
+        torch.set_num_threads(before)

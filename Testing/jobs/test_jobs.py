@@ -260,11 +260,13 @@ def test_a_pid_that_belongs_to_another_process_by_now_does_not_keep_a_job_alive(
     assert job.status().state == "interrupted"
 
 
-def test_an_unreadable_status_is_an_interrupted_job(store: JobStore) -> None:
+def test_a_job_with_an_unreadable_status_is_damaged_and_resumes(store: JobStore, command: Command) -> None:
     job = store.create(spec())
     for content in ("{", "[]"):
         (job.path / "status.json").write_text(content)
-        assert job.status().state == "interrupted" and job.can_resume
+        assert job.status().state == "damaged" and job.can_resume
+    job.resume(command(job, "quick"))
+    until(lambda: job.status().state == "done", "the resumed job is done")
 
 
 def test_a_torn_last_line_of_the_progress_is_left_for_later(store: JobStore) -> None:

@@ -31,7 +31,7 @@ from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.jobs.training_turn import device_key
 
 RUNNER = '''
-import sys, time
+import os, sys, time
 from pathlib import Path
 from lnsegfm.jobs.job_store import Job
 from lnsegfm.jobs.training_turn import training_turn
@@ -39,6 +39,8 @@ from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.base.errors import Cancelled
 from lnsegfm.base.home import Home
 
+if "PLAYED_CLOCK" in os.environ:
+    time.time = lambda: float(os.environ["PLAYED_CLOCK"])
 folder = Path(sys.argv[1])
 with JobWriter(folder, heartbeat_s=0.1) as writer, training_turn(writer, Home.default(), Job(folder).spec.device):
     writer.status(stage="training")
@@ -105,6 +107,18 @@ def test_they_start_in_the_order_in_which_they_came(start: Start, store: JobStor
         (job.path / "go").touch()
     until(lambda: store.list()[-1].status().state == "done", "the last one's end")
     assert (store.root / "order").read_text().split() == [job.id for job in store.list()]
+
+
+def test_a_clock_that_is_set_does_not_change_the_order(start: Start, store: JobStore) -> None:
+    jobs = [start("running"), start("queued")]
+    for clock in ("86400.0", "4e9", "1e9"):
+        job = store.create(jobs[0].spec)
+        job.environment["PLAYED_CLOCK"] = clock
+        jobs.append(start("queued", job))
+    for job in jobs:
+        (job.path / "go").touch()
+    until(lambda: all(job.status().state == "done" for job in jobs), "the end of all")
+    assert (store.root / "order").read_text().split() == [job.id for job in jobs]
 
 
 def test_a_job_that_is_killed_lets_the_next_one_start(start: Start) -> None:

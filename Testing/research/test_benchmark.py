@@ -175,7 +175,7 @@ def test_each_device_does_one_run_at_a_time_and_none_stands_idle(tmp_path: Path)
 
 
 def test_two_runs_at_once_on_the_cpu_share_its_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr("lnsegfm.research.benchmark.execution.cpu_count", lambda: 8)
     job = JobStore(tmp_path / "jobs").create(JobSpec("base", "", (CaseRef("case-0001", 1),)))
     seen: list[dict[str, str]] = []
 

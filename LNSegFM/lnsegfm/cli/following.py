@@ -12,6 +12,7 @@ from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import print_result, say, terminal, warn
 from lnsegfm.jobs.job_status import JobStatus
 from lnsegfm.jobs.job_store import Job
+from lnsegfm.jobs.outcome import mean_scores
 from lnsegfm.session.job_handle import JobHandle, check_outcome, watch
 
 CANCELLED = 130
@@ -81,8 +82,5 @@ def _result(job: Job, status: JobStatus) -> dict[str, Any]:
 
 
 def _figures(status: JobStatus) -> list[tuple[str, float, float]]:
-    mean = (status.metrics or {}).get("mean")
-    if not mean:
-        return []
-    pairs = ((name, mean["before"][key], mean["after"][key]) for key, name in (("dsc", "DSC"), ("nsd", "NSD@1mm")))
-    return [(name, before, after) for name, before, after in pairs if before is not None and after is not None]
+    means = mean_scores(status.metrics)
+    return [(name, *means[key]) for key, name in (("dsc", "DSC"), ("nsd", "NSD@1mm")) if key in means]

@@ -35,19 +35,23 @@ def list_jobs() -> None:
     """List the jobs, oldest first.
 
     JSON: a list of objects with id, state (created, queued, starting, running, done, failed, cancelled, paused,
-    interrupted), stage, waits_for (id of the job that a queued one waits for, or null), iteration, iterations, method,
-    base_model, model (id of the model it made, or null), name and created (UTC).
+    interrupted, damaged), stage, waits_for (id of the job that a queued one waits for, or null), iteration, iterations,
+    method, base_model, model (id of the model it made, or null), name, created (UTC) and problem (what cannot be read
+    of a damaged job, or null). A damaged job can be removed; null is what is not known of it.
     """
     with open_session() as session:
         rows = [
             {"id": job.id, "state": job.state, "stage": job.stage or None,
              "waits_for": job.waits_for or None, "iteration": job.iteration,
-             "iterations": job.iterations, "method": job.method, "base_model": job.base_model,
-             "model": job.model_id or None, "name": job.name or None, "created": job.created}
+             "iterations": job.iterations, "method": job.method or None,
+             "base_model": job.base_model or None, "model": job.model_id or None, "name": job.name or None,
+             "created": job.created or None,
+             "problem": job.problem or None}
             for job in session.jobs.list()
         ]  # fmt: skip
     shown = rows if terminal.as_json else [
-        {**row, "done": f"{row['iteration']}/{row['iterations']}", "result": row["model"] or _doing(row)}
+        {**row, "done": f"{row['iteration']}/{row['iterations']}" if row["method"] else None,
+         "result": row["problem"] or row["model"] or _doing(row)}
         for row in rows
     ]  # fmt: skip
     columns = {
@@ -81,7 +85,8 @@ def show(job: JobId) -> None:
              for name in ("cases", "holdout", "reference")}  # fmt: skip
     state = {
         "state": status.state, "stage": status.stage, "iteration": f"{status.iteration}/{status.iterations}",
-        "device": status.device, "message": status.message, "model": status.model_id,
+        "device": status.device, "message": status.message, "reason": (status.error or {}).get("why"),
+        "model": status.model_id,
     }  # fmt: skip
     print(handle.id)
     for name, value in {**state, **cases, **asked}.items():

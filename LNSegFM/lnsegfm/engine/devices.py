@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lnsegfm.base.cpu_count import cpu_count
 from lnsegfm.base.device_names import DEVICES, is_device
 from lnsegfm.base.errors import UserError
 
@@ -11,7 +12,7 @@ CHOICES = ("auto", "cuda", "mps", "cpu")
 
 
 def choose_device(wish: str) -> tuple[torch.device, str]:
-    """Turn the user's choice into a device and a sentence that explains it.
+    """Turn the user's choice into a device and a sentence that explains it; from now on this process computes on it.
 
     Args:
         wish: One of `CHOICES`, or ``cuda:N``.
@@ -21,6 +22,7 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     """
     if not is_device(wish):
         raise UserError(f"Unknown device '{wish}'.", f"Known are {DEVICES}.", "Choose one of these.")
+    _limit_threads()
     name, _, index = wish.partition(":")
     cuda, mps = torch.cuda.is_available(), _mps_is_enough()
     if name == "cuda" and cuda and int(index or 0) >= torch.cuda.device_count():
@@ -51,6 +53,14 @@ def gpu_memory(device: torch.device) -> dict[str, int]:
         return {}
     total = torch.cuda.get_device_properties(device).total_memory
     return {"gpu_bytes": torch.cuda.max_memory_reserved(device), "gpu_total_bytes": total}
+
+
+def _limit_threads() -> None:
+    # PyTorch counts the CPUs of the computer, or those that the process is bound to. Of the time that a container is
+    # granted it does not know, and many threads on little time hold each other up.
+    count = cpu_count()
+    if torch.get_num_threads() > count:
+        torch.set_num_threads(count)
 
 
 def _mps_is_enough() -> bool:

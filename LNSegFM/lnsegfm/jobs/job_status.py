@@ -57,9 +57,11 @@ class JobStatus:
         heartbeat: When the runner last said that it lives, in seconds since 1970.
         updated: When anything else last changed, in seconds since 1970.
         queued_for: The device that a queued job waits for, see `lnsegfm.jobs.training_turn.device_key`.
-        queued_since: Since when it waits, in seconds since 1970.
+        queued_since: Since when it waits, in seconds since the computer was started.
         waits_for: Id of the job that holds that device.
         notes: What the user should know of the cases that were prepared, a sentence each.
+        starter: Of a job that is starting: id of the process that announced it.
+        starter_started: `lnsegfm.base.processes.process_start_time` of it.
     """
 
     state: _Name = "created"
@@ -85,6 +87,8 @@ class JobStatus:
     queued_since: _Time = 0.0
     waits_for: _Name = ""
     notes: tuple[str, ...] = ()
+    starter: int = 0
+    starter_started: float | None = None
 
     @property
     def active(self) -> bool:

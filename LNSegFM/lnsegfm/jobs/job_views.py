@@ -16,9 +16,10 @@ class JobSummary:
 
     Args:
         id: Job id.
-        state: One of `lnsegfm.jobs.job_status.STATES`, or a state of a newer version.
-        method: Name of the method, a key of `lnsegfm.jobs.method_names.METHODS`.
-        created: UTC time at which it was made, ISO 8601.
+        state: One of `lnsegfm.jobs.job_status.STATES`, a state of a newer version, or
+            `lnsegfm.jobs.job_store.DAMAGED`.
+        method: Name of the method, a key of `lnsegfm.jobs.method_names.METHODS`; empty where it cannot be read.
+        created: UTC time at which it was made, ISO 8601; empty where it cannot be read.
         stage: What an active job does.
         iteration: Iterations done.
         iterations: Iterations in all.
@@ -26,6 +27,7 @@ class JobSummary:
         model_id: Id of the model it made; empty until it is done.
         name: Display name that was asked for, or empty.
         waits_for: Of a queued job: id of the job that holds the device.
+        problem: Of a damaged job: what cannot be read of it.
     """
 
     id: str
@@ -39,6 +41,12 @@ class JobSummary:
     model_id: str = ""
     name: str = ""
     waits_for: str = ""
+    problem: str = ""
+
+    @property
+    def readable(self) -> bool:
+        """Whether it is known what the job was asked; what is not can only be removed."""
+        return bool(self.method)
 
 
 @dataclass(frozen=True)

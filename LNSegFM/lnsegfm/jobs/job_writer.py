@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import sys
@@ -13,14 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
-from lnsegfm.base.failures import as_user_error
-from lnsegfm.base.files import read_json, write_json
+from lnsegfm.base.files import open_regular, read_json, write_json
 from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.base.processes import process_start_time
 from lnsegfm.jobs.job_status import CANCEL, ENDED, LAUNCH, PAUSE, PROGRESS, RESERVE, RUN_LOCK, STATUS, JobStatus
+from lnsegfm.jobs.write_failures import explain_failure
 
 _RESERVE_BYTES = 64 * 1024
+_BLOCK = 1 << 20
 # Writing a status through to the disk can take longer than an iteration of a small network.
 _WRITE_EVERY_S = 0.5
 
@@ -64,7 +67,10 @@ class JobWriter:
             self._take_over()
         except OSError as error:
             self._lock.__exit__(None, None, None)
-            raise as_user_error(error, "The job's folder cannot be written.") from error
+            raise explain_failure(error, self.path, "The job's folder cannot be written.") from error
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
         self._heart.start()
         return self
 
@@ -76,7 +82,7 @@ class JobWriter:
             if isinstance(error, Cancelled):
                 self._finish(**self._stopped())
             elif isinstance(error, Exception):
-                self.failed(as_user_error(error, "The fine-tuning failed."))
+                self.failed(explain_failure(error, self.path, "The fine-tuning failed."))
             elif error is None:
                 self.failed(UserError("The fine-tuning ended without a result."))
             else:
@@ -84,7 +90,7 @@ class JobWriter:
         finally:
             self._stop.set()
             self._heart.join()
-            (self.path / RESERVE).unlink(missing_ok=True)
+            disk.remove_file(self.path / RESERVE)
             self._lock.__exit__(None, None, None)
 
     def status(self, **changes: Any) -> None:
@@ -103,19 +109,30 @@ class JobWriter:
             try:
                 self._write()
             except OSError as error:
-                raise as_user_error(error, "The job's status cannot be written.") from error
+                raise explain_failure(error, self.path, "The job's status cannot be written.") from error
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Append one row to the job's progress.
+    def note(self, text: str) -> None:
+        """Add a sentence to what the user should know, where it is not said yet.
 
         Raises:
             UserError: The disk is full.
         """
+        if text not in self._status.notes:
+            self.status(notes=(*self._status.notes, text))
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Append one row to the job's progress; numbers that are not finite become null, as JSON has none of them.
+
+        Raises:
+            UserError: The disk is full.
+        """
+        line = json.dumps({name: _json_number(value) for name, value in row.items()}, allow_nan=False)
         try:
+            disk.reached("append", self.path / PROGRESS)
             with (self.path / PROGRESS).open("ab") as stream:
-                stream.write(json.dumps(row).encode() + b"\n")
+                stream.write(line.encode() + b"\n")
         except OSError as error:
-            raise as_user_error(error, "The job's progress cannot be written.") from error
+            raise explain_failure(error, self.path, "The job's progress cannot be written.") from error
 
     def cancelled(self) -> bool:
         """Tell whether the user wants the job to stop, for good or for a while."""
@@ -139,10 +156,11 @@ class JobWriter:
             if self._status.state in ENDED:
                 return
             changed = replace(self._status, **changes, updated=time.time())
-            json.dumps(changed.to_json())  # metrics that are not JSON must fail here, while the job can still fail
+            # Metrics that are not JSON must fail here, while the job can still fail.
+            json.dumps(changed.to_json(), allow_nan=False)
             self._status = changed
             # Makes room for the last words on a disk that may be full.
-            (self.path / RESERVE).unlink(missing_ok=True)
+            disk.remove_file(self.path / RESERVE)
             try:
                 self._write()
             except OSError as error:
@@ -157,8 +175,8 @@ class JobWriter:
         _drop_torn_line(self.path / PROGRESS)
         _drop_half_written(self.path)
         # Random bytes, because a file system that compresses would not reserve anything for zeros.
-        (self.path / RESERVE).write_bytes(secrets.token_bytes(_RESERVE_BYTES))
-        previous = JobStatus.from_json(read_json(self.path / STATUS)) if (self.path / STATUS).exists() else JobStatus()
+        disk.write_bytes(self.path / RESERVE, secrets.token_bytes(_RESERVE_BYTES))
+        previous = _previous(self.path / STATUS)
         pid = os.getpid()
         self._status = replace(
             previous, state="running", error=None, message="", pid=pid, pid_started=process_start_time(pid),
@@ -186,13 +204,38 @@ class JobWriter:
                     complained = True
 
 
+def _previous(path: Path) -> JobStatus:
+    """What the predecessor left; nothing where that cannot be read, because the checkpoint tells how far it was."""
+    try:
+        return JobStatus.from_json(read_json(path))
+    except FileNotFoundError:
+        return JobStatus()
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        print(f"The status from before cannot be read: {error}", file=sys.stderr, flush=True)
+        return JobStatus()
+
+
+def _json_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _drop_torn_line(path: Path) -> None:
     """Cut off what a killed predecessor wrote after the last complete line, before something is glued to it."""
-    if not path.exists():
+    try:
+        with open_regular(path) as stream:
+            end = keep = stream.seek(0, os.SEEK_END)
+            while keep:
+                start = max(0, keep - _BLOCK)
+                stream.seek(start)
+                found = stream.read(keep - start).rfind(b"\n")
+                keep = start + found + 1
+                if found >= 0:
+                    break
+    except FileNotFoundError:
         return
-    with path.open("rb+") as stream:
-        content = stream.read()
-        stream.truncate(content.rfind(b"\n") + 1)
+    if keep < end:
+        disk.reached("truncate", path)
+        os.truncate(path, keep)
 
 
 def _drop_half_written(folder: Path) -> None:
@@ -200,4 +243,4 @@ def _drop_half_written(folder: Path) -> None:
     for path in folder.glob(".tmp-*"):
         # The starter may be writing this one right now.
         if not path.name.endswith(LAUNCH):
-            path.unlink(missing_ok=True)
+            disk.remove_tree(path)

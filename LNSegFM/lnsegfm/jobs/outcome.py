@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
+from typing import Annotated, Any
+
+from lnsegfm.base import schema
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.schema import Limits, SchemaError
 
 # Less than this, in the mean, is not called a change.
 NOTICEABLE = 0.005
@@ -14,6 +18,11 @@ LEVEL = 0.05
 """Two-sided level of the paired comparison."""
 FEWEST_CASES = 6
 """With fewer cases not even a gain in every one of them reaches `LEVEL`."""
+
+
+# A sum of areas may be rounded up.
+_Share = Annotated[float, Limits(0, 1.000001)]
+_Count = Annotated[int, Limits(0, 1_000_000)]
 
 
 @dataclass(frozen=True)
@@ -28,16 +37,45 @@ class Measured:
         false: Regions found where there is no node.
     """
 
-    dsc: float
-    nsd: float | None = None
-    nodes: int | None = None
-    found: int | None = None
-    false: int | None = None
+    dsc: _Share
+    nsd: _Share | None = None
+    nodes: _Count | None = None
+    found: _Count | None = None
+    false: _Count | None = None
 
     @property
     def missed(self) -> int | None:
         """True nodes that were not found."""
         return None if self.nodes is None or self.found is None else self.nodes - self.found
+
+
+@dataclass(frozen=True)
+class _Pair:
+    before: Measured
+    after: Measured
+
+
+_Pairs = Annotated[dict[str, _Pair], Limits(length=10_000)]
+
+
+@dataclass(frozen=True)
+class _Reference:
+    cases: _Pairs = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Means:
+    before: dict[str, float | None] = field(default_factory=dict)
+    after: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Metrics:
+    """The ``metrics`` of a job; what else they say is not read."""
+
+    cases: _Pairs = field(default_factory=dict)
+    mean: _Means = field(default_factory=_Means)
+    reference: _Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -68,9 +106,13 @@ class Evidence:
 
     @classmethod
     def of(cls, metrics: Mapping[str, Any] | None) -> Evidence:
-        """Read the ``metrics`` of a `lnsegfm.jobs.job_status.JobStatus`."""
-        metrics = metrics or {}
-        return cls(_rows(metrics), _rows(metrics.get("reference") or {}))
+        """Read the ``metrics`` of a `lnsegfm.jobs.job_status.JobStatus`.
+
+        Raises:
+            UserError: They are not what a job writes.
+        """
+        read = _read(metrics)
+        return cls(_rows(read.cases), _rows(read.reference.cases if read.reference else {}))
 
     @property
     def mean(self) -> Row | None:
@@ -114,6 +156,26 @@ class Evidence:
         return "unclear"
 
 
+def mean_scores(metrics: Mapping[str, Any] | None) -> dict[str, tuple[float, float]]:
+    """Return the mean ``dsc`` and ``nsd`` of the hold-out cases before and after, of those that were measured.
+
+    Raises:
+        UserError: The ``metrics`` are not what a job writes.
+    """
+    mean = _read(metrics).mean
+    pairs = {name: (mean.before.get(name), mean.after.get(name)) for name in ("dsc", "nsd")}
+    return {
+        name: (before, after) for name, (before, after) in pairs.items() if before is not None and after is not None
+    }
+
+
+def _read(metrics: Mapping[str, Any] | None) -> _Metrics:
+    try:
+        return schema.read(_Metrics, metrics or {}, newer=True)
+    except SchemaError as error:
+        raise UserError("The scores of the job cannot be read.", f"metrics: {error}.") from error
+
+
 def sign_test(risen: int, fallen: int) -> float:
     """Return the exact two-sided p of so many rises and falls, were each as likely as the other."""
     changed = risen + fallen
@@ -140,10 +202,5 @@ def _mean(each: list[Measured]) -> Measured:
     )
 
 
-def _rows(metrics: Mapping[str, Any]) -> tuple[Row, ...]:
-    cases = metrics.get("cases") or {}
-    return tuple(Row(case, _measured(cases[case]["before"]), _measured(cases[case]["after"])) for case in sorted(cases))
-
-
-def _measured(scores: Mapping[str, Any]) -> Measured:
-    return Measured(scores["dsc"], *(scores.get(name) for name in ("nsd", "nodes", "found", "false")))
+def _rows(cases: Mapping[str, _Pair]) -> tuple[Row, ...]:
+    return tuple(Row(case, cases[case].before, cases[case].after) for case in sorted(cases))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
+from lnsegfm.base import schema
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import read_json, write_json
 from lnsegfm.base.home import Home
 from lnsegfm.base.processes import child_environment, kill_tree, python_executable, start_piped
+from lnsegfm.base.schema import Limits, SchemaError
 from lnsegfm.base.text_tail import tail
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 
@@ -23,6 +26,7 @@ _LOG = "log.txt"
 _LOG_LINES = 15
 _POLL_S = 0.1
 _FILE = "calibrations.json"
+_Bytes = Annotated[int, Limits(0, 1 << 60)]
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,18 @@ class Calibration:
         memory_bytes: Most main memory held; 0 where the system does not say.
     """
 
-    seconds: float
-    device: str
-    gpu_bytes: int = 0
-    gpu_total_bytes: int = 0
-    memory_bytes: int = 0
+    seconds: Annotated[float, Limits(0, 1e6)]
+    device: Annotated[str, Limits(length=1000)]
+    gpu_bytes: _Bytes = 0
+    gpu_total_bytes: _Bytes = 0
+    memory_bytes: _Bytes = 0
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What the process that measures has written where it could not."""
+
+    error: dict[str, str]
 
 
 class Calibrations:
@@ -61,10 +72,10 @@ class Calibrations:
         DGST's γ and all else that only changes numbers costs nothing.
         """
         values = self._measured.get(_key(base_sha256, device, method, batch_size))
-        known = {item.name for item in fields(Calibration)}
-        if not isinstance(values, dict) or not {"seconds", "device"} <= set(values) <= known:
-            return None
-        return Calibration(**values)
+        try:
+            return schema.read(Calibration, values)
+        except SchemaError:
+            return None  # measured again
 
     def keep(self, spec: JobSpec, calibration: Calibration) -> None:
         """Remember a measurement, for other objects of this class too."""
@@ -133,16 +144,18 @@ def _wait(process: subprocess.Popen[bytes], is_cancelled: Callable[[], bool]) ->
 def _result(folder: Path) -> Calibration:
     try:
         values = read_json(folder / RESULT)
-    except (OSError, ValueError) as error:
+        failed = schema.read(_Failure, values).error if "error" in values else None
+        result = schema.read(Calibration, values) if failed is None else None
+    except (OSError, ValueError, TypeError) as error:
         lines = "\n".join(tail(folder / _LOG, _LOG_LINES)).replace(str(folder), "")
         raise UserError(
             "Time and memory could not be measured.",
             f"The process for it ended early. Its last lines were:\n{lines}" if lines else "Its process ended early.",
             "Correct what it says, then try again.",
         ) from error
-    if "error" in values:
-        raise UserError.from_json(values["error"])
-    return Calibration(**values)
+    if result is None:
+        raise UserError.from_json(failed or {})
+    return result
 
 
 def _key(base_sha256: str, device: str, method: str, batch_size: int) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lnsegfm.base.errors import Cancelled
-from lnsegfm.base.files import read_json, write_text
+from lnsegfm.base.files import open_regular, read_json, write_text
 from lnsegfm.base.home import Home
 from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.base.processes import is_alive
@@ -20,6 +21,7 @@ from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.jobs.preflight import free_gpu_bytes
 
 _POLL_S = 0.5
+_LONGEST_ID = 200
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def training_turn(writer: JobWriter, home: Home, device: str) -> Iterator[None]:
     path = home.root / "locks" / f"training-{_host()}-{key}.lock"
     holder = path.with_suffix(".job")
     lock = FileLock(path)
-    since = time.time()
+    since = _since_boot()
     waits_for = ""
     while not _take(lock, home, writer.path.name, key, since):
         if writer.cancelled():
@@ -86,18 +88,28 @@ def _queued(home: Home, job_id: str, key: str) -> Iterator[tuple[float, str]]:
     for path in home.jobs.glob(f"job-*/{STATUS}"):
         try:
             status = JobStatus.from_json(read_json(path))
+            since = float(status.queued_since)
         except (OSError, ValueError, TypeError, AttributeError):
             continue  # just being replaced, or damaged
         waits = status.state == "queued" and status.queued_for == key and path.parent.name != job_id
         if waits and is_alive(status.pid, status.pid_started):
-            yield status.queued_since, path.parent.name
+            yield since, path.parent.name
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError:
+        with open_regular(path) as stream:
+            return stream.read(_LONGEST_ID).decode("utf-8").strip()
+    except (OSError, ValueError):
         return ""
+
+
+def _since_boot() -> float:
+    """Seconds since the computer was started, the same in all its processes; nobody can set that clock.
+
+    A job waits as long as its process lives, so not beyond the next start of the computer.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
 
 
 def _host() -> str:

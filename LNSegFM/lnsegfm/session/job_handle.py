@@ -9,10 +9,10 @@ from pathlib import Path
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.job_status import ENDED, JobStatus
-from lnsegfm.jobs.job_store import Job
+from lnsegfm.jobs.job_store import DAMAGED, Job
 from lnsegfm.models.model_store import ModelInfo, ModelStore
 
-NOT_WORKED_ON = ("created", *ENDED, "interrupted")
+NOT_WORKED_ON = ("created", *ENDED, "interrupted", DAMAGED)
 """States in which no process works on a job, or will by itself."""
 _POLL_S = 0.3
 
@@ -109,7 +109,7 @@ def check_outcome(job: Job, status: JobStatus) -> None:
     if status.state == "interrupted":
         lines = "\n".join(job.log_tail(10))
         raise UserError(f"The process of {job.id} ended unexpectedly.", lines, job.way_on)
-    if status.state == "failed":
+    if status.state in ("failed", DAMAGED):
         raise UserError.from_json(status.error or {})
     if status.state != "done":
         raise UserError(f"The job '{job.id}' has made no model yet.", f"It is {status.state}.", "Resume it.")

@@ -8,7 +8,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
 from lnsegfm.base.prefixes import resolve
 from lnsegfm.jobs.job_status import JobStatus
-from lnsegfm.jobs.job_store import Job, JobStore
+from lnsegfm.jobs.job_store import DAMAGED, DamagedJob, Job, JobStore
 from lnsegfm.jobs.job_views import JobSummary, JobView
 from lnsegfm.models.model_store import ModelStore
 from lnsegfm.session.job_handle import NOT_WORKED_ON, JobHandle, watch
@@ -36,8 +36,8 @@ class JobsPart:
         return JobStore(self._home().jobs)
 
     def list(self) -> Summaries:
-        """Return the jobs, oldest first; folders that cannot be read are left out."""
-        return [_summary(job) for job in self.store.list()]
+        """Return the jobs, oldest first; those that are damaged tell why, and can be removed."""
+        return [_summary(job) for job in self.store.all()]
 
     def get(self, job_id: str) -> JobHandle:
         """Return one job.
@@ -51,7 +51,7 @@ class JobsPart:
         """Read how a job stands, with all rows of its progress; for one caller at a time.
 
         Raises:
-            UserError: The job is gone.
+            UserError: The job is gone, or cannot be read.
         """
         path = self.store.root / job_id
         # The same object reads on where it stopped; a job's progress can have thousands of rows.
@@ -59,8 +59,13 @@ class JobsPart:
         if job is None or job.path != path or not path.is_dir():
             job = self._read = self._job(job_id)
         status = job.status()
-        log = "\n".join(job.log_tail(LOG_LINES)) if with_log else ""
-        return JobView(job.id, job.spec, status, job.progress(), log)
+        try:
+            rows, log = job.progress(), "\n".join(job.log_tail(LOG_LINES)) if with_log else ""
+        except UserError:
+            if status.state != DAMAGED:
+                raise
+            rows, log = [], ""  # the status says what cannot be read
+        return JobView(job.id, job.spec, status, rows, log)
 
     def watch(self, job_id: str) -> Iterator[JobStatus]:
         """Yield the status of a job until it is no longer worked on; that last status is yielded too.
@@ -105,14 +110,17 @@ class JobsPart:
         return handle
 
     def remove(self, job_id: str) -> str:
-        """Delete a job with its checkpoint, log and pictures; the model that it made stays. Return its id.
+        """Delete a job, also a damaged one, with its checkpoint, log and pictures; the model that it made stays.
+
+        Returns:
+            Its whole id.
 
         Raises:
-            UserError: It is running.
+            UserError: It is running, or there is none of this id.
         """
-        job = self._job(job_id)
-        job.remove()
-        return job.id
+        whole = self.resolve(job_id)
+        self.store.remove(whole)
+        return whole
 
     def users_of(self, *, model: str = "", case: str = "") -> Sequence[str]:
         """Return the ids of the jobs being worked on that need a model or a case; these ids must be whole."""
@@ -120,7 +128,7 @@ class JobsPart:
 
     def resolve(self, job_id: str) -> str:
         """Return the whole id of which ``job_id`` is the beginning, see `lnsegfm.base.prefixes.resolve`."""
-        return resolve(job_id, (job.id for job in self.store.list()), "job")
+        return resolve(job_id, (job.id for job in self.store.all()), "job")
 
     def _job(self, job_id: str) -> Job:
         return self.store.get(self.resolve(job_id))
@@ -130,15 +138,20 @@ class JobsPart:
         state = job.status().state
         if state in ("done", "failed", "cancelled"):
             raise UserError(f"The job '{job.id}' was not {wish}.", f"It has already finished: it is {state}.")
+        if state == DAMAGED:
+            raise UserError.from_json(job.status().error or {})
         if state in NOT_WORKED_ON:
             what = "has not been started" if state == "created" else f"is not running: it is {state}"
             raise UserError(f"The job '{job.id}' was not {wish}.", f"It {what}.")
         return job
 
 
-def _summary(job: Job) -> JobSummary:
+def _summary(job: Job | DamagedJob) -> JobSummary:
+    if isinstance(job, DamagedJob):
+        return JobSummary(job.id, DAMAGED, "", "", problem=job.reason.why)
     status, spec = job.status(), job.spec
     return JobSummary(
         job.id, status.state, spec.method, job.created, status.stage, status.iteration or 0,
         status.iterations or spec.steps, spec.base_model, status.model_id, spec.name, status.waits_for,
+        (status.error or {}).get("why", "") if status.state == DAMAGED else "",
     )

@@ -12,8 +12,9 @@ from lnsegfm.base.background import Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.wording import explain
 from lnsegfm.jobs.job_status import ACTIVE, RESUMABLE
+from lnsegfm.jobs.job_store import DAMAGED
 from lnsegfm.jobs.method_names import METHODS
-from lnsegfm.jobs.stored import JobView, Stored
+from lnsegfm.jobs.stored import JobSummary, JobView, Stored
 from lnsegfm.session.job_handle import JobHandle
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost, FineTuneSection
 from LNSegFMFineTuneLib.scene.curves import LossCurve
@@ -104,9 +105,9 @@ class RunSection(FineTuneSection):
     def update_controls(self) -> None:
         """Enable what can be done now."""
         ui, idle = self.ui, not self.host.is_acting
-        state = self._view.status.state if self._view else ""
+        state = self._view.status.state if self._view else DAMAGED if self._unreadable else ""
         ui.pauseButton.enabled = ui.cancelButton.enabled = idle and state in ACTIVE
-        ui.resumeButton.enabled = idle and state in RESUMABLE
+        ui.resumeButton.enabled = idle and self._view is not None and state in (*RESUMABLE, DAMAGED)
         ui.removeJobButton.enabled = idle and bool(state) and state not in ACTIVE
         ui.curveButton.enabled = self._view is not None and bool(self._view.rows)
 
@@ -123,7 +124,16 @@ class RunSection(FineTuneSection):
             self._curve = LossCurve(job_id) if job_id else None
         if not job_id:
             self._show_nothing("")
+        elif self._unreadable is not None:
+            self._view = None
+            self._show_nothing(wording.unreadable(self._unreadable))
+            self.host.update_controls()
         self.read()
+
+    @property
+    def _unreadable(self) -> JobSummary | None:
+        """The chosen job, if it can only be removed."""
+        return next((job for job in self._stored.jobs if job.id == self._job_id and not job.readable), None)
 
     def read(self) -> None:
         """Read the watched job."""
@@ -131,7 +141,7 @@ class RunSection(FineTuneSection):
         others = any(job.state in ACTIVE and job.id != self._job_id for job in self._stored.jobs)
         if others and self._polls % _POLLS_OF_LIST == 0:
             self.host.refresh()
-        if self._job_id and not self.host.is_working(_WORK):
+        if self._job_id and self._unreadable is None and not self.host.is_working(_WORK):
             task = Task(self.host.workbench.jobs.view, self._job_id, with_log=self.ui.logButton.checked)
             self.host.start_work(_WORK, task, self._show, self._on_lost)
 

@@ -39,14 +39,16 @@ class LossCurve:
             rows: What `lnsegfm.jobs.job_store.Job.progress` returns.
         """
         # A resumed job repeats iterations, so the same number of rows may have another end.
-        state = (len(rows), rows[-1]["iteration"], rows[-1]["loss"]) if rows else (0,)
+        state = (len(rows), rows[-1]["iteration"], rows[-1].get("loss")) if rows else (0,)
         if self.exists:
             self._was_plotted = self.is_plotted
             if state == self._shown:
                 return
+        # Iterations that were skipped have no loss.
+        measured = [row for row in rows if row.get("loss") is not None]
         scored = [row for row in rows if row.get("pseudo_dice") is not None]
         chart = self.chart
-        self._plot(chart, "loss", _("Loss"), rows, (0.20, 0.45, 0.80))
+        self._plot(chart, "loss", _("Loss"), measured, (0.20, 0.45, 0.80))
         self._plot(chart, "pseudo_dice", _("Pseudo-Dice"), scored, (0.90, 0.55, 0.10))
         self._shown = state
         if self._was_plotted and not self.is_plotted:  # its MRML nodes went with the scene

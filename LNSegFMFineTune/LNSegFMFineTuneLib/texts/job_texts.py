@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import data_size, duration, explain
 from lnsegfm.jobs.job_status import JobStatus
+from lnsegfm.jobs.job_store import DAMAGED
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.stored import JobSummary, JobView
 
@@ -61,6 +62,7 @@ def state(name: str) -> str:
         "cancelled": _("cancelled"),
         "paused": _("paused"),
         "interrupted": _("interrupted"),
+        DAMAGED: _("damaged"),
     }
     return words.get(name, name)
 
@@ -71,7 +73,7 @@ def text(status: JobStatus) -> str:
         stage = ": ".join(part for part in (status.stage or _("Running"), status.message) if part)
         device = status.device.partition(":")[0]
         return _("{stage} (on {device})").format(stage=stage, device=device) if device else stage
-    if status.error and status.state in ("failed", "interrupted"):
+    if status.error and status.state in ("failed", "interrupted", DAMAGED):
         return explain(UserError.from_json(status.error))
     sentences = {
         "created": _("Not started yet."),
@@ -85,6 +87,13 @@ def text(status: JobStatus) -> str:
         "interrupted": _("The job ended unexpectedly. Resume continues from the last checkpoint."),
     }
     return sentences.get(status.state, status.message)
+
+
+def unreadable(job: JobSummary) -> str:
+    """What is known of a job that can only be removed."""
+    return _("The job cannot be read.\n\n{reason}\n\nRemove it; a model that it made is kept.").format(
+        reason=job.problem
+    )
 
 
 def figures(status: JobStatus) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 
-Batch = dict[str, Any]
+from lnsegfm.engine.finetuning.loader_processes import Batch, batches_ahead
+
 # The generators that nnU-Net's augmentation draws from are the process's own: one batch at a time.
 _generators = threading.Lock()
 
 
-class NumberedBatches(Dataset[Batch]):
+class NumberedBatches:
     """A loader of random batches that gives for a number always the same batch.
 
     Args:
@@ -34,34 +35,48 @@ class NumberedBatches(Dataset[Batch]):
             seed_generators(int(np.random.SeedSequence((self._seed, number)).generate_state(1)[0]))
             return next(self._loader)
 
-    def sequence(self, first: int, end: int, *, processes: int, device: torch.device) -> Iterator[Batch]:
+    def sequence(
+        self, first: int, end: int, *, processes: int, device: torch.device,
+        say: Callable[[str], None] = lambda text: print(text, flush=True),
+    ) -> Iterator[Batch]:
         """Yield the batches from ``first`` to before ``end``.
 
         Args:
             first: Number of the first batch.
             end: Number behind the last batch.
-            processes: Processes that make batches ahead; 0 for none.
-            device: Where they are used. For a GPU they are made ahead in a thread where there are no processes; on the
-                CPU that would only take time from the training.
+            processes: Processes that make batches ahead; 0 for none. What they do not make is made here, the same.
+            device: Where they are used. For a GPU they are made ready in a thread; on the CPU that would only take time
+                from the training.
+            say: Told what the user should know of the processes.
         """
-        if processes:
-            yield from DataLoader(
-                self, batch_size=None, sampler=range(first, end), num_workers=processes, collate_fn=_as_it_is,
-                pin_memory=device.type == "cuda",
-            )
-        elif device.type == "cpu":
-            yield from (self[number] for number in range(first, end))
-        else:
-            yield from self._one_ahead(first, end)
+        if first >= end:
+            return
+        batches = batches_ahead(self.__getitem__, first, end, processes, say)
+        yield from batches if device.type == "cpu" else _one_ahead(batches, device)
 
-    def _one_ahead(self, first: int, end: int) -> Iterator[Batch]:
-        with ThreadPoolExecutor(1, "batches") as thread:
-            coming = thread.submit(self.__getitem__, first)
-            for number in range(first + 1, end):
-                batch = coming.result()
-                coming = thread.submit(self.__getitem__, number)
+
+def _one_ahead(batches: Generator[Batch, None, None], device: torch.device) -> Iterator[Batch]:
+    def ready() -> Batch | None:
+        batch = next(batches, None)
+        return batch if batch is None or device.type != "cuda" else _pinned(batch)
+
+    with ThreadPoolExecutor(1, "batches") as thread:
+        try:
+            coming = thread.submit(ready)
+            while (batch := coming.result()) is not None:
+                coming = thread.submit(ready)
                 yield batch
-            yield coming.result()
+        finally:
+            thread.submit(batches.close).result()
+
+
+def _pinned(value: Any) -> Any:
+    """The same with tensors in memory that a GPU can read by itself."""
+    if isinstance(value, torch.Tensor):
+        return value.pin_memory() if torch.cuda.is_available() else value
+    if isinstance(value, dict):
+        return {name: _pinned(each) for name, each in value.items()}
+    return [_pinned(each) for each in value] if isinstance(value, list) else value
 
 
 def seed_generators(seed: int) -> None:
@@ -71,5 +86,12 @@ def seed_generators(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
 
 
-def _as_it_is(batch: Any) -> Any:
-    return batch
+
+def _forget_other_threads() -> None:
+    # A forked process has none of the threads that may have held it.
+    global _generators
+    _generators = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)

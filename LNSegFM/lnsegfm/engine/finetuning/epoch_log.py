@@ -53,9 +53,10 @@ class EpochLog:
         for close in self._close:
             close()
 
-    def add(self, loss: float, seconds: float) -> None:
-        """Take the loss and the duration of one iteration."""
-        self._losses.append(loss)
+    def add(self, loss: float | None, seconds: float) -> None:
+        """Take the loss, None where there is none, and the duration of one iteration."""
+        if loss is not None:
+            self._losses.append(loss)
         self._seconds += seconds
 
     def end(self, epoch: int, learning_rate: float, pseudo_dice: float | None) -> None:
@@ -66,13 +67,13 @@ class EpochLog:
             learning_rate: Of its iterations.
             pseudo_dice: Of the hold-out cases after it; None without hold-out cases.
         """
-        figures = {
-            "loss": sum(self._losses) / max(len(self._losses), 1), "learning_rate": learning_rate,
-            "seconds": self._seconds,
-        }
+        figures = {"learning_rate": learning_rate, "seconds": self._seconds}
+        loss = "not known"
+        if self._losses:
+            figures["loss"] = sum(self._losses) / len(self._losses)
+            loss = f"{figures['loss']:.4f}"
         text = (
-            f"Epoch {epoch + 1}/{self._epochs}: loss {figures['loss']:.4f}, learning rate {learning_rate:.3g}, "
-            f"{self._seconds:.1f} s"
+            f"Epoch {epoch + 1}/{self._epochs}: loss {loss}, learning rate {learning_rate:.3g}, {self._seconds:.1f} s"
         )
         if pseudo_dice is not None:
             figures["pseudo_dice"] = pseudo_dice

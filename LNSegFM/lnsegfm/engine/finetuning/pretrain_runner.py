@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import read_json, write_json
 from lnsegfm.base.home import Home
@@ -69,7 +70,7 @@ def prepare(folder: Path, writer: JobWriter) -> None:
         # nnU-Net's exports need a name of this form; the name of the user's folder is not stored.
         write_json(folder / PLANS, make_plans(prints, settings, "Dataset900_LymphNodes"))
     data, done = folder / CASES, iter(range(1, len(cases) + 1))
-    data.mkdir(exist_ok=True)
+    disk.make_folder(data)
     notes = preprocess(
         cases, PlansManager(read_json(folder / PLANS)), CONFIGURATION, _dataset(raw, len(cases)), ORIENTATION, data,
         lambda name: report("Preparing cases", next(done), name),
@@ -174,11 +175,11 @@ def main(arguments: list[str]) -> int:
 def _lead(folder: Path) -> None:
     with JobWriter(folder) as writer, _turn(writer, folder):
         prepare(folder, writer)
-        (folder / PREPARED).touch()
+        disk.mark(folder / PREPARED)
         with _together():
             model = pretrain(folder, writer, Home.default())
         assert model is not None
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        disk.remove_file(folder / CHECKPOINT)
         writer.done(model.id)
 
 

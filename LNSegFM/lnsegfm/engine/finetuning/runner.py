@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import traceback
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled
 from lnsegfm.base.home import Home
 from lnsegfm.jobs.job_status import WORK
@@ -31,7 +31,8 @@ def main(arguments: list[str]) -> int:
             try:
                 adapt(writer, folder, Home.default())
             finally:
-                shutil.rmtree(work, ignore_errors=True)
+                with suppress(OSError):  # a resume clears it as well
+                    disk.remove_tree(work)
     except Cancelled:
         return 0
     except Exception:  # the writer has recorded the reason; the log gets the details

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from lnsegfm.base.cpu_count import cpu_count
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import write_atomic
 from lnsegfm.engine.dgst.method_table import METHODS
+from lnsegfm.engine.dgst.optimizer import gradient_norm
 from lnsegfm.engine.finetuning.batches import Batch, NumberedBatches, seed_generators
 from lnsegfm.engine.finetuning.training_data import PreparedCases
 from lnsegfm.engine.networks.checkpoints import read_tensors, write_tensors
@@ -24,6 +27,9 @@ from lnsegfm.jobs.job_spec import JobSpec
 Weights = dict[str, torch.Tensor]
 HOLDOUT_BATCHES = 5
 _MOST_LOADERS = 4
+MOST_SKIPPED = 20
+"""So many iterations in a row may be skipped. The scaler begins at 65,536 and halves its scale at each, so after 16 the
+gradients are not scaled at all: what is not finite then is not for the scaler to repair."""
 
 
 class Trainer(nnUNetTrainer):
@@ -37,6 +43,9 @@ class Trainer(nnUNetTrainer):
 
     spec: JobSpec
     iteration: int
+    notes: list[str]
+    """What the user should know of how the patches are prepared, a sentence each."""
+    _skipped: int
     _train_batches: NumberedBatches
     _holdout_batches: NumberedBatches
     _coming: Iterator[Batch] | None
@@ -72,8 +81,8 @@ class Trainer(nnUNetTrainer):
         trainer = cls(plans, configuration, "all", dataset, device)
         # nnU-Net always takes the first GPU.
         trainer.device = device
-        trainer.grad_scaler = torch.amp.GradScaler("cuda") if device.type == "cuda" else None
-        trainer.spec, trainer.iteration = spec, 0
+        trainer.grad_scaler = scaler_of(device)
+        trainer.spec, trainer.iteration, trainer.notes, trainer._skipped = spec, 0, [], 0
         trainer._set_batch_size_and_oversample()
         seed_generators(spec.seed % 2**32)
         torch.manual_seed(spec.seed)
@@ -129,12 +138,21 @@ class Trainer(nnUNetTrainer):
                 return
 
     def _loaders(self) -> int:
-        if self.spec.loader_processes >= 0:
-            return self.spec.loader_processes
+        wanted, most = self.spec.loader_processes, cpu_count()
+        if wanted > most:
+            cpus = "1 CPU" if most == 1 else f"{most} CPUs"
+            self._note(f"{most} instead of {wanted} processes prepare patches, because the job may use {cpus}.")
+        if wanted >= 0:
+            return min(wanted, most)
         # Augmenting a batch takes longer than training on it does on a GPU. Where processes are not forked, starting
         # them can hang in an application's own Python.
         forks = self.device.type == "cuda" and os.name == "posix"
-        return min(_MOST_LOADERS, max(1, (os.cpu_count() or 2) - 1)) if forks else 0
+        sharers = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return min(_MOST_LOADERS, max(1, (most - 1) // sharers)) if forks else 0
+
+    def _note(self, text: str) -> None:
+        print(text, flush=True)
+        self.notes.append(text)
 
     @property
     def epoch(self) -> int:
@@ -146,41 +164,72 @@ class Trainer(nnUNetTrainer):
         """The learning rate of the next iteration: nnU-Net's polynomial decay, constant within an epoch."""
         return self.spec.learning_rate * (1 - self.epoch / self.spec.epochs) ** self.spec.poly_exponent
 
-    def step(self) -> float:
-        """Do one iteration and return its loss.
+    def step(self) -> float | None:
+        """Do one iteration and return its loss; None when it is not a number, and the scaler skipped the iteration.
 
         Raises:
-            UserError: The loss is not a number any more.
+            UserError: Loss or gradient are not numbers any more. The weights are those from before.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
         self.network.train()
         if self._coming is None:
             self._coming = self._train_batches.sequence(
-                self.iteration, self.spec.steps, processes=self._loaders(), device=self.device
+                self.iteration, self.spec.steps, processes=self._loaders(), device=self.device, say=self._note
             )
         batch = next(self._coming)
+        if self.device.type == "cpu":
+            # What dropout draws must not depend on whether this process has made the batch.
+            torch.default_generator.manual_seed((self.spec.seed + 7919 * self.iteration) % 2**63)
         data = batch["data"].to(self.device, non_blocking=True)
         target = [scale.to(self.device, non_blocking=True) for scale in batch["target"]]
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             loss = self.loss(self._shared(data), target)
-        if self.grad_scaler is None:
-            loss.backward()
-            self.optimizer.step()
-        else:
-            self.grad_scaler.scale(loss).backward()
-            self.grad_scaler.unscale_(self.optimizer)
-            self.grad_scaler.step(self.optimizer)
-            self.grad_scaler.update()
+        value = self._move(loss) if self.grad_scaler is None else self._move_scaled(loss, self.grad_scaler)
+        self.iteration += 1
+        return value if math.isfinite(value) else None
+
+    def _move(self, loss: torch.Tensor) -> float:
         value = float(loss.detach())
-        if not np.isfinite(value):
+        if not math.isfinite(value):
+            raise self._diverged("loss", value)
+        loss.backward()
+        norm = gradient_norm(weight.grad for weight in self.network.parameters())
+        if norm is not None and not torch.isfinite(norm):
+            raise self._diverged("gradient", float(norm))
+        self.optimizer.step()
+        return value
+
+    def _move_scaled(self, loss: torch.Tensor, scaler: torch.amp.GradScaler) -> float:
+        """Let the scaler skip what 16 bits cannot hold, as nnU-Net does; it tries a smaller scale the next time."""
+        scaler.scale(loss).backward()
+        scaler.unscale_(self.optimizer)
+        scale = scaler.get_scale()
+        scaler.step(self.optimizer)
+        scaler.update()
+        value = float(loss.detach())
+        if math.isfinite(value) and scaler.get_scale() >= scale:
+            self._skipped = 0
+            return value
+        self._skipped += 1
+        if self._skipped >= MOST_SKIPPED:
             raise UserError(
-                "The training diverged.", f"The loss of iteration {self.iteration + 1} is {value}.",
+                "The training diverged.",
+                f"Loss or gradient were not finite in {MOST_SKIPPED} iterations, up to iteration {self.iteration + 1}.",
                 "Start again with a smaller learning rate.",
             )
-        self.iteration += 1
+        print(
+            f"Iteration {self.iteration + 1} changed no weight: its loss is {value:.4g} at a scale of {scale:g}.",
+            flush=True,
+        )
         return value
+
+    def _diverged(self, what: str, value: float) -> UserError:
+        return UserError(
+            "The training diverged.", f"The {what} of iteration {self.iteration + 1} is {value}.",
+            "Start again with a smaller learning rate.",
+        )
 
     @torch.no_grad()
     def pseudo_dice(self) -> float:
@@ -205,7 +254,17 @@ class Trainer(nnUNetTrainer):
         return {name: copies[value.data_ptr()] for name, value in state.items()}
 
     def save(self, path: Path) -> None:
-        """Write everything that is needed to continue from here, atomically."""
+        """Write everything that is needed to continue from here, atomically.
+
+        Raises:
+            UserError: A weight is not a number any more; the file from before stays.
+        """
+        for name, weight in self.network.state_dict().items():
+            if not torch.isfinite(weight).all():
+                raise UserError(
+                    "The training diverged.", f"Since iteration {self.iteration} the weight '{name}' is not finite.",
+                    "Start again with a smaller learning rate.",
+                )
         content = {
             "weights": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -236,3 +295,8 @@ class Trainer(nnUNetTrainer):
         self.iteration = int(content["iteration"])
         if content["random"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(content["random"].cpu(), self.device)
+
+
+def scaler_of(device: torch.device) -> torch.amp.GradScaler | None:
+    """Return what keeps the gradients of 16-bit numbers in their range; None where training is in 32 bits."""
+    return torch.amp.GradScaler("cuda") if device.type == "cuda" else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,9 @@ from nnunetv2.training.dataloading import nnunet_dataset
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from lnsegfm.base import disk, schema
 from lnsegfm.base.files import read_json, write_atomic, write_json
+from lnsegfm.base.wording import data_size
 from lnsegfm.cases.case_info import IGNORE
 from lnsegfm.engine.networks.exact_resampling import with_exact_resampling
 from lnsegfm.images.geometry import Geometry, labels_on
@@ -30,6 +34,8 @@ from lnsegfm.models.model_facts import ModelFacts
 
 # Before nnU-Net 2.8 a method of the class.
 _block_sizes = getattr(nnunet_dataset, "comp_blosc2_params", None) or nnUNetDatasetBlosc2.comp_blosc2_params
+
+_SLICES = 32  # that are compared at a time
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,7 @@ def preprocess(
 
     Raises:
         UserError: An image that is not a CT, or that is too thin or too large at the model's spacing.
+        OSError: The disk is full, or did not take a file whole.
     """
     facts = ModelFacts.read(plans.plans, dataset, configuration, (), orientation)
     notes: list[str] = []
@@ -116,8 +123,9 @@ def preprocess(
     preprocessor = DefaultPreprocessor(verbose=False)
     for case in cases:
         noted = folder / f"{case.identifier}.notes.json"
-        if (folder / f"{case.identifier}.npz").is_file():
-            notes += read_json(noted) if noted.is_file() else []  # none beside cases of earlier versions
+        said = _finished(folder / f"{case.identifier}.npz", noted)
+        if said is not None:
+            notes += said
             continue
         report(case.identifier)
         image, label = case.read(orientation)
@@ -141,6 +149,18 @@ def preprocess(
     return notes
 
 
+def _finished(path: Path, noted: Path) -> list[str] | None:
+    """What an interrupted call said of a case that it finished; None when the case is to be done, or done again."""
+    if not path.is_file():
+        return None
+    try:
+        return schema.read(list[str], read_json(noted))
+    except FileNotFoundError:
+        return []  # a case of an earlier version
+    except (OSError, ValueError):
+        return None
+
+
 def _class_locations(segmentation: np.ndarray, plans: PlansManager, dataset: dict[str, Any]) -> dict[Any, Any]:
     """Return where each label lies, as nnU-Net's preprocessing samples it; for labels that were changed afterwards."""
     labels = plans.get_label_manager(dataset)
@@ -156,11 +176,22 @@ def _save(
 ) -> None:
     blocks, chunks = _block_sizes(data.shape, tuple(patch_size), data.itemsize)
     label_blocks, label_chunks = _block_sizes(segmentation.shape, tuple(patch_size), segmentation.itemsize)
-    nnUNetDatasetBlosc2.save_case(
-        data, segmentation, {}, str(path), chunks=chunks, blocks=blocks,
-        chunks_seg=label_chunks, blocks_seg=label_blocks,
-    )
-    path.with_suffix(".pkl").unlink()
+    parts = {path.with_name(f"{path.name}.b2nd"): data, path.with_name(f"{path.name}_seg.b2nd"): segmentation}
+    for part in parts:
+        disk.remove_tree(part)  # half of it, from a call that was interrupted
+        disk.reached("write", part)
+    try:
+        nnUNetDatasetBlosc2.save_case(
+            data, segmentation, {}, str(path), chunks=chunks, blocks=blocks,
+            chunks_seg=label_chunks, blocks_seg=label_blocks,
+        )
+    except RuntimeError as error:
+        raise _torn(path, data.nbytes + segmentation.nbytes) from error
+    disk.remove_file(path.with_suffix(".pkl"))
+    for part, array in parts.items():
+        disk.sync_file(part)
+        if not _holds(part, array):
+            raise _torn(part, array.nbytes)
     places = {
         "_".join(map(str, key)) if isinstance(key, (tuple, list)) else str(key): np.asarray(value)
         for key, value in properties["class_locations"].items()
@@ -168,3 +199,22 @@ def _save(
     # Last, because it says that the case is complete.
     save: Any = np.savez
     write_atomic(path.with_name(f"{path.name}.npz"), lambda temporary: save(temporary, **places))
+
+
+def _holds(path: Path, array: np.ndarray) -> bool:
+    """Whether a file holds an array: blosc2 does not say when a disk has taken a part of it only."""
+    try:
+        stored = blosc2.open(str(path), mode="r", dparams={"nthreads": 1})
+        return stored.shape == array.shape and all(
+            np.array_equal(stored[:, first : first + _SLICES], array[:, first : first + _SLICES], equal_nan=True)
+            for first in range(0, array.shape[1], _SLICES)
+        )
+    except (RuntimeError, ValueError, OSError):
+        return False
+
+
+def _torn(path: Path, size: int) -> OSError:
+    full = shutil.disk_usage(path.parent).free < size
+    return OSError(
+        errno.ENOSPC if full else errno.EIO, f"The disk did not take it whole ({data_size(size)} at most)", str(path)
+    )

@@ -41,6 +41,7 @@ def train(trainer: Trainer, spec: JobSpec, writer: JobWriter, checkpoint: Path, 
 
     Raises:
         Cancelled: The user cancelled; the checkpoint is written.
+        UserError: The training diverged.
     """
     share = share or Share(0, spec.steps)
     saved, durations = time.monotonic(), deque[float](maxlen=50)
@@ -49,6 +50,8 @@ def train(trainer: Trainer, spec: JobSpec, writer: JobWriter, checkpoint: Path, 
             started, learning_rate, epoch = time.monotonic(), trainer.learning_rate, trainer.epoch
             loss = trainer.step()
             durations.append(time.monotonic() - started)
+            while trainer.notes:
+                writer.note(trainer.notes.pop(0))
             log.add(loss, durations[-1])
             ended = trainer.iteration % spec.iterations_per_epoch == 0
             row: dict[str, Any] = {
@@ -71,7 +74,8 @@ def train(trainer: Trainer, spec: JobSpec, writer: JobWriter, checkpoint: Path, 
 
 
 def _report(writer: JobWriter, trainer: Trainer, row: dict[str, Any], left_s: float) -> None:
-    known: dict[str, Any] = {"pseudo_dice": row["pseudo_dice"]} if "pseudo_dice" in row else {}
+    # A skipped iteration has no loss; the one before it stays.
+    known = {name: row[name] for name in ("loss", "pseudo_dice") if row.get(name) is not None}
     known.update(gpu_memory(trainer.device))
     epoch = min(trainer.epoch, trainer.spec.epochs - 1)
-    writer.status(iteration=row["iteration"], epoch=epoch, loss=row["loss"], eta_s=left_s, **known)
+    writer.status(iteration=row["iteration"], epoch=epoch, eta_s=left_s, **known)

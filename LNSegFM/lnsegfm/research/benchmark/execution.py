@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lnsegfm.jobs.job_status import RESUMABLE
+from lnsegfm.base.cpu_count import cpu_count
 from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job, JobStore
 from lnsegfm.research.benchmark.planned_runs import Planned, same_run
 
@@ -84,7 +83,7 @@ def run_jobs(
                 if slot not in at_work and waiting:
                     job = _next(waiting)
                     tries[job.id] = tries.get(job.id, 0) + 1
-                    if job.status().state in RESUMABLE:
+                    if job.can_resume:
                         _start(job, device, devices, start)
                     at_work[slot] = job
             running = [f"{job.spec.name}: {status.stage} {status.iteration}/{job.spec.steps}"
@@ -108,7 +107,7 @@ def _next(waiting: list[Job]) -> Job:
 def _start(job: Job, device: str, devices: Sequence[str], start: Callable[[Job], None] | None) -> None:
     if device == "cpu":
         # Two trainings that both take all cores slow each other down far more than by half.
-        job.environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // list(devices).count("cpu")))
+        job.environment["OMP_NUM_THREADS"] = str(max(1, cpu_count() // list(devices).count("cpu")))
     job.environment[DEVICE_VARIABLE] = device
     if start is not None:
         start(job)
