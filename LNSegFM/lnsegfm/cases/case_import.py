@@ -18,8 +18,7 @@ from lnsegfm.images.input_options import InputOptions, Notes
 from lnsegfm.images.label_grids import PlacementError
 from lnsegfm.inputs.dataset_labels import DATASET, DatasetLabels
 from lnsegfm.inputs.label_names import meaning
-from lnsegfm.inputs.label_reading import read_labels
-from lnsegfm.inputs.reading import read_ct
+from lnsegfm.inputs.reading_apart import read_ct, read_labels
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _KNOWN = "It is stored already"

@@ -105,7 +105,7 @@ def _in_folder(root: Path, directory: Path, names: list[str]) -> Iterator[BatchI
             yield BatchInput(directory / name, relative / (stem + _written_as(suffix)))
     if any(_is_dicom(directory / name) for name in names):
         # Only where there is DICOM: finding the files of other folders takes no SimpleITK.
-        from lnsegfm.dicom.series import list_series
+        from lnsegfm.inputs.reading_apart import list_series
 
         try:
             series = list_series(directory)

@@ -12,9 +12,8 @@ import SimpleITK as sitk
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_info import IGNORE
 from lnsegfm.images.input_options import ALL_VALUES, ONLY_CERTAIN, InputOptions
-from lnsegfm.inputs.label_reading import read_labels
 from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
-from lnsegfm.inputs.reading import read_ct
+from lnsegfm.inputs.reading_apart import read_ct, read_labels
 from lnsegfm.research.datasets.candidates import NODE, LabelledCt
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".nhdr")
