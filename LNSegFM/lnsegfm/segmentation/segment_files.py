@@ -184,9 +184,14 @@ def segment_batch(
     Raises:
         Cancelled: The user cancelled; what was yielded is complete.
     """
+    others = tuple(source.path for source in sources)
     for source in sources:
-        request = FileRequest(source.path, folder / source.output, options, series=source.series, overwrite=overwrite)
+        request = FileRequest(
+            source.path, folder / source.output, options, series=source.series, overwrite=overwrite, others=others
+        )
         try:
+            if source.problem is not None:
+                raise source.problem
             earlier = _done_earlier(request, model)
             if earlier is not None:
                 yield BatchOutcome(source, request.labels, earlier=earlier)

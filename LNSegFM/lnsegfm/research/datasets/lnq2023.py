@@ -48,7 +48,7 @@ def candidates(
     return [
         FileCase(
             case, tuple(found["ct"]), tuple(found["seg"]), partial="-train-" in case and case not in listed,
-            options=known_values(options),
+            options=known_values(options), root=source,
         )
         for case, found in sorted(files.items())
     ]

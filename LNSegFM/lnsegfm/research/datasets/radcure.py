@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.formats.given_files import check_file
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.input_options import ONLY_CERTAIN, InputOptions
 from lnsegfm.inputs.reading_apart import read_ct
@@ -101,6 +102,9 @@ class _Opened:
     def __init__(self, case: RadcureCase) -> None:
         self._case = case
         self._found = read_dicom_folder(case.folder)
+
+        for path in case.masks:
+            check_file(path, within=path.parent)
 
     def sources(self) -> dict[str, Sequence[Path]]:
         try:
