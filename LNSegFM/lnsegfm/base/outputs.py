@@ -31,21 +31,33 @@ def check_outputs(
     Raises:
         UserError: An output cannot be written, is an input or another output, or exists and would be lost.
     """
-    known, places = list(inputs), [_place(path) for path in outputs]
-    for path, place in zip(outputs, places):
-        if _is_input(path, place, known):
+    known = list(inputs)
+    check_distinct(outputs)
+    for path in outputs:
+        if _is_input(path, known):
             raise UserError(
                 f"{path.name} is one of the inputs.", "A result must not replace what it was made of.",
                 "Choose another name.",
             )
-        if sum(place == each or _is_same(path, other) for each, other in zip(places, outputs)) > 1:
-            raise UserError(
-                f"{path.name} is asked for twice.", "Two results would be written to the same file.",
-                "Choose different names.",
-            )
         check_writable(path)
         if not overwrite and path.exists() and not wrote(path):
             raise exists_already(path, f"It was not written {by}")
+
+
+def check_distinct(outputs: Sequence[Path]) -> None:
+    """Check that no two outputs are one file.
+
+    Raises:
+        UserError: Two are.
+    """
+    seen: dict[object, int] = {}
+    for number, path in enumerate(outputs):
+        for key in (_place(path), _identity(path)):
+            if key is not None and seen.setdefault(key, number) != number:
+                raise UserError(
+                    f"{path.name} is asked for twice.", "Two results would be written to the same file.",
+                    "Choose different names.",
+                )
 
 
 def exists_already(path: Path, why: str) -> UserError:
@@ -64,8 +76,8 @@ def begins_with(path: Path, *beginnings: str) -> bool:
         return False
 
 
-def _is_input(path: Path, place: str, inputs: Iterable[Path]) -> bool:
-    found = _identity(path)
+def _is_input(path: Path, inputs: Iterable[Path]) -> bool:
+    found, place = _identity(path), _place(path)
     for each in inputs:
         if each.name.casefold() == path.name.casefold() and place == _place(each):
             return True
@@ -87,8 +99,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _is_same(first: Path, second: Path) -> bool:
-    found = _identity(first)
-    return found is not None and found == _identity(second)

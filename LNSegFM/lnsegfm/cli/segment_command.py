@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.outputs import check_outputs
+from lnsegfm.base.outputs import check_distinct, check_outputs
 from lnsegfm.cli.measure_command import as_rows, line_of
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, open_session, print_json, say, terminal, warn
@@ -140,8 +140,8 @@ def _check_table(table: Path | None, batch: Batch, output: Path, *, overwrite: b
 
     if table is not None:
         labels = [output / each.output for each in batch.sources]
-        others = [*labels, *map(sidecar_path, labels), *(each.path for each in batch.sources)]
-        check_outputs([table], others, overwrite=overwrite, wrote=is_table)
+        check_outputs([table], [each.path for each in batch.sources], overwrite=overwrite, wrote=is_table)
+        check_distinct([table, *labels, *map(sidecar_path, labels)])
 
 
 def _tell(outcome: BatchOutcome, count: str, said: Sequence[str]) -> None:

@@ -101,14 +101,14 @@ def _check_data(path: Path, fields: dict[str, str], end: int, encoding: str) -> 
         check_amount(data, stored, expected, slice_bytes)
     elif stored < expected // size and encoding not in _GZIP:
         raise damaged(data, f"It is cut short: {stored} bytes cannot hold {expected // size} voxels.")
+    elif encoding in _GZIP and not can_inflate(stored, expected):
+        raise damaged(data, f"It is cut short: {stored} bytes cannot hold the {expected} that its header announces.")
     check_fits(path, shape, size)
     if encoding in _GZIP:
-        _check_packed(data, start, stored, expected, slice_bytes)
+        _check_packed(data, start, expected, slice_bytes)
 
 
-def _check_packed(path: Path, start: int, stored: int, expected: int, slice_bytes: int) -> None:
-    if not can_inflate(stored, expected):
-        raise damaged(path, f"It is cut short: {stored} bytes cannot hold the {expected} that its header announces.")
+def _check_packed(path: Path, start: int, expected: int, slice_bytes: int) -> None:
     try:
         with open_given(path) as stream:
             stream.seek(start)
