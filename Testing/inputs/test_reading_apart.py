@@ -28,7 +28,7 @@ from lnsegfm.session import Session
 # Reads as the real one, but for files of some names.
 ODD = """
 import os, signal, time
-from lnsegfm.base.process_server import serve
+from lnsegfm.base.serving.process_server import serve
 from lnsegfm.inputs import reader_process
 
 def load():

@@ -1,7 +1,7 @@
 """The process that reads strangers' files, so that no library can take Slicer down with it; without torch.
 
 An operation is ``module:function`` of this library; the function takes the arguments of the request, see
-`lnsegfm.base.process_server`.
+`lnsegfm.base.serving.process_server`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import SimpleITK as sitk
 
-from lnsegfm.base.process_server import Arguments, FindOperation, Operation, Report, WithData, serve
+from lnsegfm.base.serving.process_server import Arguments, FindOperation, Operation, Report, WithData, serve
 from lnsegfm.inputs.sent_image import described
 
 

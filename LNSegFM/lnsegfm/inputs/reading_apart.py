@@ -16,7 +16,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.process_client import ProcessClient, ProcessEnded
+from lnsegfm.base.serving.process_client import ProcessClient, ProcessEnded
 from lnsegfm.base.wording import printable
 from lnsegfm.formats.given_files import check_name
 from lnsegfm.images.hounsfield import NotHounsfield

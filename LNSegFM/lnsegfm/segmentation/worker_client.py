@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lnsegfm.base.process_client import LOG_LINES, ProcessClient, WorkerRequest
+from lnsegfm.base.serving.process_client import LOG_LINES, ProcessClient, WorkerRequest
 
 __all__ = ["LOG_LINES", "WorkerClient", "WorkerRequest"]
 
 
 class WorkerClient(ProcessClient):
-    """Starts the segmentation worker, see `lnsegfm.base.process_client.ProcessClient`.
+    """Starts the segmentation worker, see `lnsegfm.base.serving.process_client.ProcessClient`.
 
     Args:
         command: Command line of the worker; by default ``python -m lnsegfm.engine.inference.worker``.

@@ -1,8 +1,8 @@
-"""The segmentation worker: a process that keeps a model on the device, see `lnsegfm.base.process_server`."""
+"""The segmentation worker: a process that keeps a model on the device, see `lnsegfm.base.serving.process_server`."""
 
 from __future__ import annotations
 
-from lnsegfm.base.process_server import FindOperation, Operation, serve
+from lnsegfm.base.serving.process_server import FindOperation, Operation, serve
 
 
 def _operations() -> FindOperation:

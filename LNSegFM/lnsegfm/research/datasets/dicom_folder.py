@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.process_server import Arguments, Report
+from lnsegfm.base.serving.process_server import Arguments, Report
 from lnsegfm.dicom.headers import check_deflated, is_foreign
 from lnsegfm.formats.given_files import open_given
 from lnsegfm.inputs.reading_apart import ask

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.process_server import Arguments, Report
+from lnsegfm.base.serving.process_server import Arguments, Report
 from lnsegfm.dicom.headers import check_deflated
 from lnsegfm.formats.given_files import open_given
 from lnsegfm.inputs.reading_apart import ask

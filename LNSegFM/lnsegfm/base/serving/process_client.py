@@ -1,6 +1,6 @@
 """The client of a process that answers requests: they go out and come back without blocking anybody.
 
-The other side is `lnsegfm.base.process_server`.
+The other side is `lnsegfm.base.serving.process_server`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A process that answers one JSON object a line; the other side is `lnsegfm.base.process_client`.
+"""A process that answers one JSON object a line; the other side is `lnsegfm.base.serving.process_client`.
 
 Requests come on stdin, answers go to stdout; everything that libraries print goes to stderr, which is the log. The
 process ends when stdin is closed, so it cannot outlive its parent. An answer may be followed by bytes, whose number it
