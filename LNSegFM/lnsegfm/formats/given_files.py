@@ -16,8 +16,12 @@ _KINDS = (
 )  # fmt: skip
 
 
-def check_name(path: Path) -> None:
+def check_name(path: Path, done: str = "read") -> None:
     """Check that libraries can be given a file's name.
+
+    Args:
+        path: The file.
+        done: What is to be done with it, for the message.
 
     Raises:
         UserError: It holds bytes that are no UTF-8, or a NUL character.
@@ -28,7 +32,7 @@ def check_name(path: Path) -> None:
     except UnicodeEncodeError:
         why = "holds bytes that are not UTF-8"
     if why:
-        raise UserError(f"{printable(str(path))!s} cannot be read.", f"Its name {why}.", "Rename it.")
+        raise UserError(f"{printable(str(path))} cannot be {done}.", f"Its name {why}.", "Rename it.")
 
 
 def check_file(path: Path, *, within: Path | None = None) -> None:
