@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,12 @@ import SimpleITK as sitk
 
 from lnsegfm.base.background import Progress, Task
 from lnsegfm.base.errors import Cancelled, UserError
-from lnsegfm.base.files import sweep_abandoned
 from lnsegfm.base.home import Home
 from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.lymph_nodes.instances import LymphNode
+from lnsegfm.segmentation.exchange import exchange_folder
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.worker_client import WorkerClient, WorkerRequest
 
@@ -96,11 +95,8 @@ class SegmentRun(Task):
         check_ct(image)
         self._stop_if_cancelled()
         # Not in the system's folder for such files: a crash would leave the patient's CT where it is not expected.
-        room = Home.default().exchange
-        room.mkdir(parents=True, exist_ok=True)
-        sweep_abandoned(room)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=room, ignore_cleanup_errors=True) as folder:
-            files = _Files(Path(folder))
+        with exchange_folder(Home.default().exchange) as folder:
+            files = _Files(folder)
             write_image(image, files.image, compress=False)
             self._stop_if_cancelled()
             self.outside = True
