@@ -110,3 +110,23 @@ def test_another_dicom_file_and_a_damaged_one_are_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(UserError, match="DICOM segmentation cannot be used"):
         read_labels(path)
+
+
+def test_a_grid_larger_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_seg(tmp_path / "seg.dcm", {"Lymph node": truth()})
+    monkeypatch.setattr("lnsegfm.formats.announced_size.memory_bytes", lambda: 64 << 20)
+    read_labels(path)
+    made = pydicom.dcmread(path)
+    made.PerFrameFunctionalGroupsSequence[-1].PlanePositionSequence[0].ImagePositionPatient[2] += 30_000
+    made.save_as(path)
+    with pytest.raises(UserError, match=r"seg\.dcm is too large"):
+        read_labels(path)
+
+
+def test_more_frames_than_pixels_are_refused(tmp_path: Path) -> None:
+    path = write_seg(tmp_path / "seg.dcm", {"Lymph node": truth()})
+    made = pydicom.dcmread(path)
+    made.NumberOfFrames = 100_000
+    made.save_as(path)
+    with pytest.raises(UserError, match="pixel data is cut short"):
+        read_labels(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.input_options import InputOptions
 from lnsegfm.images.label_grids import label_on_grid
+from lnsegfm.inputs.dataset_labels import DatasetLabels
 from lnsegfm.inputs.label_names import meaning
 from lnsegfm.inputs.label_structures import choose_lymph_nodes
 
@@ -104,12 +106,21 @@ def test_a_pair_that_breaks_the_reader_does_not_stop_the_import(
 
     read_labels = case_import.read_labels
 
-    def breaks(path: Path, notes: list[str]) -> sitk.Image:
+    def breaks(path: Path, notes: list[str], **more: Any) -> sitk.Image:
         if path.name.startswith("a"):
             raise OverflowError("as some library may")
-        return read_labels(path, notes)
+        return read_labels(path, notes, **more)
 
     monkeypatch.setattr(case_import, "read_labels", breaks)
     report = import_folder(CaseStore(tmp_path / "cases"), tmp_path / "raw")
     assert [name for name, _ in report.stored] == ["b"]
     assert [(name, "as some library may" in reason) for name, reason in report.skipped] == [("a", True)]
+
+
+@pytest.mark.parametrize(
+    "labels", [{"lymph node": 1.5}, {"lymph node": True}, {"lymph node": 10**30}, {"lymph node": {"a": 1}}, [1, 2], "1"]
+)
+def test_a_dataset_json_of_other_values_is_refused(tmp_path: Path, labels: object) -> None:
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels, "name": "kept out", "numTraining": 3}))
+    with pytest.raises(UserError, match=r"dataset\.json: 'labels"):
+        DatasetLabels.read(tmp_path / "dataset.json")

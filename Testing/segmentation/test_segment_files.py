@@ -95,7 +95,7 @@ def test_a_result_never_replaces_its_input(model: ModelInfo, tmp_path: Path) -> 
         request = FileRequest(**{  # type: ignore[arg-type]
             "ct": ct, "labels": tmp_path / "l.nrrd", "options": SegmentOptions(model.id), "overwrite": True, **changes,
         })  # fmt: skip
-        with pytest.raises(UserError, match="is the CT itself"):
+        with pytest.raises(UserError, match="is one of the inputs"):
             check_request(request)
     assert ct.read_bytes() == before
 

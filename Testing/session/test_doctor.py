@@ -12,13 +12,13 @@ import pytest
 
 from lnsegfm.base.home import Home
 from lnsegfm.base.locks import FileLock
+from lnsegfm.base.work_folders import clear_dead, work_folder
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cases.case_trash import lock_of
 from lnsegfm.cli import main
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.job_writer import JobWriter
-from lnsegfm.models.work_folders import clear_dead, work_folder
 from lnsegfm.session import Session
 from service_home import BASE
 
@@ -117,7 +117,7 @@ def test_what_was_changed_a_moment_ago_is_not_touched(own_home: Home) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from lnsegfm.models.work_folders import work_folder
+from lnsegfm.base.work_folders import work_folder
 with work_folder(Path(sys.argv[1])) as folder:
     (folder / "image.nrrd").write_bytes(b"voxels")
     print(folder, flush=True)

@@ -14,12 +14,12 @@ from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.cases.case_store import CaseStore
+from lnsegfm.formats.given_files import check_file
 from lnsegfm.images.input_options import InputOptions, Notes
 from lnsegfm.images.label_grids import PlacementError
 from lnsegfm.inputs.dataset_labels import DATASET, DatasetLabels
 from lnsegfm.inputs.label_names import meaning
-from lnsegfm.inputs.label_reading import read_labels
-from lnsegfm.inputs.reading import read_ct
+from lnsegfm.inputs.reading_apart import read_ct, read_labels
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _KNOWN = "It is stored already"
@@ -125,7 +125,7 @@ def import_folder(
         store: Where the cases go.
         folder: The folder with ``imagesTr`` and ``labelsTr``; a ``dataset.json`` is read where there is one.
         progress: Called with the share done and a text.
-        is_cancelled: Asked between two pairs; what was imported until then stays.
+        is_cancelled: Asked often; what was imported until then stays.
         input_options: What the user says of labels that are not certain.
         names: The pairs to import; None for all.
 
@@ -141,26 +141,38 @@ def import_folder(
             raise Cancelled
         if progress is not None:
             progress(number / len(pairs), f"{number + 1} of {len(pairs)}")
-        report.take(name, store, partial(pair.read, input_options), input_options, labels=raw.labels)
+        read = partial(pair.read, input_options, is_cancelled=is_cancelled)
+        report.take(name, store, read, input_options, labels=raw.labels)
     return report
 
 
 @dataclass(frozen=True)
 class RawPair:
-    """The files of one case of a folder in nnU-Net's raw layout."""
+    """The files of one case of a folder in nnU-Net's raw layout, and that folder."""
 
     image: Path
     label: Path
+    folder: Path
 
-    def read(self, options: InputOptions, notes: Notes) -> tuple[sitk.Image, sitk.Image]:
-        """Read CT and labels.
+    def read(
+        self, options: InputOptions, notes: Notes, *, is_cancelled: Callable[[], bool] | None = None
+    ) -> tuple[sitk.Image, sitk.Image]:
+        """Read CT and labels, in the process that reads files.
 
         Args:
             options: What the user says of them.
             notes: Gets a text for each oddity.
+            is_cancelled: Asked often.
+
+        Raises:
+            UserError: One cannot be read, or is a link that leads out of the folder.
+            Cancelled: It was cancelled.
         """
-        ct = read_ct(self.image, warnings=notes, assume_hu=options.assume_hu)
-        return ct, read_labels(self.label, notes)
+        for path in (self.image, self.label):
+            check_file(path, within=self.folder)
+        asked = is_cancelled or (lambda: False)
+        ct = read_ct(self.image, warnings=notes, assume_hu=options.assume_hu, is_cancelled=asked)
+        return ct, read_labels(self.label, notes, is_cancelled=asked)
 
 
 @dataclass(frozen=True)
@@ -209,7 +221,7 @@ class RawFolder:
             elif name not in labels:
                 skipped.append((name, "There is an image but no label."))
             else:
-                pairs[name] = RawPair(files["0000"], labels[name])
+                pairs[name] = RawPair(files["0000"], labels[name], folder)
         return cls(pairs, tuple(skipped), _dataset_labels(folder, options))
 
 

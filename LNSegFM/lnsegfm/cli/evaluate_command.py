@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import check_writable
+from lnsegfm.base.outputs import check_outputs
 from lnsegfm.cli.label_choices import Grid, Values, input_options
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, print_json, say, terminal
@@ -81,6 +81,9 @@ def evaluate(
             "says]"
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files in FOLDER that no earlier evaluation wrote.")
+    ] = False,
     channel: Annotated[
         int | None,
         typer.Option(
@@ -90,7 +93,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Evaluate, see `_HELP`."""
-    from lnsegfm.evaluation.evaluation_report import failures, markdown, summary, write_report
+    from lnsegfm.evaluation.evaluation_report import failures, is_report, markdown, report_files, summary, write_report
     from lnsegfm.evaluation.label_pairs import find_ignore_label, find_pairs
     from lnsegfm.evaluation.scoring import Settings
     from lnsegfm.evaluation.scoring import evaluate as score
@@ -102,7 +105,8 @@ def evaluate(
         values=values, placement=input_options(grid, values, False).placement,
     )
     if out is not None:
-        check_writable(out / "summary.json")
+        inputs = [path for pair in pairs.matched.values() for path in pair]
+        check_outputs(report_files(out), inputs, overwrite=overwrite, wrote=is_report)
     with ProgressLines(len(pairs.matched), "case") as lines:
         evaluation = score(pairs, settings, progress=lambda done, name: lines.update(done, "Comparing", name))
     if terminal.as_json:

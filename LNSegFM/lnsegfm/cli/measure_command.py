@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import check_writable
+from lnsegfm.base.outputs import check_outputs
 from lnsegfm.cli.label_choices import LABELS, AssumeHu, Grid, Unusual, Values, input_options
 from lnsegfm.cli.terminal import Command, examples, open_session, print_table, say, terminal, warn
 
@@ -43,6 +42,9 @@ def measure(
     keep_implausible: Annotated[
         bool, typer.Option("--keep-implausible", help="List what cannot be a lymph node as well, with the reason.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is no table of lymph nodes.")
+    ] = False,
     grid: Grid = "certain", values: Values = "", unusual: Unusual = False, assume_hu: AssumeHu = False,
 ) -> None:
     """Measure the lymph nodes of labels: short and long axis, volume, mean HU, side, size class.
@@ -53,7 +55,7 @@ def measure(
     (null), centroid_ras (mm) and implausible (why it cannot be a lymph node; empty where it can).
     """
     if output is not None:
-        _check_output(output, ct, labels)
+        _check_output(output, ct, labels, overwrite=overwrite)
     warnings: list[str] = []
     with open_session() as session:
         found = session.measure(
@@ -72,12 +74,12 @@ def measure(
         say(f"{len(found)} lymph nodes" + (f" -> {output}" if output is not None else ""))
 
 
-def _check_output(output: Path, *inputs: Path) -> None:
-    check_writable(output)
-    if any(output.exists() and path.exists() and output.samefile(path) for path in inputs):
-        raise UserError(
-            f"{output.name} is one of the inputs.", "The table must not replace it.", "Choose another name."
-        )
+def _check_output(output: Path, *inputs: Path, overwrite: bool) -> None:
+    from lnsegfm.formats.data_files import companions
+    from lnsegfm.lymph_nodes.measurement_table import is_table
+
+    files = [*inputs, *(file for path in inputs for file in companions(path))]
+    check_outputs([output], files, overwrite=overwrite, wrote=is_table)
 
 
 def line_of(lymph_node: LymphNode) -> str:

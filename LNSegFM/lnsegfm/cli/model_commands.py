@@ -231,6 +231,7 @@ def verify(model: ModelId) -> None:
 def export(
     model: ModelId,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="ZIP", help="The zip to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a model as a zip, for stock nnU-Net or another LN-Seg-FM.
 
@@ -242,7 +243,7 @@ def export(
     (the voxel order in which it needs them; stock nnU-Net does not turn them), null where it cannot load the model.
     """
     with open_session() as session:
-        written = session.models.export(model, output)
+        written = session.models.export(model, output, overwrite=overwrite)
     tool = _STOCK_INSTALL if written.stock else "lnsegfm models install"
     result = {"model": written.model.id, "path": str(written.path), "stock": written.stock, "install_with": tool}
     card, name = written.model.card, written.name

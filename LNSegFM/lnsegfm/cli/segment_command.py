@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import check_writable
+from lnsegfm.base.outputs import check_distinct, check_outputs
 from lnsegfm.cli.measure_command import as_rows, line_of
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, open_session, print_json, say, terminal, warn
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lnsegfm.base.background import Progress
     from lnsegfm.lymph_nodes.instances import LymphNode
     from lnsegfm.segmentation.segment_files import BatchOutcome, SegmentedFile
+    from lnsegfm.session.segmenting import Batch
 
 _EXAMPLES = examples(
     "lnsegfm segment CT_FOLDER -o labels.nii.gz --measurements lymph-nodes.csv",
@@ -110,8 +111,9 @@ def segment(
             )
             _tell_one(result)
             return
-        _refuse_for_several(output, measurements, probability=probability, series=series)
+        _refuse_for_several(output, probability=probability, series=series)
         batch = session.segment_folder(ct, output, choices, overwrite=overwrite, progress=show)
+        _check_table(measurements, batch, output, overwrite=overwrite)
         say(f"{len(batch.sources)} scans, segmented by {batch.model.id}")
         _warn(batch.warnings)
         outcomes = []
@@ -121,7 +123,7 @@ def segment(
     _tell_all(outcomes, measurements, with_reasons=keep_implausible)
 
 
-def _refuse_for_several(output: Path, measurements: Path | None, **of_one: Any) -> None:
+def _refuse_for_several(output: Path, **of_one: Any) -> None:
     if output.is_file() or (output.suffix and not output.is_dir()) or output.name.lower().endswith(IMAGE_SUFFIXES):
         raise UserError(
             f"{output.name} is no folder.", "The results of several CTs need one, and of one CT a file that ends in "
@@ -130,8 +132,16 @@ def _refuse_for_several(output: Path, measurements: Path | None, **of_one: Any) 
     for name, value in of_one.items():
         if value:
             raise UserError(f"--{name} is for one CT only.", "The output is a folder.", "Leave it out.")
-    if measurements is not None:
-        check_writable(measurements)
+
+
+def _check_table(table: Path | None, batch: Batch, output: Path, *, overwrite: bool) -> None:
+    from lnsegfm.lymph_nodes.measurement_table import is_table
+    from lnsegfm.segmentation.provenance import sidecar_path
+
+    if table is not None:
+        labels = [output / each.output for each in batch.sources]
+        check_outputs([table], [each.path for each in batch.sources], overwrite=overwrite, wrote=is_table)
+        check_distinct([table, *labels, *map(sidecar_path, labels)])
 
 
 def _tell(outcome: BatchOutcome, count: str, said: Sequence[str]) -> None:

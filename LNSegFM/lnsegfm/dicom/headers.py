@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import pydicom
@@ -16,10 +17,15 @@ from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import printable
+from lnsegfm.formats.announced_size import check_fits
 from lnsegfm.formats.file_formats import is_dicom
+from lnsegfm.formats.given_files import open_given
 
 _PIXEL_GROUP = 0x7FE0
 _NO_LENGTH = 0xFFFFFFFF
+_ITEM_BYTES, _VOXEL_BYTES, _BLOCK, _MOST_FRAMES = 8, 2, 1 << 20, 65_535
+# Its data set is compressed as a whole, and pydicom inflates it however large it becomes.
+_DEFLATED, _META_BYTES, _META_START = b"1.2.840.10008.1.2.1.99", 1 << 14, 132
 # What archives and viewers leave beside the slices; anything else that is no DICOM file is named.
 _OTHER_FILES = (
     ".txt", ".md", ".json", ".xml", ".csv", ".html", ".htm", ".pdf", ".jpg", ".jpeg", ".png", ".gif", ".ini", ".inf",
@@ -101,12 +107,13 @@ def read_header(path: Path) -> DicomImage | None:
         None for what is no DICOM file, and for DICOM objects without an image, such as an RTSTRUCT or a DICOMDIR.
 
     Raises:
-        UserError: A DICOM file that ends within its header or is damaged otherwise.
+        UserError: A DICOM file that ends within its header or is damaged otherwise, or that may not be opened.
     """
     if not is_dicom(path):
         return None
     try:
-        with path.open("rb") as stream:
+        with open_given(path) as stream:
+            check_deflated(path, stream)
             # It stops before the pixels, which may be hundreds of megabytes.
             dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=True)
             pixels = _pixel_bytes(stream, transfer_syntax(dataset))
@@ -120,6 +127,33 @@ def read_header(path: Path) -> DicomImage | None:
         raise
     except Exception as error:  # pydicom raises errors of many kinds for what is damaged
         raise damaged_file(path, f"Its header cannot be read ({error}).") from error
+
+
+def check_deflated(path: Path, stream: BinaryIO) -> None:
+    """Refuse a file that is compressed as a whole and inflates to more than the memory holds.
+
+    Args:
+        path: The file.
+        stream: It, at its beginning; it is there again afterwards.
+
+    Raises:
+        UserError: It is, or its compression is damaged.
+    """
+    head = stream.read(_META_BYTES)
+    at = head.find(_DEFLATED)
+    if at >= 0:
+        try:
+            # The group 0002 says by its first element how long it is.
+            length = int.from_bytes(head[_META_START + 8 : _META_START + 12], "little")
+            stream.seek(_META_START + 12 + length)
+            inflate, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+            while block := stream.read(_BLOCK):
+                while part := inflate.decompress(block, _BLOCK):
+                    size, block = size + len(part), inflate.unconsumed_tail
+                    check_fits(path, (size,), 1)
+        except zlib.error as error:
+            raise damaged_file(path, f"Its compression is damaged ({error}).") from error
+    stream.seek(0)
 
 
 def is_foreign(path: Path) -> bool:
@@ -146,6 +180,10 @@ def _image(path: Path, dataset: Dataset, pixels: int | None) -> DicomImage:
     encapsulated = not syntax.is_private and syntax.is_compressed and not syntax.is_deflated
     packed = encapsulated or syntax.is_deflated
     frames = int(dataset.get("NumberOfFrames") or 1)
+    # A compressed frame is an item, which takes 8 bytes at least.
+    if not 1 <= frames <= _MOST_FRAMES or (encapsulated and frames * _ITEM_BYTES > (pixels or 0) + _ITEM_BYTES):
+        raise damaged_file(path, f"Its header announces {frames} frames: more than its pixel data can hold.")
+    check_fits(path, (int(dataset.Columns), int(dataset.Rows), frames), _VOXEL_BYTES)
     return DicomImage(
         path=path, series=str(dataset.get("SeriesInstanceUID", "")), modality=str(dataset.get("Modality", "")),
         description=str(dataset.get("SeriesDescription", "")),

@@ -9,10 +9,16 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
+from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
-from lnsegfm.dicom.headers import DicomImage, Rescale, Slice, damaged_file, transfer_syntax
+from lnsegfm.base.wording import by
+from lnsegfm.dicom.compressed_frames import stream_size
+from lnsegfm.dicom.headers import DicomImage, Rescale, Slice, check_deflated, damaged_file, transfer_syntax
 from lnsegfm.dicom.stacking import refused
+from lnsegfm.formats.announced_size import check_fits
+from lnsegfm.formats.given_files import check_name, open_given
 
+_VOXEL_BYTES = 2
 _NO_RESCALE = Rescale(1.0, 0.0)
 # JPEG, JPEG-LS and JPEG 2000 in all their kinds; their streams all end with the same two bytes.
 _JPEG, _END_OF_IMAGE = "1.2.840.10008.1.2.4.", b"\xff\xd9"
@@ -72,6 +78,7 @@ def read_values(ordered: Sequence[Slice], images: dict[Path, DicomImage]) -> np.
     if damaged is not None:
         raise damaged_file(damaged.path, damaged.damage)
     columns, rows = ordered[0].size
+    check_fits(ordered[0].path.parent, (columns, rows, len(ordered)), _VOXEL_BYTES)
     volume = np.empty((len(ordered), rows, columns), np.int16)
     last: tuple[Path, np.ndarray] | None = None
     for number, each in enumerate(ordered):
@@ -95,11 +102,13 @@ def _file_values(image: DicomImage) -> np.ndarray:
 
 def _plain(image: DicomImage) -> np.ndarray:
     try:
-        dataset = pydicom.dcmread(image.path, force=True)
+        dataset = _read(image.path)
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = transfer_syntax(dataset)
         columns, rows = image.slices[0].size
         stored = _in_used_bits(dataset.pixel_array, dataset).reshape(-1, rows, columns)
+    except UserError:
+        raise
     except Exception as error:  # pydicom raises errors of many kinds for what is damaged
         raise damaged_file(image.path, f"Its pixels cannot be decoded ({reason(error)}).") from error
     if len(stored) != len(image.slices):
@@ -110,6 +119,12 @@ def _plain(image: DicomImage) -> np.ndarray:
         return _by_table(stored, dataset)
     rescales = [each.rescale or _NO_RESCALE for each in image.slices]
     return np.stack([_in_hu(plane, rescale) for plane, rescale in zip(stored, rescales, strict=True)])
+
+
+def _read(path: Path) -> pydicom.Dataset:
+    with open_given(path) as stream:
+        check_deflated(path, stream)
+        return pydicom.dcmread(stream, force=True)
 
 
 def _in_used_bits(values: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
@@ -148,6 +163,7 @@ def _decompressed(image: DicomImage) -> np.ndarray:
             "Export the series again, uncompressed.",
         )
     _check_ends(image)
+    check_name(image.path)
     try:
         return sitk.GetArrayFromImage(sitk.ReadImage(str(image.path), imageIO="GDCMImageIO"))
     except RuntimeError as error:
@@ -155,17 +171,26 @@ def _decompressed(image: DicomImage) -> np.ndarray:
 
 
 def _check_ends(image: DicomImage) -> None:
-    """Refuse JPEG streams that are cut short: decoders fill up what is missing."""
+    """Refuse JPEG streams that are cut short, which decoders fill up, or of another size than the header announces."""
     try:
-        dataset = pydicom.dcmread(image.path, force=True)
+        dataset = _read(image.path)
         if not transfer_syntax(dataset).startswith(_JPEG):
             return
         frames = list(_frames(dataset.PixelData, len(image.slices)))
+    except UserError:
+        raise
     except Exception as error:  # pydicom raises errors of many kinds for what is damaged
         raise damaged_file(image.path, f"Its compressed pixels are damaged ({reason(error)}).") from error
     whole = [frame.rstrip(b"\0").endswith(_END_OF_IMAGE) for frame in frames]
     if len(whole) != len(image.slices) or not all(whole):
         raise damaged_file(image.path, "Its compressed pixels end too early.")
+    sizes = {size for size in map(stream_size, frames) if size is not None}
+    if sizes - {image.slices[0].size}:
+        columns, rows = next(iter(sizes - {image.slices[0].size}))
+        raise damaged_file(
+            image.path, f"Its compressed pixels are {columns} x {rows}, and its header announces "
+            f"{by(image.slices[0].size)}.",
+        )  # fmt: skip
 
 
 def _frames(data: bytes, count: int) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from lnsegfm.dicom.headers import (
 from lnsegfm.dicom.pixels import check_rescale, read_values
 from lnsegfm.dicom.stacking import refused, stack
 from lnsegfm.formats.file_formats import is_dicom
+from lnsegfm.formats.given_files import check_file
 
 _NAMED_SERIES = 12
 _NAMED_FILES = 3
@@ -65,14 +66,27 @@ def list_series(folder: Path) -> list[str]:
     """Return the Series Instance UIDs in a folder that `read_series` would choose from, in order.
 
     Raises:
-        UserError: A file is damaged.
+        UserError: A file is damaged, or may not be opened.
     """
     return sorted(_candidates(_by_series(_files(folder), [])))
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files of a folder in order, without hidden ones such as those that macOS adds."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    """Return the files of a folder in order, without hidden ones such as those that macOS adds.
+
+    Raises:
+        UserError: Something may be a slice and may not be opened: a pipe, or a link that leads out of the folder.
+            Passed over, it would be missing in the volume.
+    """
+    try:
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{printable(folder.name)} cannot be read.", f"{error.strerror or error}.") from error
+    files = [path for path in found if not path.is_dir()]
+    for path in files:
+        if not is_foreign(path):
+            check_file(path, within=folder)
+    return [path for path in files if path.is_file()]
 
 
 def _tell_strays(found: Mapping[str, Sequence[DicomImage]], uid: str, notes: list[str]) -> None:
@@ -150,7 +164,8 @@ def _by_series(files: Sequence[Path], notes: list[str]) -> dict[str, list[DicomI
     found: dict[str, list[DicomImage]] = {}
     strangers = []
     for path in files:
-        image = read_header(path)
+        # Of what is not a slice by its name, links are not followed.
+        image = None if is_foreign(path) and path.is_symlink() else read_header(path)
         if image is not None:
             found.setdefault(image.series, []).append(image)
         elif not is_foreign(path):

@@ -10,12 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from lnsegfm.base.files import write_json, write_text
+from lnsegfm.base.outputs import begins_with
 from lnsegfm.evaluation.detection import MatchedNode, NodeCounts
 from lnsegfm.evaluation.scoring import CaseResult, Evaluation
 
 # The convention stands in the table itself: a reader of the CSV sees nothing else.
 _EMPTY = {"": "", "both": "both empty: 1", "truth": "truth empty: 0", "prediction": "prediction empty: 0"}
+_BEGINNINGS = {
+    "cases.csv": "case,dsc,nsd,", "nodes.csv": "case,result,short_axis_mm,", "summary.json": '{\n  "cases": ',
+    "summary.md": "# Evaluation of ",
+}  # fmt: skip
 Row = Sequence[object]
+
+
+def report_files(folder: Path) -> list[Path]:
+    """Return the files that `write_report` writes."""
+    return [folder / name for name in _BEGINNINGS]
+
+
+def is_report(path: Path) -> bool:
+    """Tell whether a file begins as the one of its name that `write_report` writes."""
+    return begins_with(path, _BEGINNINGS[path.name])
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.inputs.dataset_labels import DatasetLabels
-from lnsegfm.inputs.label_reading import read_labels
+from lnsegfm.inputs.reading_apart import read_labels
 
 SEGRAP_CHANNELS = {"GTVp": 0, "GTVnd": 1}
 """Volumes of a 4D file in SegRap2023's submission format, task 2 (HiLab-git/SegRap2023, ``Docker_tutorial``)."""

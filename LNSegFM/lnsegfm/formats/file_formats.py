@@ -6,10 +6,10 @@ import gzip
 import struct
 import zlib
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.wording import printable
+from lnsegfm.formats.given_files import check_file, open_given
 
 FileFormat = Literal["NIfTI", "NRRD", "MetaImage", "DICOM"]
 WANTED = "Choose a NIfTI, NRRD or MetaImage file, a multi-frame DICOM file, or the folder of a DICOM series."
@@ -30,12 +30,10 @@ def sniff(path: Path) -> FileFormat:
     """Return the format of an image file.
 
     Raises:
-        UserError: Its name cannot be given to image libraries, or it is of a format that is not read: one that does
-            not say where the voxels lie in the patient, or that is no image.
+        UserError: It may not be opened, see `lnsegfm.formats.given_files.check_file`, or it is of a format that is not
+            read: one that does not say where the voxels lie in the patient, or that is no image.
     """
-    check_name(path)
-    if not path.is_file():
-        raise UserError(f"{path.name} cannot be read as an image.", "It is not a regular file.", WANTED)
+    check_file(path)
     head = _head(path)
     if head.startswith(b"NRRD00"):
         return "NRRD"
@@ -58,8 +56,12 @@ def sniff(path: Path) -> FileFormat:
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell whether a file is DICOM, with or without the preamble and the group 0002 in front, by its content."""
-    with path.open("rb") as stream:
+    """Tell whether a file is DICOM, with or without the preamble and the group 0002 in front, by its content.
+
+    Raises:
+        UserError: It may not be opened.
+    """
+    with open_given(path) as stream:
         return _is_dicom(stream.read(_PREAMBLE + 4))
 
 
@@ -69,27 +71,18 @@ def _is_dicom(head: bytes) -> bool:
     return bare or head[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
 
 
-def check_name(path: Path) -> None:
-    """Check that image libraries can be given a file's name.
-
-    Raises:
-        UserError: It holds bytes that are no UTF-8.
-    """
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"{printable(str(path))} cannot be read.", "Its name holds bytes that are not UTF-8.", "Rename it."
-        ) from error
-
-
 def _head(path: Path) -> bytes:
-    with path.open("rb") as stream:
+    with open_given(path) as stream:
         head = stream.read(_HEAD)
-    if head[:2] != b"\x1f\x8b":
-        return head
+        if head[:2] != b"\x1f\x8b":
+            return head
+        stream.seek(0)
+        return _inflated_head(path, stream)
+
+
+def _inflated_head(path: Path, stream: BinaryIO) -> bytes:
     try:
-        with gzip.open(path) as packed:
+        with gzip.open(stream) as packed:
             return packed.read(_HEAD)
     except (EOFError, OSError, zlib.error) as error:
         raise UserError(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.formats.announced_size import can_inflate, check_fits
+from lnsegfm.formats.data_files import data_file, refuse_skip
+from lnsegfm.formats.given_files import open_given
 from lnsegfm.formats.text_headers import (
     EXPORT_AGAIN,
     UPRIGHT,
@@ -17,13 +21,17 @@ from lnsegfm.formats.text_headers import (
     numbers_of,
     read_fields,
     refuse_units,
+    whole_numbers_of,
     without_spacing,
 )
 
 _BLOCK = 1 << 20
+_DATA_FILE = b"elementdatafile"
+# Of a longer one, SimpleITK takes the rest for another line.
+_LONGEST_LINE = 500
 _BYTES = {
     "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4, "MET_FLOAT": 4,
-    "MET_DOUBLE": 8, "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8,
+    "MET_DOUBLE": 8, "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_LONG": 4, "MET_ULONG": 4,
 }  # fmt: skip
 _ROTATIONS = ("transformmatrix", "rotation", "orientation")
 _POSITIONS = ("offset", "position", "origin")
@@ -40,7 +48,8 @@ def check_metaimage(path: Path, notes: list[str]) -> None:
         UserError: The spacing is missing or contradicts the orientation, lengths are not in mm, the values are to be
             rescaled, which SimpleITK does not do, or voxels are missing, left over or damaged.
     """
-    fields, end = read_fields(path, "=")
+    _refuse_other_spellings(path)
+    fields, end = read_fields(path, "=", longest=_LONGEST_LINE)
     refuse_units(path, {fields.get("distanceunits", "")})
     spacing = fields.get("elementspacing", fields.get("elementsize", ""))
     lengths = numbers_of(spacing)
@@ -49,6 +58,19 @@ def check_metaimage(path: Path, notes: list[str]) -> None:
     _check_values(path, fields)
     _check_place(path, fields, notes)
     _check_data(path, fields, end)
+
+
+def _refuse_other_spellings(path: Path) -> None:
+    """Refuse headers that name their data in a way that SimpleITK may read otherwise than we do."""
+    with open_given(path) as stream:
+        for line in iter(lambda: stream.readline(_BLOCK), b""):
+            if _DATA_FILE in line.lower():
+                if re.match(rb"ElementDataFile\s*=", line.strip()):
+                    return
+                break
+    raise UserError(
+        f"{path.name} cannot be read as an image.", "Its header has no line 'ElementDataFile = ...'.", EXPORT_AGAIN
+    )
 
 
 def _check_values(path: Path, fields: dict[str, str]) -> None:
@@ -83,39 +105,52 @@ def _check_place(path: Path, fields: dict[str, str], notes: list[str]) -> None:
 
 
 def _check_data(path: Path, fields: dict[str, str], end: int) -> None:
-    where = fields.get("elementdatafile", "")
-    if where.upper().startswith("LIST") or "%" in where:
-        raise UserError(
-            f"{path.name} cannot be read.", "Its voxels are spread over several files.",
-            "Save the image as one file first.",
-        )
     if fields.get("binarydata", "True").lower() in ("false", "0"):
         raise UserError(f"{path.name} cannot be read.", "Its voxels are stored as text.", "Save it in binary form.")
-    size = _BYTES.get(fields.get("elementtype", "").upper(), 0) * int(fields.get("elementnumberofchannels") or "1")
-    shape = [int(each) for each in numbers_of(fields.get("dimsize", "")) if math.isfinite(each)]
-    data, start = (path, end) if where.upper() == "LOCAL" else (path.with_name(Path(where).name), 0)
-    if not size or not shape or not data.is_file() or "headersize" in fields:
-        return  # SimpleITK refuses what is not there
+    where = fields.get("elementdatafile", "")
+    refuse_skip(path, "HeaderSize", fields.get("headersize", ""))
+    data, start = (path, end) if where.upper() == "LOCAL" else (data_file(path, where), 0)
+    shape, size = _announced(path, fields)
     expected, slice_bytes = math.prod(shape) * size, math.prod(shape[:-1]) * size
+    stored = data.stat().st_size - start
     if fields.get("compresseddata", "False").lower() not in ("true", "1"):
-        check_amount(data, data.stat().st_size - start, expected, slice_bytes)
-    elif not fields.get("compresseddatasize", "").isdecimal():
+        check_amount(data, stored, expected, slice_bytes)
+        check_fits(path, shape, size)
+        return
+    length = next(iter(whole_numbers_of(fields.get("compresseddatasize", ""))), None)
+    if length is None:
         raise damaged(path, "Its header has no CompressedDataSize.")
-    else:
-        check_amount(data, _inflated(data, start, int(fields["compresseddatasize"])), expected, slice_bytes)
+    if length > stored or not can_inflate(length, expected):
+        raise damaged(path, f"It is cut short: {stored} bytes cannot hold the {expected} that its header announces.")
+    check_fits(path, shape, size)
+    check_amount(data, _inflated(data, start, length, expected + slice_bytes), expected, slice_bytes)
 
 
-def _inflated(path: Path, start: int, length: int) -> int:
-    """Return the size of compressed data, and check its sum on the way."""
+def _announced(path: Path, fields: dict[str, str]) -> tuple[list[int], int]:
+    """Return the voxels by axis, and the bytes of one."""
+    shape = whole_numbers_of(fields.get("dimsize", ""))
+    channels = whole_numbers_of(fields.get("elementnumberofchannels", "1"))
+    size = _BYTES.get(fields.get("elementtype", "").upper(), 0)
+    if not size or len(channels) != 1 or not shape or whole_numbers_of(fields.get("ndims", "")) != [len(shape)]:
+        names = ("NDims", "DimSize", "ElementType", "ElementNumberOfChannels")
+        said = ", ".join(f"{name} = {fields.get(name.lower(), 'missing')[:40]}" for name in names)
+        raise UserError(f"{path.name} cannot be read as an image.", f"Its header says {said}.", EXPORT_AGAIN)
+    return shape, size * channels[0]
+
+
+def _inflated(path: Path, start: int, length: int, most: int) -> int:
+    """Return the size of compressed data up to ``most`` bytes, and check its sum on the way."""
     inflate, size = zlib.decompressobj(), 0
-    with path.open("rb") as stream:
+    with open_given(path) as stream:
         stream.seek(start)
-        while length > 0 and (block := stream.read(min(_BLOCK, length))):
+        while size <= most and length > 0 and (block := stream.read(min(_BLOCK, length))):
             length -= len(block)
             try:
-                size += len(inflate.decompress(block))
+                while size <= most and (block or not inflate.eof) and (part := inflate.decompress(block, _BLOCK)):
+                    size += len(part)
+                    block = inflate.unconsumed_tail
             except zlib.error as error:
                 raise damaged(path, f"Its compressed voxels are damaged ({error}).") from error
-    if not inflate.eof:
+    if size <= most and not inflate.eof:
         raise damaged(path, "Its compressed voxels end too early.")
     return size

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.formats.announced_size import can_inflate, check_fits
+from lnsegfm.formats.data_files import data_file, refuse_skip
+from lnsegfm.formats.given_files import open_given
+from lnsegfm.formats.nifti import inflated_size
 from lnsegfm.formats.text_headers import (
     EXPORT_AGAIN,
     UPRIGHT,
     check_amount,
+    damaged,
     numbers_of,
     read_fields,
     refuse_units,
+    whole_numbers_of,
     without_spacing,
 )
 
 _NAMED_SPACES = ("left-posterior-superior", "right-anterior-superior", "left-anterior-superior", "lps", "ras", "las")
 _UNREADABLE = ("bzip2", "bz2")
+_GZIP = ("gzip", "gz")
 _BYTES = {
     1: ("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"),
     2: ("short", "short int", "signed short", "int16", "int16_t", "ushort", "unsigned short", "uint16", "uint16_t"),
@@ -41,6 +49,7 @@ def check_nrrd(path: Path, notes: list[str]) -> None:
     encoding = fields.get("encoding", "").lower()
     if encoding in _UNREADABLE:
         raise UserError(f"{path.name} cannot be read.", f"Its encoding {encoding} is not supported.", EXPORT_AGAIN)
+    _check_data(path, fields, end, encoding)
     for name in ("space units", "units"):
         refuse_units(path, set(re.findall(r'"([^"]*)"', fields.get(name, ""))))
     if numbers_of(fields.get("dimension", "")) < [3.0]:
@@ -59,8 +68,6 @@ def check_nrrd(path: Path, notes: list[str]) -> None:
             f"{path.name} does not say where its first voxel lies.", f"Its space origin is {fields['space origin']}.",
             EXPORT_AGAIN,
         )
-    if encoding == "raw" and not fields.keys() & {"data file", "datafile", "byte skip", "byteskip", "line skip"}:
-        _check_amount(path, fields, path.stat().st_size - end)
 
 
 def _check_spacing(path: Path, fields: dict[str, str]) -> None:
@@ -75,9 +82,37 @@ def _check_spacing(path: Path, fields: dict[str, str]) -> None:
         raise without_spacing(path, "Its header has neither space directions nor spacings.")
 
 
-def _check_amount(path: Path, fields: dict[str, str], stored: int) -> None:
+def _check_data(path: Path, fields: dict[str, str], end: int, encoding: str) -> None:
+    """Check where the voxels are and that they are as many as the header announces."""
+    # Whatever blanks and case their names are written with.
+    loose = {re.sub(r"[^a-z]", "", name): value for name, value in fields.items()}
+    refuse_skip(path, "byte skip", loose.get("byteskip", ""))
+    refuse_skip(path, "line skip", loose.get("lineskip", ""))
+    data, start = (data_file(path, loose["datafile"]), 0) if "datafile" in loose else (path, end)
     kind = fields.get("type", "").lower()
     size = next((size for size, names in _BYTES.items() if kind in names), 0)
-    sizes = [int(each) for each in numbers_of(fields.get("sizes", "")) if math.isfinite(each)]
-    if size and len(sizes) >= 3:
-        check_amount(path, stored, math.prod(sizes) * size, math.prod(sizes[:-1]) * size)
+    shape = whole_numbers_of(fields.get("sizes", ""))
+    if not size or not shape or whole_numbers_of(fields.get("dimension", "")) != [len(shape)]:
+        said = ", ".join(f"{name}: {fields.get(name, 'missing')[:40]}" for name in ("type", "dimension", "sizes"))
+        raise UserError(f"{path.name} cannot be read as an image.", f"Its header says {said}.", EXPORT_AGAIN)
+    expected, slice_bytes = math.prod(shape) * size, math.prod(shape[:-1]) * size
+    stored = data.stat().st_size - start
+    if encoding == "raw":
+        check_amount(data, stored, expected, slice_bytes)
+    elif stored < expected // size and encoding not in _GZIP:
+        raise damaged(data, f"It is cut short: {stored} bytes cannot hold {expected // size} voxels.")
+    elif encoding in _GZIP and not can_inflate(stored, expected):
+        raise damaged(data, f"It is cut short: {stored} bytes cannot hold the {expected} that its header announces.")
+    check_fits(path, shape, size)
+    if encoding in _GZIP:
+        _check_packed(data, start, expected, slice_bytes)
+
+
+def _check_packed(path: Path, start: int, expected: int, slice_bytes: int) -> None:
+    try:
+        with open_given(path) as stream:
+            stream.seek(start)
+            size = inflated_size(stream, expected + slice_bytes)
+    except (EOFError, OSError, zlib.error) as error:
+        raise damaged(path, f"Its compressed voxels are damaged ({error}).") from error
+    check_amount(path, size, expected, slice_bytes)

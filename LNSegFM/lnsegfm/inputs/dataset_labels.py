@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import read_json
+from lnsegfm.base.schema import Limits, read_file
 
 DATASET = "dataset.json"
 # "CT", also with a remark behind it: "CT (venous)", "ct_1".
+_MOST_LABELS, _LARGEST = 10_000, 1_000_000
+_Number = Annotated[int, Limits(-_LARGEST, _LARGEST)]
+_Value = _Number | Annotated[str, Limits(length=200)] | list[_Number]
+_Channels = dict[str, str] | list[str] | None
 _CT = re.compile(r"ct(?:[^a-z/+&].*)?")
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is needed of the file."""
+
+    labels: Annotated[dict[str, _Value], Limits(length=_MOST_LABELS)] = field(default_factory=dict)
+    channel_names: _Channels = None
+    modality: _Channels = None
 
 
 @dataclass(frozen=True)
@@ -41,9 +53,9 @@ class DatasetLabels:
             UserError: It cannot be read, or its labels are no positive whole numbers.
         """
         try:
-            content = dict(read_json(path))
-            return replace(_from_json(content.get("labels", {})), channel=_first_channel(content))
-        except (OSError, json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
+            content = read_file(_Content, path, newer=True)
+            return replace(_from_json(content.labels), channel=_first_channel(content))
+        except (OSError, ValueError) as error:
             raise UserError(
                 f"The labels of {path.parent.name} cannot be told apart.", f"{DATASET}: {error}.",
                 "Correct dataset.json, or remove it and give --label-values.",
@@ -77,14 +89,14 @@ class DatasetLabels:
             )
 
 
-def _first_channel(content: Mapping[str, Any]) -> str:
-    channels = content.get("channel_names", content.get("modality")) or {}
+def _first_channel(content: _Content) -> str:
+    channels = content.modality if content.channel_names is None else content.channel_names
     if isinstance(channels, Mapping):
         channels = list(channels.values())
-    return str(channels[0]).strip() if isinstance(channels, list) and channels else ""
+    return channels[0].strip() if channels else ""
 
 
-def _from_json(labels: Mapping[str, Any]) -> DatasetLabels:
+def _from_json(labels: Mapping[str, int | str | list[int]]) -> DatasetLabels:
     named: dict[str, tuple[int, ...]] = {}
     for key, value in dict(labels).items():
         if key.isdecimal() and isinstance(value, str) and not value.isdecimal():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,17 @@ import pydicom
 import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.dicom.headers import check_deflated, transfer_syntax
+from lnsegfm.formats.announced_size import check_fits
+from lnsegfm.formats.given_files import open_given
 from lnsegfm.images.geometry import Geometry
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 # Positions are decimal texts of at most 16 characters; what is further off, in slices, is not on a regular grid.
 _SLICE_TOLERANCE = 0.05
 _IN_PLANE_MM = 0.01
+# Unpacked bits as bytes, and the comparison of each with 0; a layer of labels and its copy.
+_FRAME_VOXEL_BYTES, _LAYER_BYTES = 2, 4
 
 
 def read_segmentation(path: Path) -> sitk.Image:
@@ -34,7 +40,9 @@ def read_segmentation(path: Path) -> sitk.Image:
         UserError: It is no such segmentation, or it is damaged.
     """
     try:
-        dataset = pydicom.dcmread(path)
+        with open_given(path) as stream:
+            check_deflated(path, stream)
+            dataset = pydicom.dcmread(stream, force=True)
         if str(dataset.get("SOPClassUID", "")) != SEGMENTATION_STORAGE:
             raise _refusal(
                 f"{path.name} is DICOM, but no segmentation (SEG); its modality is {dataset.get('Modality', '?')}.",
@@ -43,7 +51,8 @@ def read_segmentation(path: Path) -> sitk.Image:
         kind = str(dataset.get("SegmentationType", ""))
         if kind != "BINARY":
             raise _refusal(f"Its type is {kind or 'not given'}; only BINARY is read.", _CONVERT)
-        return _image(dataset)
+        _check_size(path, dataset)
+        return _image(path, dataset)
     except UserError:
         raise
     except Exception as error:
@@ -60,7 +69,18 @@ class _Frame:
     position: tuple[float, float, float]
 
 
-def _image(dataset: Any) -> sitk.Image:
+def _check_size(path: Path, dataset: Any) -> None:
+    """Refuse frames that the memory cannot hold, or that the pixel data is too short for."""
+    shape = (int(dataset.Columns), int(dataset.Rows), int(dataset.get("NumberOfFrames") or 1))
+    check_fits(path, shape, _FRAME_VOXEL_BYTES)
+    syntax = transfer_syntax(dataset)
+    bits, stored = int(dataset.get("BitsAllocated") or 1), len(dataset.get("PixelData") or b"")
+    expected = shape[2] * 8 if syntax.is_compressed and not syntax.is_deflated else math.prod(shape) * bits // 8
+    if stored < expected:
+        raise _refusal(f"Its pixel data is cut short: {stored} bytes for {shape[2]} frames.", "Export it again.")
+
+
+def _image(path: Path, dataset: Any) -> sitk.Image:
     planes = np.asarray(dataset.pixel_array) != 0
     planes = planes[None] if planes.ndim == 2 else planes
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
@@ -80,6 +100,7 @@ def _image(dataset: Any) -> sitk.Image:
         for group in groups
     ]
     grid, slices = _grid(frames, orientations.pop(), measures.pop(), planes.shape[1:])
+    check_fits(path, (*grid.size, len({frame.segment for frame in frames}) + _LAYER_BYTES), 1)
     masks: dict[int, np.ndarray] = {}
     for frame, plane, number in zip(frames, planes, slices, strict=True):
         masks.setdefault(frame.segment, np.zeros(grid.size[::-1], bool))[number] |= plane

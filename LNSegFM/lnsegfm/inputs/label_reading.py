@@ -6,8 +6,8 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from lnsegfm.base.errors import UserError
-from lnsegfm.formats.file_formats import check_name, is_dicom
+from lnsegfm.formats.file_formats import is_dicom
+from lnsegfm.formats.given_files import check_file
 from lnsegfm.inputs.dicom_segmentation import read_segmentation
 from lnsegfm.inputs.reading import read_file
 
@@ -20,10 +20,8 @@ def read_labels(path: Path, notes: list[str] | None = None) -> sitk.Image:
         notes: Gets a text for each oddity of the file, such as an orientation that it does not tell.
 
     Raises:
-        UserError: It is not there, not an image, or truncated; a DICOM file that is no segmentation.
+        UserError: It is not there, no regular file, not an image, or truncated; a DICOM file that is no segmentation.
     """
     path = Path(path)
-    check_name(path)
-    if not path.is_file():
-        raise UserError("The labels cannot be read.", f"{path} is not a file.", "Check the path.")
+    check_file(path)
     return read_segmentation(path) if is_dicom(path) else read_file(path, [] if notes is None else notes)

@@ -10,9 +10,10 @@ import SimpleITK as sitk
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import reason
 from lnsegfm.dicom.series import read_multi_frame, read_series
-from lnsegfm.formats.file_formats import check_name, sniff
+from lnsegfm.formats.file_formats import sniff
+from lnsegfm.formats.given_files import check_name
 from lnsegfm.formats.metaimage import check_metaimage
-from lnsegfm.formats.nifti import check_whole, count_not_finite
+from lnsegfm.formats.nifti import check_nifti, count_not_finite
 from lnsegfm.formats.nifti_grid import nifti_grid, read_voxels
 from lnsegfm.formats.nrrd import check_nrrd
 from lnsegfm.images.grids import regular, without_single_axes
@@ -76,7 +77,7 @@ def read_file(path: Path, notes: list[str]) -> sitk.Image:
 
 
 def _read_nifti(path: Path, notes: list[str]) -> sitk.Image:
-    check_whole(path)
+    check_nifti(path)
     grid = nifti_grid(path, notes)
     try:
         image = without_single_axes(_execute(path, "NiftiImageIO"))

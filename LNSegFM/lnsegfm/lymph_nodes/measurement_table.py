@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lnsegfm.base.files import write_atomic
+from lnsegfm.base.outputs import begins_with
 from lnsegfm.lymph_nodes.instances import LymphNode
 
 HEADER = (
@@ -64,6 +65,11 @@ def write_csv(rows: Iterable[MeasuredNode], path: Path, *, with_reasons: bool = 
     """Write the table to a CSV file, atomically, as UTF-8 with the mark by which spreadsheets know it."""
     text = as_text(rows, with_reasons=with_reasons)
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8-sig", newline=""))
+
+
+def is_table(path: Path) -> bool:
+    """Tell whether a file begins as the tables that `write_csv` writes."""
+    return begins_with(path, ",".join(HEADER), ",".join(("case", *HEADER)))
 
 
 def _cells(row: MeasuredNode) -> list[object]:

@@ -26,12 +26,12 @@ from lnsegfm.base.files import read_json, sha256, write_atomic, write_json
 from lnsegfm.base.home import slug
 from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.base.schema import Limits
+from lnsegfm.base.work_folders import clear_dead, work_folder
 from lnsegfm.models.ancestry import ancestors_among as ancestors_among
 from lnsegfm.models.ancestry import descendants_among
 from lnsegfm.models.damaged import Damaged
 from lnsegfm.models.model_decisions import Decisions, mentioned
 from lnsegfm.models.stock_names import NAMES_KEY, StockName, renamed, stock_name
-from lnsegfm.models.work_folders import clear_dead, work_folder
 
 CARD = "model.json"
 ID_KEY = "id"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.formats.file_formats import is_dicom
+from lnsegfm.formats.given_files import check_file
 from lnsegfm.segmentation.file_requests import check_exists
 from lnsegfm.segmentation.provenance import sidecar_path
 
@@ -25,11 +26,14 @@ class BatchInput:
         path: File, or folder of DICOM slices.
         output: Where its labels belong, relative to the folder of results.
         series: Series Instance UID where a DICOM folder holds several series.
+        problem: Why it is not opened, such as a link that leads out of the folder; None where nothing speaks against
+            it.
     """
 
     path: Path
     output: Path
     series: str = ""
+    problem: UserError | None = None
 
 
 def find_inputs(folder: Path) -> list[BatchInput]:
@@ -60,7 +64,7 @@ def find_all_inputs(sources: Sequence[Path]) -> list[BatchInput]:
         check_exists(source)
     found: list[BatchInput] = []
     for source in sources:
-        own = _below(source) if source.is_dir() else list(_in_folder(source.parent, source.parent, [source.name]))
+        own = _below(source) if source.is_dir() else _named(source)
         if not own:
             why = "does not end as NIfTI, NRRD or MetaImage files do"
             if source.is_dir():
@@ -69,6 +73,10 @@ def find_all_inputs(sources: Sequence[Path]) -> list[BatchInput]:
         found += own
     _refuse_same_result(found)
     return found
+
+
+def _named(source: Path) -> list[BatchInput]:
+    return list(_in_folder(source.parent, source.parent, [source.name], named=True))
 
 
 def _below(folder: Path) -> list[BatchInput]:
@@ -94,7 +102,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         yield Path(directory), folders, sorted(name for name in names if not name.startswith("."))
 
 
-def _in_folder(root: Path, directory: Path, names: list[str]) -> Iterator[BatchInput]:
+def _in_folder(root: Path, directory: Path, names: list[str], *, named: bool = False) -> Iterator[BatchInput]:
     relative = directory.relative_to(root)
     for name in names:
         suffix = next((each for each in _SUFFIXES if name.lower().endswith(each)), "")
@@ -102,10 +110,16 @@ def _in_folder(root: Path, directory: Path, names: list[str]) -> Iterator[BatchI
         channel = _CHANNEL.fullmatch(stem)
         if suffix and (channel is None or channel["channel"] == "0000"):
             stem = channel["name"] if channel else stem
-            yield BatchInput(directory / name, relative / (stem + _written_as(suffix)))
+            path, problem = directory / name, None
+            try:
+                # The user has named a file alone in its folder, be it a link to anywhere.
+                check_file(path, within=None if named else root)
+            except UserError as error:
+                problem = error
+            yield BatchInput(path, relative / (stem + _written_as(suffix)), problem=problem)
     if any(_is_dicom(directory / name) for name in names):
         # Only where there is DICOM: finding the files of other folders takes no SimpleITK.
-        from lnsegfm.dicom.series import list_series
+        from lnsegfm.inputs.reading_apart import list_series
 
         try:
             series = list_series(directory)
@@ -124,5 +138,5 @@ def _written_as(suffix: str) -> str:
 def _is_dicom(path: Path) -> bool:
     try:
         return is_dicom(path)
-    except OSError:
+    except UserError:
         return False

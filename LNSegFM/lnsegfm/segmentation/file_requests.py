@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.files import check_writable
+from lnsegfm.base.outputs import check_outputs, exists_already
+from lnsegfm.formats.data_files import companions
+from lnsegfm.formats.given_files import check_file, check_name
 from lnsegfm.formats.image_names import check_image_name
 from lnsegfm.segmentation.provenance import Provenance, sidecar_path
 from lnsegfm.segmentation.segment_options import SegmentOptions
@@ -25,6 +26,7 @@ class FileRequest:
         measurements: CSV file for the measurements.
         series: Series Instance UID, where a folder holds several series.
         overwrite: Replace existing files also when they were not written by an earlier segmentation.
+        others: Further inputs that must not be replaced, such as the other CTs of a folder.
     """
 
     ct: Path
@@ -34,6 +36,7 @@ class FileRequest:
     measurements: Path | None = None
     series: str = ""
     overwrite: bool = False
+    others: tuple[Path, ...] = ()
 
     @property
     def outputs(self) -> dict[str, Path]:
@@ -43,7 +46,7 @@ class FileRequest:
 
 
 def check_exists(path: Path, what: str = "The CT") -> None:
-    """Find out whether an input is there.
+    """Find out whether an input is there, and a folder or a file that may be opened.
 
     Args:
         path: The file or folder.
@@ -52,8 +55,11 @@ def check_exists(path: Path, what: str = "The CT") -> None:
     Raises:
         UserError: It is not.
     """
+    check_name(path)
     if not path.exists():
         raise UserError(f"{what} cannot be read.", f"{path} does not exist.", "Check the path.")
+    if not path.is_dir():
+        check_file(path)
 
 
 def check_request(request: FileRequest) -> None:
@@ -66,33 +72,16 @@ def check_request(request: FileRequest) -> None:
     for name in ("labels", "probability"):
         if name in request.outputs:
             check_image_name(request.outputs[name])
-    files = [*request.outputs.values(), sidecar_path(request.labels)]
-    for path in files:
-        _refuse_collision(path, request, files)
-        check_writable(path)
+    known, sidecar = Provenance.read(request.labels), sidecar_path(request.labels)
+
+    def wrote(path: Path) -> bool:
+        if known is not None and path != sidecar and not known.wrote(path):
+            raise exists_already(path, "It was changed since it was segmented")
+        return known is not None
+
+    inputs = (request.ct, *request.others)
+    check_outputs(
+        [*request.outputs.values(), sidecar], [*inputs, *(file for each in inputs for file in companions(each))],
+        overwrite=request.overwrite, wrote=wrote, by="by an earlier segmentation",
+    )
     check_exists(request.ct)
-    known = Provenance.read(request.labels)
-    for path in () if request.overwrite else request.outputs.values():
-        if path.exists() and (known is None or not known.wrote(path)):
-            why = "It was changed since it was segmented" if known else "It was not written by an earlier segmentation"
-            raise UserError(
-                f"{path.name} exists already.", f"{why}, and would be lost.",
-                "Choose another name, or ask for --overwrite.",
-            )
-
-
-def _refuse_collision(path: Path, request: FileRequest, files: Sequence[Path]) -> None:
-    if path.exists() and request.ct.exists() and path.samefile(request.ct):
-        raise UserError(
-            f"{path.name} is the CT itself.", "A result must not replace its input.", "Choose another name."
-        )
-    if sum(_same(path, each) for each in files) > 1:
-        raise UserError(
-            f"{path.name} is asked for twice.", "Two results would be written to the same file.",
-            "Choose different names.",
-        )
-
-
-def _same(first: Path, second: Path) -> bool:
-    # Names of any case, as on Windows and macOS.
-    return str(first.absolute()).lower() == str(second.absolute()).lower()

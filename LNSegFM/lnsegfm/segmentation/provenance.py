@@ -13,6 +13,7 @@ from typing import Any
 from lnsegfm import NOTICE, __version__
 from lnsegfm.base import schema
 from lnsegfm.base.files import read_json, sha256, write_json
+from lnsegfm.formats.data_files import companions
 
 FORMAT = "lnsegfm.segmentation/1"
 _IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -94,10 +95,14 @@ def sidecar_path(labels: Path) -> Path:
 
 
 def input_sha256(ct: Path) -> str:
-    """Return the SHA-256 of a file; of a folder that of the sorted SHA-256 of its files, whatever their names."""
-    if ct.is_file():
+    """Return the SHA-256 of a file; of a folder that of the sorted SHA-256 of its files, whatever their names.
+
+    A header with its data file beside it counts as a folder of the two.
+    """
+    if ct.is_file() and not companions(ct):
         return sha256(ct)
-    digests = sorted(sha256(path) for path in ct.iterdir() if path.is_file())
+    files = [path for path in ct.iterdir() if path.is_file()] if ct.is_dir() else [ct, *companions(ct)]
+    digests = sorted(sha256(path) for path in files)
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

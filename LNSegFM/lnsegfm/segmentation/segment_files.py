@@ -13,6 +13,8 @@ from typing import Any
 from lnsegfm.base.background import Progress
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import sha256
+from lnsegfm.base.serving.process_client import ProcessEnded
+from lnsegfm.base.wording import printable
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
 from lnsegfm.models.model_store import ModelInfo
@@ -128,6 +130,9 @@ def segment_file(
         arguments["probability"] = str(request.probability.absolute())
     try:
         value = _answer(worker, arguments, report, is_cancelled)
+    except ProcessEnded as error:
+        _clear_unfinished(request)
+        raise UserError(error.what, f"It worked on {printable(request.ct.name)}. {error.why}", error.todo) from error
     except BaseException:
         _clear_unfinished(request)
         raise
@@ -184,9 +189,14 @@ def segment_batch(
     Raises:
         Cancelled: The user cancelled; what was yielded is complete.
     """
+    others = tuple(source.path for source in sources)
     for source in sources:
-        request = FileRequest(source.path, folder / source.output, options, series=source.series, overwrite=overwrite)
+        request = FileRequest(
+            source.path, folder / source.output, options, series=source.series, overwrite=overwrite, others=others
+        )
         try:
+            if source.problem is not None:
+                raise source.problem
             earlier = _done_earlier(request, model)
             if earlier is not None:
                 yield BatchOutcome(source, request.labels, earlier=earlier)

@@ -12,11 +12,11 @@ import SimpleITK as sitk
 from lnsegfm.base.background import Progress, Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.home import Home
+from lnsegfm.base.work_folders import clear_dead, work_folder
 from lnsegfm.formats.image_files import write_image
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.lymph_nodes.instances import LymphNode
-from lnsegfm.models.work_folders import clear_dead, work_folder
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.worker_client import WorkerClient, WorkerRequest
 

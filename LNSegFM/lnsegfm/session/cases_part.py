@@ -154,8 +154,7 @@ class CasesPart:
             UserError: A file cannot be read, or as `accept`.
         """
         from lnsegfm.inputs.dataset_labels import DatasetLabels
-        from lnsegfm.inputs.label_reading import read_labels
-        from lnsegfm.inputs.reading import read_ct
+        from lnsegfm.inputs.reading_apart import read_ct, read_labels
 
         said: Notes = [] if notes is None else notes
         image = read_ct(ct, warnings=said, assume_hu=input_options.assume_hu)

@@ -11,6 +11,7 @@ from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.home import Home
 from lnsegfm.base.locks import FileLock, LockHeld
+from lnsegfm.base.work_folders import PREFIX, QUIET_S, held_words, is_held
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cases.case_trash import DELETING as CASE_DELETING
 from lnsegfm.cases.case_trash import lock_of
@@ -18,7 +19,6 @@ from lnsegfm.jobs.job_status import RUN_LOCK, WORK
 from lnsegfm.jobs.job_store import Job
 from lnsegfm.models.model_store import DELETING as MODEL_DELETING
 from lnsegfm.models.model_store import LOCK as MODEL_LOCK
-from lnsegfm.models.work_folders import PREFIX, QUIET_S, held_words, is_held
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report
 
 _DAY_S = 24 * 3600.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
+from lnsegfm.base.outputs import check_outputs
 from lnsegfm.base.prefixes import resolve
 from lnsegfm.images.boxes import Region
 from lnsegfm.jobs.job_store import JobStore
@@ -444,13 +445,21 @@ class ModelsPart:
         self.store.rename(whole, name)
         return self.store.get(whole)
 
-    def export(self, model_id: str, target: Path) -> ExportedModel:
+    def export(self, model_id: str, target: Path, *, overwrite: bool = False) -> ExportedModel:
         """Write a verified model as a zip for stock nnU-Net.
 
+        Args:
+            model_id: The model.
+            target: The zip.
+            overwrite: Replace an existing file.
+
         Raises:
-            UserError: A file of the model is missing or was changed.
+            UserError: A file of the model is missing or was changed; the zip cannot be written, exists, or is a file
+                of a model.
         """
         model = self.get(model_id)
+        files = [path for path in self._home().models.rglob("*") if path.is_file()]
+        check_outputs([Path(target)], files, overwrite=overwrite)
         name = self.store.export(model.id, Path(target))
         ending = str(ModelContent.of(model).dataset.get("file_ending", ".nii.gz"))
         return ExportedModel(model, Path(target), model.card.stock, name, ending)

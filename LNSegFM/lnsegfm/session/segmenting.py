@@ -129,9 +129,8 @@ def measure_files(
         check_exists(Path(path), what)
     from lnsegfm.images.geometry import labels_on
     from lnsegfm.inputs.dataset_labels import DatasetLabels
-    from lnsegfm.inputs.label_reading import read_labels
     from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
-    from lnsegfm.inputs.reading import read_ct
+    from lnsegfm.inputs.reading_apart import read_ct, read_labels
     from lnsegfm.lymph_nodes.instances import measure
     from lnsegfm.lymph_nodes.intensity import describe
     from lnsegfm.lymph_nodes.plausibility import kept_apart, told_left_out

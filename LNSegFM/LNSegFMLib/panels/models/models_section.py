@@ -200,7 +200,9 @@ class ModelsSection(Section):
         path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, suggestion, _("Zip (*.zip)"))
         if path:
             target = Path(path) if path.lower().endswith(".zip") else Path(f"{path}.zip")
-            self._start("export-model", Task(self._session.models.export, model.id, target), self._on_exported)
+            # The dialog has asked whether an existing file is to be replaced.
+            task = Task(self._session.models.export, model.id, target, overwrite=True)
+            self._start("export-model", task, self._on_exported)
             self._bar.say(_("Exporting {name}...").format(name=model.name))
 
     def _on_exported(self, _nothing: None) -> None:

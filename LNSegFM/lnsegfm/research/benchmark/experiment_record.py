@@ -14,7 +14,7 @@ from lnsegfm.jobs.job_store import Job
 from lnsegfm.research.benchmark.benchmark_config import Config
 from lnsegfm.research.benchmark.planned_runs import Planned, same_run
 
-RECORD = "experiment.json"
+RECORD, _HOME = "experiment.json", "home"
 # Where it runs and what is said of it may change.
 _FREE = ("folder", "devices", "notes", "name")
 _MAY_GROW = ("seeds", "methods", "ablation", "gammas", "shots", "ablation_shots", "all_shot", "gamma_shots")
@@ -30,8 +30,15 @@ def check_grown(folder: Path, config: Config) -> None:
     More seeds, methods, shots, γ or datasets may be added to an experiment: what is done stays part of it.
 
     Raises:
-        UserError: Something else was changed; the message says what.
+        UserError: Something else was changed; the message says what. Or the folder holds files of others.
     """
+    if folder.is_dir() and not (folder / RECORD).is_file():
+        strange = sorted(each.name for each in folder.iterdir() if each.name != _HOME and not each.name.startswith("."))
+        if strange:
+            raise UserError(
+                f"{folder.name} is no folder of an experiment.", f"It holds {strange[0]}, which would lie among its "
+                "results or be lost.", "Choose another folder with --out.",
+            )
     _refuse(folder, [each for each in _changes(folder, config) if not _grows(*each)])
 
 

@@ -13,8 +13,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.images.geometry import Geometry, labels_on
 from lnsegfm.images.label_grids import label_on_grid
 from lnsegfm.images.orientation import reorient
-from lnsegfm.inputs.label_reading import read_labels
-from lnsegfm.inputs.reading import read_ct
+from lnsegfm.inputs.reading_apart import read_ct, read_labels
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.serving.process_server import Arguments, Report
+from lnsegfm.dicom.headers import check_deflated, is_foreign
+from lnsegfm.formats.given_files import open_given
+from lnsegfm.inputs.reading_apart import ask
 from lnsegfm.research.datasets.research_packages import research_package
 from lnsegfm.research.datasets.structure_set import StructureSet, damaged
 
@@ -48,29 +53,47 @@ class DicomFolder:
 
 
 def read_dicom_folder(folder: Path) -> DicomFolder:
-    """Look into every DICOM file below a folder; others are passed over.
+    """Look into every DICOM file below a folder, in the process that reads files; others are passed over.
 
     Raises:
-        UserError: A DICOM file is damaged, or pydicom is not installed.
+        UserError: A DICOM file is damaged, what may be one may not be opened, or the process died over the folder.
     """
-    pydicom = research_package("pydicom")
-    series: dict[str, CtSeries] = {}
+    answer = ask(f"{__name__}:found", folder)
+    series = {uid: CtSeries(uid, frame, [Path(path) for path in paths]) for uid, frame, paths in answer["series"]}
+    return DicomFolder(series, [Path(path) for path in answer["structure_sets"]])
+
+
+def found(arguments: Arguments, report: Report, is_cancelled: Any) -> dict[str, Any]:
+    """Answer `read_dicom_folder` in that process."""
+    del report, is_cancelled
+    folder = Path(arguments["path"])
+    series: dict[str, tuple[str, str, list[str]]] = {}
     structure_sets = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-        except pydicom.errors.InvalidDicomError:
+    for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
+        header = None if is_foreign(path) else _header(path, folder)
+        if header is None:
             continue
+        modality, uid = str(header.get("Modality", "")), str(header.get("SeriesInstanceUID", ""))
+        if modality == "RTSTRUCT":
+            structure_sets.append(str(path))
+        elif modality == "CT":
+            series.setdefault(uid, (uid, str(header.get("FrameOfReferenceUID", "")), []))[2].append(str(path))
+    return {"series": list(series.values()), "structure_sets": structure_sets}
+
+
+def _header(path: Path, folder: Path) -> Any:
+    pydicom = research_package("pydicom")
+    with open_given(path, within=folder) as stream:
+        try:
+            check_deflated(path, stream)
+            return pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
+        except pydicom.errors.InvalidDicomError:
+            return None
+        except UserError:
+            raise
         except Exception as error:
             # As in `read_structure_set`.
             raise damaged("A DICOM file") from error
-        modality, uid = str(header.get("Modality", "")), str(header.get("SeriesInstanceUID", ""))
-        if modality == "RTSTRUCT":
-            structure_sets.append(path)
-        elif modality == "CT":
-            found = series.setdefault(uid, CtSeries(uid, str(header.get("FrameOfReferenceUID", ""))))
-            found.files.append(path)
-    return DicomFolder(series, structure_sets)
 
 
 def choose_series(found: DicomFolder, drawn: StructureSet | None) -> CtSeries:

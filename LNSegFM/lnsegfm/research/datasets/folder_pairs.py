@@ -68,7 +68,7 @@ def _cases(
     return [
         FileCase(
             name, images, labels, nodes=nodes, ignore=None if named is None else named.ignore,
-            names=None if named is None else named.structures, options=options,
+            names=None if named is None else named.structures, options=options, root=source,
         )
         for name, (images, labels) in sorted(pairs.items())
     ]

@@ -11,10 +11,10 @@ import SimpleITK as sitk
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_info import IGNORE
+from lnsegfm.formats.given_files import check_file
 from lnsegfm.images.input_options import ALL_VALUES, ONLY_CERTAIN, InputOptions
-from lnsegfm.inputs.label_reading import read_labels
 from lnsegfm.inputs.labels_on_ct import lymph_nodes_on
-from lnsegfm.inputs.reading import read_ct
+from lnsegfm.inputs.reading_apart import read_ct, read_labels
 from lnsegfm.research.datasets.candidates import NODE, LabelledCt
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".nhdr")
@@ -35,6 +35,7 @@ class FileCase:
         ignore: Label value that says nothing is known of the voxel.
         names: Label values by name.
         options: What is known of the labels, or what the user says.
+        root: The folder in which the files were found, out of which no link may lead.
     """
 
     name: str
@@ -47,9 +48,16 @@ class FileCase:
     ignore: int | None = None
     names: Mapping[str, tuple[int, ...]] | None = None
     options: InputOptions = ONLY_CERTAIN
+    root: Path | None = None
 
     def opened(self) -> FileCase:
-        """Return itself: there is nothing to look into."""
+        """Return itself: there is nothing to look into.
+
+        Raises:
+            UserError: A file may not be opened, see `lnsegfm.formats.given_files.check_file`.
+        """
+        for path in (*self.images, *self.labels):
+            check_file(path, within=self.root)
         return self
 
     def sources(self) -> dict[str, Sequence[Path]]:
@@ -121,7 +129,8 @@ def as_partial(case: LabelledCt) -> LabelledCt:
 def stem(path: Path) -> str | None:
     """Return the name of an image file without its ending, None where it is not one."""
     ending = next((each for each in IMAGE_ENDINGS if path.name.lower().endswith(each)), None)
-    return path.name[: -len(ending)] if ending and path.is_file() else None
+    # What is no regular file is refused by name when the case is opened.
+    return path.name[: -len(ending)] if ending and not path.is_dir() else None
 
 
 def _reduced(image: sitk.Image) -> list[str]:

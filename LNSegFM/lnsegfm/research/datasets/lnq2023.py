@@ -14,11 +14,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.formats.given_files import open_given
 from lnsegfm.images.input_options import InputOptions
 from lnsegfm.research.datasets.candidates import Candidate, nothing_found
 from lnsegfm.research.datasets.label_files import FileCase, known_values, stem
 
 _NAME = re.compile(r"(?P<case>lnq2023-(?P<split>train|val|test)-(?P<number>\d+))-(?P<role>ct|seg)", re.IGNORECASE)
+_LONGEST_LIST = 1 << 20
 _LISTED = re.compile(r"(?:lnq2023-)?(?:(?P<split>train|val|test)-)?(?P<number>\d+)", re.IGNORECASE)
 
 
@@ -48,7 +50,7 @@ def candidates(
     return [
         FileCase(
             case, tuple(found["ct"]), tuple(found["seg"]), partial="-train-" in case and case not in listed,
-            options=known_values(options),
+            options=known_values(options), root=source,
         )
         for case, found in sorted(files.items())
     ]
@@ -58,8 +60,9 @@ def _listed_as_complete(path: Path, known: Collection[str]) -> set[str]:
     """Return the cases a list names, as ``lnq2023-train-0012``."""
     listed = set()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with open_given(path) as stream:
+            lines = stream.read(_LONGEST_LIST).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise UserError("The list of complete cases cannot be read.", f"{error}.", "Check the path.") from error
     for number, line in enumerate(lines, 1):
         first = re.split(r"[,;\t]", line)[0].strip().strip('"')

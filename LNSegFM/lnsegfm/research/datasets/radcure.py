@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.formats.given_files import check_file
 from lnsegfm.images.geometry import Geometry
 from lnsegfm.images.input_options import ONLY_CERTAIN, InputOptions
-from lnsegfm.inputs.reading import read_ct
-from lnsegfm.research.datasets.candidates import NODE, Candidate, LabelledCt, listed, matches, subfolders
+from lnsegfm.inputs.reading_apart import read_ct
+from lnsegfm.research.datasets.candidates import NODE, Candidate, LabelledCt, listed, subfolders
 from lnsegfm.research.datasets.contours import rasterise
 from lnsegfm.research.datasets.dicom_folder import CtSeries, choose_series, read_dicom_folder
 from lnsegfm.research.datasets.label_files import known_values, labels_from_files, stem
@@ -102,6 +103,9 @@ class _Opened:
         self._case = case
         self._found = read_dicom_folder(case.folder)
 
+        for path in case.masks:
+            check_file(path, within=path.parent)
+
     def sources(self) -> dict[str, Sequence[Path]]:
         try:
             images = self._series.files
@@ -135,7 +139,7 @@ class _Opened:
             raise UserError(f"There are {len(paths)} structure sets (RTSTRUCT).")
         if len(paths) != 1:
             return None
-        return read_structure_set(paths[0], lambda name: matches(name, self._case.structures))
+        return read_structure_set(paths[0], self._case.structures)
 
     @cached_property
     def _series(self) -> CtSeries:

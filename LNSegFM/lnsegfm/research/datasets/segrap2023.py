@@ -54,4 +54,5 @@ def _case(folder: Path, structures: Sequence[str], image: str, options: InputOpt
         missing=f"None of its {len(files)} files is a structure of the name {' or '.join(structures)}.",
         merge=True,
         options=known_values(options),
+        root=folder,
     )

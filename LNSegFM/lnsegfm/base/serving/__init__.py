@@ -1,0 +1,1 @@
+"""Asking another process, one JSON object a line: both sides."""
