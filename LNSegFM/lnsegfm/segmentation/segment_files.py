@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lnsegfm.base.background import Progress
-from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import sha256
+from lnsegfm.base.stopping import undisturbed
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
 from lnsegfm.models.model_store import ModelInfo
@@ -23,7 +23,6 @@ from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.worker_client import WorkerClient
 
 _POLL_S = 0.05
-_STOP_S = 5.0
 Report = Callable[[Progress], None]
 
 
@@ -129,7 +128,8 @@ def segment_file(
     try:
         value = _answer(worker, arguments, report, is_cancelled)
     except BaseException:
-        _clear_unfinished(request)
+        with undisturbed():
+            _clear_unfinished(request)
         raise
     lymph_nodes = tuple(LymphNode.from_json(fields) for fields in value["nodes"])
     implausible = tuple(LymphNode.from_json(fields) for fields in value.get("implausible", ()))
@@ -242,9 +242,7 @@ def _answer(
             time.sleep(_POLL_S)
     except BaseException:
         # Ctrl-C, or an error of the caller's: the worker must stop, and must not write while its rests are cleared.
-        pending.cancel()
-        with contextlib.suppress(TimeoutError, UserError, Cancelled):
-            pending.wait(_STOP_S)
+        worker.stop(pending)
         raise
     value = pending.result()
     if not isinstance(value, dict):
