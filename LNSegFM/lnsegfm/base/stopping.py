@@ -55,6 +55,7 @@ class Stop:
             return
         self.number = number if self.number is None else self.number
         self._since = time.monotonic()
+        self._say(f"Stopping after {signal_name(number)}.")
         if self._held:
             self._postponed = number
             return
@@ -84,8 +85,8 @@ def stoppable(say: Callable[[str], object] | None = None) -> Iterator[Stop]:
     one, and within another such block, nothing changes.
 
     Args:
-        say: Told, within the signal's handler, that a further signal came while temporary files are removed; by default
-            it is written to stderr.
+        say: Told, within the signal's handler, that a signal came, and that a further one came while temporary files
+            are removed; by default that is written to stderr.
     """
     global _current
     stop = Stop(say or _write)

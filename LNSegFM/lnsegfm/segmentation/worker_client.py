@@ -245,14 +245,17 @@ class _WorkerProcess:
     """One worker process, its reader thread and its log."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], inbox: Inbox) -> None:
-        # Errors are ignored because on Windows the log cannot be deleted while a dying process holds it.
-        self._folder = tempfile.TemporaryDirectory(prefix="lnsegfm-worker-", ignore_cleanup_errors=True)
+        # Errors are ignored because on Windows the log cannot be deleted while a dying process holds it. The name is
+        # short because those of sockets below it may have 104 characters.
+        self._folder = tempfile.TemporaryDirectory(prefix="lnsegfm-", ignore_cleanup_errors=True)
         self._log = Path(self._folder.name) / "log.txt"
         self._inbox = inbox
         self._guard = threading.Lock()
         self._interrupted = False
         try:
-            self._popen = start_piped(command, env, self._log)
+            # What it and its libraries leave of temporary files goes with the folder, also when it is killed.
+            own = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._folder.name)
+            self._popen = start_piped(command, {**env, **own}, self._log)
         except OSError:
             self._folder.cleanup()
             raise
