@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lnsegfm.base.errors import Cancelled, UserError
-from lnsegfm.base.failures import as_user_error
+from lnsegfm.base.failures import as_user_error, explained
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Task(Pending):
         except Cancelled:
             self._end(cancelled=True)
         except (Exception, SystemExit) as error:  # the boundary of the thread: it would be lost otherwise
-            if not isinstance(error, UserError):
+            if explained(error) is None:
                 traceback.print_exc()
             self._end(error=as_user_error(error))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class UserError(Exception):
     """A problem the user can understand and act on.
@@ -24,6 +26,15 @@ class UserError(Exception):
     def to_json(self) -> dict[str, str]:
         """Return its parts, for a message between processes."""
         return {"what": self.what, "why": self.why, "todo": self.todo, **({"kind": self.kind} if self.kind else {})}
+
+    def reword(self, change: Callable[[str], str]) -> None:
+        """Put each of the three parts into other words.
+
+        Args:
+            change: Gets a part and returns it in the other words.
+        """
+        self.what, self.why, self.todo = change(self.what), change(self.why), change(self.todo)
+        self.args = (" ".join(part for part in (self.what, self.why, self.todo) if part),)
 
     @classmethod
     def from_json(cls, parts: dict[str, str]) -> UserError:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import traceback
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.missing_packages import missing_package
+from lnsegfm.base.network_errors import network_reason
+from lnsegfm.base.os_errors import where_and_why, words_of
+from lnsegfm.base.wording import without_temporary
 
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory", "bad allocation")
+_NO_THREAD = "can't start new thread"
+_UNKNOWN = "The work could not be finished."
 _last_traceback = ""
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-def as_user_error(error: BaseException, what: str = "The work could not be finished.") -> UserError:
-    """Return ``error`` itself when it is a `UserError`, else one with its type and text as the reason.
+def as_user_error(error: BaseException, what: str = _UNKNOWN) -> UserError:
+    """Return ``error`` itself when it is a `UserError`, else one with what is known of it, or its type and text.
+
+    Names of temporary files in it are made those of the user's files, see `without_temporary`.
 
     Args:
         error: What was raised.
@@ -21,21 +27,50 @@ def as_user_error(error: BaseException, what: str = "The work could not be finis
     """
     global _last_traceback
     _last_traceback = "".join(traceback.format_exception(error))
+    found = explained(error, what)
+    if found is None:
+        text = without_temporary(str(error).strip())
+        found = UserError(what, f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    return found
+
+
+def explained(error: BaseException, what: str = _UNKNOWN) -> UserError | None:
+    """Return an error in words that tell a user what to do, or None for one that nobody has thought of.
+
+    Args:
+        error: What was raised.
+        what: As for `as_user_error`.
+    """
     if isinstance(error, UserError):
+        error.reword(without_temporary)
         return error
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return UserError("The disk is full.", f"{error}.", "Free some disk space, then try again.")
-    text = str(error).strip()
+    text = without_temporary(str(error).strip())
+    package = missing_package(error)
+    if package is not None:
+        return package
+    if isinstance(error, OSError):
+        return _of_the_system(error, what)
     # PyTorch says it in words only: OutOfMemoryError of CUDA, RuntimeError of MPS and of the CPU.
     if isinstance(error, MemoryError) or any(words in text.lower() for words in _NO_MEMORY):
         why = text.splitlines()[0] if text else "The computer ran out of memory."
         return UserError(what, why, "Close other programs, or choose a smaller batch size or the CPU, then try again.")
-    return UserError(what, f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    if isinstance(error, RuntimeError) and _NO_THREAD in text:
+        return UserError(what, "The system allows no further thread.", "Close other programs, then try again.")
+    return None
+
+
+def _of_the_system(error: OSError, what: str) -> UserError | None:
+    words = words_of(error)
+    if words is not None:
+        why = without_temporary(where_and_why(error))
+        return UserError(words[0], why if what == _UNKNOWN else f"{what} {why}", words[1])
+    reason_and_advice = network_reason(f"{type(error).__name__}: {error}") if error.errno is None else None
+    return None if reason_and_advice is None else UserError(what, *reason_and_advice)
 
 
 def reason(error: Exception) -> str:
     """Return the part of a SimpleITK or operating system error that tells a user something: its last line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in without_temporary(str(error)).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
 

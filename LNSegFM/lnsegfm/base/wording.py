@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 from lnsegfm.base.errors import UserError
+
+# As `lnsegfm.base.files` and the standard library's tempfile name them.
+_BESIDE = re.compile(r"\.tmp-[0-9a-f]{8}-(?=\S)|(?<![\w.])\.try-(?=\S)")
+_FOLDER = re.compile(r"\.tmp-[a-z0-9_]{8}(?![a-z0-9_-])")
+_EXCHANGED = {"image.nrrd": "the CT", "instances.nrrd": "the result", "probability.nrrd": "the probability"}
+_EXCHANGE = re.compile(
+    r"""(?:(?:[A-Za-z]:)?[/\\][^\n'"]*?)?[/\\]exchange[/\\]\.tmp-[a-z0-9_]{8}[/\\](image|instances|probability)\.nrrd"""
+)
 
 
 def duration(seconds: float) -> str:
@@ -50,3 +59,25 @@ def explain(error: UserError) -> str:
 def printable(name: str) -> str:
     """Return a file's name so that any terminal and log can show it: bytes that are no UTF-8 as ``\\udcNN``."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def without_temporary(text: str, folder: str = "") -> str:
+    """Return a message with the names of the user's files where it has those of temporary ones.
+
+    ``.tmp-0123abcd-labels.nrrd`` becomes ``labels.nrrd``; volumes on their way between processes become "the CT".
+
+    Args:
+        text: The message.
+        folder: What a temporary folder stands for, such as the name of the zip that was unpacked into it; by default
+            it is shown as "..." in a path, and called "the folder" where it is named alone.
+    """
+    if ".t" not in text:
+        return text
+    text = _EXCHANGE.sub(lambda found: _EXCHANGED[f"{found[1]}.nrrd"], text)
+    text = _BESIDE.sub("", text)
+    return _FOLDER.sub(lambda found: folder, text) if folder else _FOLDER.sub(_left_out, text)
+
+
+def _left_out(found: re.Match[str]) -> str:
+    before, after = found.string[: found.start()], found.string[found.end() :]
+    return "..." if before.endswith(("/", "\\")) or after.startswith(("/", "\\")) else "the folder"

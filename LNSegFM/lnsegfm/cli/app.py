@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from lnsegfm import NOTICE, __version__
-from lnsegfm.base.errors import Cancelled, UserError
-from lnsegfm.base.failures import as_user_error
+from lnsegfm.base.errors import Cancelled
+from lnsegfm.base.failures import explained
+from lnsegfm.base.stopping import Stopped, signal_name, stoppable
 from lnsegfm.cli import (
     adapt_command,
     benchmark_command,
@@ -26,7 +27,9 @@ from lnsegfm.cli import (
     segment_command,
 )
 from lnsegfm.cli.following import CANCELLED
+from lnsegfm.cli.streams import OutputError, discard_output
 from lnsegfm.cli.terminal import Group, examples, fresh_terminal
+from lnsegfm.cli.unexpected import tell_unexpected
 
 NAME = "lnsegfm"
 # What a wrong command line is, in typer as in the click below older versions of it.
@@ -82,7 +85,7 @@ doctor_command.register(app)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 cancelled.
+    """Run one command and return its exit code, see `lnsegfm.cli.main`.
 
     Args:
         arguments: The words after ``lnsegfm``.
@@ -90,15 +93,20 @@ def run(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     if f"_{NAME.upper()}_COMPLETE" in os.environ:
         command.main(prog_name=NAME)  # the shell asks for completions
-    with fresh_terminal():
+    with stoppable() as stop, fresh_terminal():
         try:
             code = _invoke(command, list(arguments))
             sys.stdout.flush()
         except BrokenPipeError:
-            # Whoever read the output has seen enough, as `head` has. Python flushes once more at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Whoever read the output has seen enough, as `head` has.
+            discard_output()
             return 0
-    return code
+        except OutputError as error:
+            discard_output()
+            print(f"{NAME}: {error}", file=sys.stderr)
+            return 1
+        # A command that says itself what goes on without it does not know which signal came.
+        return stop.exit_code or code if code == CANCELLED else code
 
 
 def _invoke(command: Any, arguments: list[str]) -> int:
@@ -112,11 +120,21 @@ def _invoke(command: Any, arguments: list[str]) -> int:
         error.show()
         return 2
     except (Cancelled, KeyboardInterrupt, typer.Abort) as error:
-        print(f"{NAME}: {error if isinstance(error, Cancelled) and str(error) else 'cancelled'}", file=sys.stderr)
+        print(f"{NAME}: {_cancelled(error)}", file=sys.stderr)
         return CANCELLED
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputError):
         raise
-    except (UserError, OSError, RuntimeError, MemoryError) as error:
-        print(f"{NAME}: {as_user_error(error)}", file=sys.stderr)
+    except Exception as error:  # the boundary of the program: no traceback for a user
+        problem = explained(error)
+        if problem is not None:
+            print(f"{NAME}: {problem}", file=sys.stderr)
+        else:
+            tell_unexpected(error)
         return 1
     return 0
+
+
+def _cancelled(error: BaseException) -> str:
+    if isinstance(error, Stopped):
+        return f"cancelled by {signal_name(error.number)}; its temporary files are removed."
+    return str(error) if isinstance(error, Cancelled) and str(error) else "cancelled"

@@ -9,7 +9,7 @@ import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.cli.progress_lines import ProgressLines
-from lnsegfm.cli.terminal import Command, examples, note, open_session, print_json, say, terminal
+from lnsegfm.cli.terminal import Command, examples, note, open_session, print_json, say, terminal, warn
 
 if TYPE_CHECKING:
     from lnsegfm.models.model_store import ModelInfo, ModelStore
@@ -83,7 +83,11 @@ def _run(experiment: Benchmark) -> Progress:
         def show(progress: Progress) -> None:
             lines.update(progress.done, "Running", "; ".join(progress.running))
 
-        return experiment.run(show)
+        try:
+            return experiment.run(show)
+        except KeyboardInterrupt:
+            warn("The runs at work stop at the next iteration and keep their checkpoints; the same command continues.")
+            raise
 
 
 def _tell(experiment: Benchmark, done: int, failed: dict[str, str]) -> None:

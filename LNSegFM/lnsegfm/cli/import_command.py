@@ -149,7 +149,11 @@ def _run(target: Path, found: Sequence[Candidate], dataset: str, settings: dict[
                     say(f"{entry.id}  {candidate.name}: {explanation}")
             lines.update(done, "Importing")
 
-        manifest = run_import(found, raw, prefix="case" if dataset == "folder" else dataset.lower(), report=report)
+        try:
+            manifest = run_import(found, raw, prefix="case" if dataset == "folder" else dataset.lower(), report=report)
+        except KeyboardInterrupt:
+            warn("What was imported so far stays; the same command continues.")
+            raise
     _tell(manifest, raw.folder, imported, left_out)
 
 

@@ -10,7 +10,7 @@ import typer
 from lnsegfm.base.home import Home
 from lnsegfm.cli.following import CANCELLED, follow
 from lnsegfm.cli.options_of_fields import Choice, with_parameters
-from lnsegfm.cli.terminal import Command, examples, note, print_result
+from lnsegfm.cli.terminal import Command, examples, print_result, warn
 from lnsegfm.jobs.pretraining import Pretraining, PretrainSettings, claim_folder
 
 _TEXTS = {
@@ -86,5 +86,5 @@ def pretrain(raw: Path, out: Path, detach: bool, **values: Any) -> None:
         follow(work)
     except KeyboardInterrupt:
         work.cancel()
-        note("The training stops at the next iteration and keeps its checkpoint; the same command continues.")
+        warn("The training stops at the next iteration and keeps its checkpoint; the same command continues.")
         raise typer.Exit(CANCELLED) from None

@@ -16,8 +16,8 @@ _EVERY_S = 30.0
 class ProgressLines:
     """Shows on stderr how far some work is.
 
-    On a terminal that is a bar. Elsewhere a line is printed when something else is being done, after each tenth of the
-    work, and every half minute while it moves. With ``--quiet`` there is neither.
+    On a terminal that is a bar. Elsewhere, and without the package tqdm, a line is printed when something else is being
+    done, after each tenth of the work, and every half minute while it moves. With ``--quiet`` there is neither.
 
     Args:
         total: What ``done`` grows to; None while it is not known.
@@ -33,7 +33,10 @@ class ProgressLines:
     def __enter__(self) -> ProgressLines:
         """Begin."""
         if not terminal.quiet and sys.stderr.isatty():
-            from tqdm import tqdm
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                return self  # lines do as well
 
             counted = "{n_fmt}/{total_fmt} " if self._unit else ""
             self._bar = tqdm(

@@ -116,10 +116,14 @@ def segment(
         _check_table(measurements, batch, output, overwrite=overwrite)
         say(f"{len(batch.sources)} scans, segmented by {batch.model.id}")
         _warn(batch.warnings)
-        outcomes = []
-        for number, outcome in enumerate(batch.outcomes, 1):
-            _tell(outcome, f"{number}/{len(batch.sources)}", batch.warnings)
-            outcomes.append(outcome)
+        outcomes: list[BatchOutcome] = []
+        try:
+            for number, outcome in enumerate(batch.outcomes, 1):
+                _tell(outcome, f"{number}/{len(batch.sources)}", batch.warnings)
+                outcomes.append(outcome)
+        except KeyboardInterrupt:
+            warn(f"{len(outcomes)} of {len(batch.sources)} scans are done and stay; the same command continues.")
+            raise
     _tell_all(outcomes, measurements, with_reasons=keep_implausible)
 
 

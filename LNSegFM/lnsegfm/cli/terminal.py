@@ -181,8 +181,13 @@ def warn(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print the one JSON document of a command."""
-    # Names with bytes that are not UTF-8 would make the document unreadable.
-    print(printable(json.dumps(value, indent=2, ensure_ascii=False)), flush=True)
+    # Names with bytes that are not UTF-8 would make the document unreadable, and so would replaced characters.
+    document = printable(json.dumps(value, indent=2, ensure_ascii=False))
+    try:
+        document.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        document = json.dumps(value, indent=2)
+    print(document, flush=True)
 
 
 def print_result(value: dict[str, Any], text: str) -> None:

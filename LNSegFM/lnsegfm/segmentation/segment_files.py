@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lnsegfm.base.background import Progress
-from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import sha256
 from lnsegfm.base.serving.process_client import ProcessEnded
+from lnsegfm.base.stopping import undisturbed
 from lnsegfm.base.wording import printable
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
@@ -25,7 +25,6 @@ from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.worker_client import WorkerClient
 
 _POLL_S = 0.05
-_STOP_S = 5.0
 Report = Callable[[Progress], None]
 
 
@@ -131,10 +130,12 @@ def segment_file(
     try:
         value = _answer(worker, arguments, report, is_cancelled)
     except ProcessEnded as error:
-        _clear_unfinished(request)
+        with undisturbed():
+            _clear_unfinished(request)
         raise UserError(error.what, f"It worked on {printable(request.ct.name)}. {error.why}", error.todo) from error
     except BaseException:
-        _clear_unfinished(request)
+        with undisturbed():
+            _clear_unfinished(request)
         raise
     lymph_nodes = tuple(LymphNode.from_json(fields) for fields in value["nodes"])
     implausible = tuple(LymphNode.from_json(fields) for fields in value.get("implausible", ()))
@@ -252,9 +253,7 @@ def _answer(
             time.sleep(_POLL_S)
     except BaseException:
         # Ctrl-C, or an error of the caller's: the worker must stop, and must not write while its rests are cleared.
-        pending.cancel()
-        with contextlib.suppress(TimeoutError, UserError, Cancelled):
-            pending.wait(_STOP_S)
+        worker.stop(pending)
         raise
     value = pending.result()
     if not isinstance(value, dict):

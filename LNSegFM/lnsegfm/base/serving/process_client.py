@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import tempfile
@@ -20,13 +21,18 @@ from pathlib import Path
 from typing import IO, Any
 
 from lnsegfm.base.background import Pending, Progress
-from lnsegfm.base.errors import UserError
+from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
+from lnsegfm.base.missing_packages import missing_package_in
 from lnsegfm.base.processes import child_environment, kill_tree, python_executable, start_piped
+from lnsegfm.base.stopping import undisturbed
 from lnsegfm.base.text_tail import tail
+from lnsegfm.base.wording import without_temporary
 
 LOG_LINES = 15
 _CLOSE_WAIT_S = 1.0
+# What an interrupted worker has to remove its temporary files.
+_CLEAR_WAIT_S = 2.0
 
 Message = dict[str, Any]
 Inbox = queue.SimpleQueue[tuple["_WorkerProcess | None", "Message | None"]]
@@ -75,7 +81,9 @@ class WorkerRequest(Pending):
             value: Any = message.get("value")
             self._end({**value, "data": message["data"]} if "data" in message else value)
         elif event == "error":
-            self._end(error=UserError.from_json(message.get("error", {})))
+            error = UserError.from_json(message.get("error", {}))
+            error.reword(self._in_the_users_names)
+            self._end(error=error)
         elif event == "cancelled":
             self._end(cancelled=True)
 
@@ -86,6 +94,17 @@ class WorkerRequest(Pending):
     def give_up(self) -> None:
         """End as cancelled, whatever the worker may still do."""
         self._end(cancelled=True)
+
+    def _in_the_users_names(self, text: str) -> str:
+        """Return a message of the worker with the source's name for the folder into which the worker unpacked it."""
+        text = without_temporary(text, Path(str(self.arguments.get("source", ""))).name)
+        for argument, words in (("image", "The CT"), ("instances", "The result"), ("probability", "The probability")):
+            path = Path(str(self.arguments.get(argument, "")))
+            # A volume of the scene travels as a file of which the user knows nothing.
+            if path.parent.name.startswith(".tmp-"):
+                text = re.sub(rf"^{re.escape(path.name)}\b", words, text)
+                text = re.sub(rf"(?<![\w./\\]){re.escape(path.name)}\b", words.replace("The", "the"), text)
+        return text
 
 
 class ProcessClient:
@@ -157,15 +176,31 @@ class ProcessClient:
         return process.log_tail(lines) if process is not None else self._last_log[-lines:]
 
     def close(self) -> None:
-        """Cancel everything and end the worker; a later request starts a fresh one."""
-        with self._guard:
-            outstanding = [*self._waiting, *([self._current] if self._current else [])]
-            process = self._process
-        for request in outstanding:
+        """Cancel everything and end the worker with its children; a later request starts a fresh one.
+
+        A worker at work first gets the time to remove its temporary files.
+        """
+        with undisturbed():
+            with self._guard:
+                outstanding = [*self._waiting, *([self._current] if self._current else [])]
+                process = self._process
+            at_work = [request for request in outstanding if not request.done]
+            for request in outstanding:
+                request.cancel()
+            if process is not None:
+                if at_work:
+                    process.interrupt()
+                process.end()
+                self._forget(process)
+
+    def stop(self, request: WorkerRequest) -> None:
+        """Cancel a request and return when its work has ended, if need be with the worker: nothing writes any more."""
+        with undisturbed():
             request.cancel()
-        if process is not None:
-            process.end()
-            self._forget(process)
+            with contextlib.suppress(TimeoutError, UserError, Cancelled):
+                request.wait(self._grace_s + 2 * _CLEAR_WAIT_S)
+            if not request.done:
+                self.close()
 
     def _wake(self) -> None:
         self._inbox.put((None, None))
@@ -197,6 +232,7 @@ class ProcessClient:
                 timeout = None if kill_at is None else max(0.0, kill_at - time.monotonic())
                 sender, message = self._inbox.get(timeout=timeout)
             except queue.Empty:
+                process.interrupt()
                 process.kill()
                 self._forget(process)
                 request.give_up()
@@ -212,7 +248,7 @@ class ProcessClient:
     def _ready_process(self) -> _WorkerProcess:
         process = self._process
         if process is not None and not process.alive:
-            self._forget(process)
+            self._forget(process, just_ended=False)
             process = None
         if process is None:
             command = self._command or [python_executable(), "-m", self._module]
@@ -223,24 +259,29 @@ class ProcessClient:
             self._process = process
         return process
 
-    def _forget(self, process: _WorkerProcess) -> None:
+    def _forget(self, process: _WorkerProcess, *, just_ended: bool = True) -> None:
         with self._guard:
             if self._process is process:
                 self._last_log = process.log_tail(200)
                 self._process = None
-        process.clean_up()
+        process.clean_up(just_ended=just_ended)
 
 
 class _WorkerProcess:
     """One worker process, its reader thread and its log."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], inbox: Inbox, name: str) -> None:
-        # Errors are ignored because on Windows the log cannot be deleted while a dying process holds it.
-        self._folder = tempfile.TemporaryDirectory(prefix="lnsegfm-worker-", ignore_cleanup_errors=True)
+        # Errors are ignored because on Windows the log cannot be deleted while a dying process holds it. The name is
+        # short because those of sockets below it may have 104 characters.
+        self._folder = tempfile.TemporaryDirectory(prefix="lnsegfm-", ignore_cleanup_errors=True)
         self._log = Path(self._folder.name) / "log.txt"
         self._inbox = inbox
+        self._guard = threading.Lock()
+        self._interrupted = False
         try:
-            self._popen = start_piped(command, env, self._log)
+            # What it and its libraries leave of temporary files goes with the folder, also when it is killed.
+            own = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._folder.name)
+            self._popen = start_piped(command, {**env, **own}, self._log)
         except OSError:
             self._folder.cleanup()
             raise
@@ -264,7 +305,7 @@ class _WorkerProcess:
     def log_tail(self, lines: int) -> list[str]:
         return tail(self._log, lines)
 
-    def crash(self, name: str) -> ProcessEnded:
+    def crash(self, name: str) -> UserError:
         """Return what the user should know about the death of the process."""
         try:
             code = self._popen.wait(timeout=2.0)
@@ -272,7 +313,24 @@ class _WorkerProcess:
             self.kill()
             code = self._popen.returncode
         last_lines = "\n".join(self.log_tail(LOG_LINES))
+        package = missing_package_in(last_lines)
+        if package is not None:
+            return package
         return ProcessEnded(name, _describe(code, last_lines), last_lines)
+
+    def interrupt(self) -> None:
+        """Let it unwind as after Ctrl-C, which removes what it was writing; it has a moment for that.
+
+        Windows has no way to do that to another process.
+        """
+        if os.name == "nt" or not self.alive:
+            return
+        with self._guard:
+            first, self._interrupted = not self._interrupted, True
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if first:  # a second one would break off what the first one began
+                self._popen.send_signal(signal.SIGINT)
+            self._popen.wait(timeout=_CLEAR_WAIT_S)
 
     def end(self) -> None:
         """Close its stdin, which ends it; kill it when that does not help."""
@@ -287,9 +345,10 @@ class _WorkerProcess:
         kill_tree(self._popen.pid)
         self._popen.wait()
 
-    def clean_up(self) -> None:
-        # A worker that is gone may have left children behind, and on Windows their handles.
-        if self.alive:
+    def clean_up(self, *, just_ended: bool) -> None:
+        # A worker that is gone may have left children behind, which write on, and on Windows their handles. When it has
+        # been gone for long, its number may be another's.
+        if just_ended or self.alive:
             self.kill()
         if self._popen.stdin is not None:
             with contextlib.suppress(OSError):  # what was not sent yet cannot be sent any more
