@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lnsegfm.base.cpu_count import cpu_count
+from lnsegfm.base.computer.cpu_count import cpu_count
 from lnsegfm.base.processes import child_environment
 
 
@@ -57,7 +57,7 @@ def test_a_process_that_is_bound_to_one_cpu_counts_one(monkeypatch: pytest.Monke
     monkeypatch.undo()
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from lnsegfm.base.cpu_count import cpu_count; print(cpu_count())"
+        "from lnsegfm.base.computer.cpu_count import cpu_count; print(cpu_count())"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=child_environment()

@@ -13,7 +13,7 @@ import pytest
 from web_server import WebServer, web_server
 
 from lnsegfm.base.errors import Cancelled, UserError
-from lnsegfm.base.network_errors import network_reason
+from lnsegfm.base.reasons.network_errors import network_reason
 from lnsegfm.base.wording import data_size
 from lnsegfm.models.downloads import download
 

@@ -157,7 +157,7 @@ def test_a_case_needs_the_memory_of_the_computer_and_not_what_is_free_while_othe
     own_home: Home, spec: JobSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job may have to wait for another one, which has the memory now."""
-    monkeypatch.setattr("lnsegfm.base.memory.free_memory_bytes", lambda: 1000)
+    monkeypatch.setattr("lnsegfm.base.computer.memory.free_memory_bytes", lambda: 1000)
     check(own_home, spec, None)
     monkeypatch.setattr("lnsegfm.models.grid_limits.total_memory_bytes", lambda: 2000)
     with pytest.raises(UserError, match="too large at the voxel size of the model") as caught:

@@ -15,8 +15,8 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
+from lnsegfm.base.computer.memory import memory_bytes
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.memory import memory_bytes
 from LNSegFMLib.scene.matrices import matrix_of, vtk_matrix_of
 
 # As lnsegfm.images.volume_checks allows it for the axes of a grid.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import traceback
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.missing_packages import missing_package
-from lnsegfm.base.network_errors import network_reason
-from lnsegfm.base.os_errors import where_and_why, words_of
+from lnsegfm.base.reasons.missing_packages import missing_package
+from lnsegfm.base.reasons.network_errors import network_reason
+from lnsegfm.base.reasons.os_errors import where_and_why, words_of
 from lnsegfm.base.wording import without_temporary
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory", "bad allocation")

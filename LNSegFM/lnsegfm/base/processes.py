@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import lnsegfm
+from lnsegfm.base.computer.process_times import process_start_time
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.process_times import process_start_time
 
 __all__ = [
     "child_environment", "is_alive", "kill_tree", "package_folder", "process_start_time", "python_executable",

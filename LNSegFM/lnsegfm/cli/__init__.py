@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from lnsegfm.base.missing_packages import missing_package
+from lnsegfm.base.reasons.missing_packages import missing_package
 from lnsegfm.base.stopping import Stopped, signal_name, stoppable
 from lnsegfm.cli.streams import prepared_streams
 

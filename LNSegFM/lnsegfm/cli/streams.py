@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.os_errors import words_of
+from lnsegfm.base.reasons.os_errors import words_of
 
 _HANDLER = "lnsegfm.plain"
 # What is shown where the terminal has no such character.

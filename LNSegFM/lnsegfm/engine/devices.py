@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from lnsegfm.base.cpu_count import cpu_count
-from lnsegfm.base.device_names import DEVICES, is_device
+from lnsegfm.base.computer.cpu_count import cpu_count
+from lnsegfm.base.computer.device_names import DEVICES, is_device
 from lnsegfm.base.errors import UserError
 
 CHOICES = ("auto", "cuda", "mps", "cpu")

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from lnsegfm.base.computer.memory import memory_bytes
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.memory import memory_bytes
 from lnsegfm.base.wording import by, data_size, printable
 
 # Deflate, of gzip and zlib, makes of a byte 1032 at most.

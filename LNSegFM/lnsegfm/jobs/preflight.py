@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lnsegfm.base.computer.memory import free_memory_bytes
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
-from lnsegfm.base.memory import free_memory_bytes
 from lnsegfm.base.wording import data_size
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_spec import JobSpec

@@ -12,7 +12,7 @@ from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
 from lnsegfm.base.files import read_json, sha256, write_atomic, write_json
-from lnsegfm.base.network_errors import network_reason
+from lnsegfm.base.reasons.network_errors import network_reason
 from lnsegfm.base.wording import data_size
 
 Report = Callable[[float | None, str], object]

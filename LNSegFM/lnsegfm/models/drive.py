@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
-from lnsegfm.base.network_errors import network_reason
+from lnsegfm.base.reasons.network_errors import network_reason
 
 Moved = Callable[[int, "int | None"], None]
 """Called with the bytes that have come over of a file and its size, None while that is not known."""

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from lnsegfm.base.computer.memory import memory_bytes, total_memory_bytes
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.memory import memory_bytes, total_memory_bytes
 from lnsegfm.base.wording import by, data_size
 from lnsegfm.images.boxes import WHOLE, Region
 from lnsegfm.images.crop import box_within, grid_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from lnsegfm.base.device_names import DEVICES, is_device
+from lnsegfm.base.computer.device_names import DEVICES, is_device
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.boxes import BODY, WHOLE, Region
 

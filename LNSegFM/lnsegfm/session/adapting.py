@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lnsegfm.base.computer.memory import free_memory_bytes
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import Home
-from lnsegfm.base.memory import free_memory_bytes
 from lnsegfm.base.processes import PYTHON_VARIABLE
 from lnsegfm.cases.case_advice import Finding, advise
 from lnsegfm.cases.case_info import CaseInfo

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import write_text
-from lnsegfm.base.network_errors import network_reason
 from lnsegfm.base.processes import child_environment, kill_tree, python_executable, start_piped
+from lnsegfm.base.reasons.network_errors import network_reason
 from lnsegfm.base.text_tail import tail
 from lnsegfm.base.wording import data_size
 

@@ -23,8 +23,8 @@ from typing import IO, Any
 from lnsegfm.base.background import Pending, Progress
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
-from lnsegfm.base.missing_packages import missing_package_in
 from lnsegfm.base.processes import child_environment, kill_tree, python_executable, start_piped
+from lnsegfm.base.reasons.missing_packages import missing_package_in
 from lnsegfm.base.stopping import undisturbed
 from lnsegfm.base.text_tail import tail
 from lnsegfm.base.wording import without_temporary

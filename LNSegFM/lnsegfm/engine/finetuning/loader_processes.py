@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from lnsegfm.base.memory import free_memory_bytes
+from lnsegfm.base.computer.memory import free_memory_bytes
 from lnsegfm.base.wording import data_size
 
 Batch = dict[str, Any]

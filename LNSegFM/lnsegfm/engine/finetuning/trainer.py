@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from lnsegfm.base.cpu_count import cpu_count
+from lnsegfm.base.computer.cpu_count import cpu_count
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import write_atomic
 from lnsegfm.engine.dgst.method_table import METHODS

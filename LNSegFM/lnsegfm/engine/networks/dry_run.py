@@ -16,8 +16,8 @@ import torch
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
+from lnsegfm.base.computer.memory import total_memory_bytes
 from lnsegfm.base.errors import UserError
-from lnsegfm.base.memory import total_memory_bytes
 from lnsegfm.base.wording import by, data_size
 from lnsegfm.engine.networks.network import outlined_network
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lnsegfm.base.cpu_count import cpu_count
+from lnsegfm.base.computer.cpu_count import cpu_count
 from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job, JobStore
 from lnsegfm.research.benchmark.planned_runs import Planned, same_run
 

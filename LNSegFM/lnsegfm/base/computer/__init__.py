@@ -1,0 +1,1 @@
+"""What the computer has, and which of its processes live."""
