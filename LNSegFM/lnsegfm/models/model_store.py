@@ -23,7 +23,6 @@ from lnsegfm.base import disk, schema
 from lnsegfm.base.archive import extract_zip
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, sha256, write_atomic, write_json
-from lnsegfm.base.home import slug
 from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.base.schema import Limits
 from lnsegfm.base.work_folders import clear_dead, work_folder
@@ -31,6 +30,7 @@ from lnsegfm.models.ancestry import ancestors_among as ancestors_among
 from lnsegfm.models.ancestry import descendants_among
 from lnsegfm.models.damaged import Damaged
 from lnsegfm.models.model_decisions import Decisions, mentioned
+from lnsegfm.models.model_ids import REMOVED, free_id, mark_used
 from lnsegfm.models.stock_names import NAMES_KEY, StockName, renamed, stock_name
 
 CARD = "model.json"
@@ -38,8 +38,6 @@ ID_KEY = "id"
 """Of the card in an exported model: the id that it had; in the store, the folder's name tells it."""
 DELETING = ".deleting-"
 """Beginning of the names of what is being deleted; what is still there of it is deleted at the next change."""
-_USED = ".used"
-_REMOVED = ".removed-"
 LOCK = ".lock"
 """Of the whole store; held while it is changed."""
 _WAIT_S = 20.0
@@ -227,7 +225,7 @@ class ModelStore:
                     return same
                 created = datetime.now(timezone.utc).isoformat(timespec="microseconds")
                 write_json(staging / CARD, {"created": created, "files": files, **asdict(card)})
-                target = self.root / self._free_id(wish, models, read_model(staging).sha256)
+                target = self.root / free_id(self.root, wish, models, read_model(staging).sha256)
                 disk.replace(staging, target)
             return read_model(target)
 
@@ -255,11 +253,9 @@ class ModelStore:
         self._place(model_id)
         with self._locked():
             folder = self._place(model_id)
-            # These two say nothing as long as the model is there.
-            disk.make_folder(self.root / _USED)
-            disk.mark(self.root / _USED / model_id)
+            mark_used(self.root, model_id)
             if _is_demonstration(folder):
-                disk.mark(self.root / f"{_REMOVED}{model_id}")
+                disk.mark(self.root / f"{REMOVED}{model_id}")  # says nothing as long as the model is there
             doomed = self.root / f"{DELETING}{uuid.uuid4().hex[:8]}"
             disk.replace(folder, doomed)
             disk.remove_tree(doomed)
@@ -384,7 +380,7 @@ class ModelStore:
                     disk.replace(staging, self.root / model_id)
 
     def _has_bundled(self, model_id: str) -> bool:
-        return (self.root / model_id).exists() or (self.root / f"{_REMOVED}{model_id}").exists()
+        return (self.root / model_id).exists() or (self.root / f"{REMOVED}{model_id}").exists()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -441,20 +437,6 @@ class ModelStore:
     def _forget_decisions(self, model_id: str) -> None:
         if model_id in mentioned(self.root):
             Decisions.read(self.root).without(model_id).write(self.root, self._ids())
-
-    def _free_id(self, wish: str, models: Models, digest: str) -> str:
-        """Return an id that no model has or ever had, and that no card takes for the id of another one."""
-        taken = {
-            *self._ids(), *(path.name for path in (self.root / _USED).glob("*")), *mentioned(self.root),
-            *(path.name[len(_REMOVED):] for path in self.root.glob(f"{_REMOVED}*")),
-            *(model.card.parent for model in models if model.card.parent_sha256 != digest),
-        }  # fmt: skip
-        name = slug(wish)
-        candidate, number = name, 1
-        while candidate in taken or os.path.lexists(self.root / candidate):
-            number += 1
-            candidate = f"{name}-{number}"
-        return candidate
 
 
 def read_model(folder: Path) -> ModelInfo:
