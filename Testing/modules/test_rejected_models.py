@@ -21,8 +21,8 @@ from finetune_panel import (  # noqa: F401 - fixtures
 )
 from lnsegfm.base.home import Home
 from lnsegfm.cli import main
-from lnsegfm.jobs.model_names import adapted_name, unique_name
 from lnsegfm.models.model_choice import default_model
+from lnsegfm.models.model_names import adapted_name, unique_name
 from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
 
 

@@ -44,8 +44,8 @@ from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job, JobStore
 from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.jobs.method_names import METHODS
-from lnsegfm.jobs.model_names import adapted_name, unique_name
 from lnsegfm.models.model_content import ModelContent
+from lnsegfm.models.model_names import adapted_name, unique_name
 from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
 
 CHECKPOINT = "checkpoint.pth"
