@@ -90,7 +90,7 @@ class LNSegFMFineTuneLogic(ScriptedLoadableModuleLogic):
                 ``cancel()``, which stops the job, ``result()`` and ``wait()``.
 
         Returns:
-            The `lnsegfm.models.model_store.ModelInfo` of the adapted model.
+            The `lnsegfm.models.model_card.ModelInfo` of the adapted model.
 
         Raises:
             UserError: The job cannot be made, cannot work on this computer, or failed.

@@ -10,8 +10,9 @@ from types import ModuleType
 import pytest
 
 from lnsegfm.base.home import Home
-from lnsegfm.models.catalogue import install_bundled
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
+from lnsegfm.models.published.catalogue import install_bundled
 from lnsegfm_panel import app, panel_home, widget  # noqa: F401 - fixtures of the tests of the panel
 
 # pytest has put this folder there for this file. The wheel's package slicer would take the folder slicer in it for a

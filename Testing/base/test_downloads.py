@@ -15,7 +15,7 @@ from web_server import WebServer, web_server
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.reasons.network_errors import network_reason
 from lnsegfm.base.wording import data_size
-from lnsegfm.models.downloads import download
+from lnsegfm.models.published.downloads import download
 
 CONTENT = os.urandom(3_000_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

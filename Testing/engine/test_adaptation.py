@@ -29,7 +29,8 @@ from lnsegfm.jobs.case_selection import Selection, make_spec
 from lnsegfm.jobs.job_spec import PRESETS
 from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.jobs.method_names import METHODS as known_methods
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.phantom import make_case
 
 GRID: dict[str, Any] = {"size": (64, 64, 24), "spacing": (2.0, 2.0, 3.0)}

@@ -16,7 +16,8 @@ from lnsegfm.engine.networks.checkpoints import load_checkpoint
 from lnsegfm.engine.networks.model_install import install_model
 from lnsegfm.jobs.case_selection import make_spec
 from lnsegfm.jobs.job_store import Job, JobStore
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.phantom import make_case
 from tiny_models import CONFIGURATION, make_model, tiny_plans
 

@@ -22,7 +22,8 @@ from lnsegfm.engine.inference.predictor import Predictor, Quality
 from lnsegfm.engine.networks.checkpoints import load_checkpoint
 from lnsegfm.engine.networks.network import build_network
 from lnsegfm.jobs.pretraining import Pretraining, PretrainSettings, claim_folder
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.phantom import make_case
 
 DATASET = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "lymph node": 1}, "file_ending": ".nii.gz"}

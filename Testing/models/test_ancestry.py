@@ -13,7 +13,8 @@ import pytest
 from lnsegfm.base.errors import UserError
 from lnsegfm.models.ancestry import parent_id
 from lnsegfm.models.exported_models import settled
-from lnsegfm.models.model_store import CARD, ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import CARD, ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.models.model_tree import Branch, family_tree
 
 

@@ -22,8 +22,8 @@ from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.jobs.case_selection import make_spec
 from lnsegfm.jobs.preflight import check
 from lnsegfm.models.grid_limits import check_at_model, check_region, size_at_model
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_facts import ModelFacts
-from lnsegfm.models.model_store import ModelInfo
 from small_scans import STRAIGHT, boxes_on, small_scan
 
 FACTS = ModelFacts(("0",), {"background": 0, "lymph node": 1}, (2.0, 2.0, 3.0), (32, 32, 32), "LPS")

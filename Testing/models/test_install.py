@@ -21,7 +21,8 @@ from lnsegfm.base.files import sha256
 from lnsegfm.base.home import Home
 from lnsegfm.engine.networks.checkpoints import load_checkpoint
 from lnsegfm.engine.networks.model_install import install, install_model
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from tiny_models import CONFIGURATION, DATASET_NAME, PLAIN, RESIDUAL, bare_checkpoint, make_model, zip_model
 
 STOCK_FOLDER = f"nnUNetTrainer__nnUNetPlans__{CONFIGURATION}"

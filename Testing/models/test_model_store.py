@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import new_folder, read_json, sha256, write_atomic, write_json
 from lnsegfm.base.home import Home, free_id, slug
-from lnsegfm.models.model_store import CARD, ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import CARD, ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 
 PLANS = {"dataset_name": "Dataset901_Tiny", "plans_name": "nnUNetPlans"}
 

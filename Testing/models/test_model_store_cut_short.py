@@ -17,7 +17,8 @@ import pytest
 from cut_short import Cut, Fault, cut_everywhere
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import sha256
-from lnsegfm.models.model_store import CARD, ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import CARD, ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks processes")
 FAULTS: tuple[Fault, ...] = get_args(Fault)

@@ -16,7 +16,8 @@ import SimpleITK as sitk
 
 import tiny_models
 from lnsegfm.engine.networks.model_install import install, install_model
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.models.stock_names import StockName, renamed, stock_name
 from tiny_models import make_model, zip_model
 

@@ -19,7 +19,8 @@ import standin
 from finetune_panel import Panel, app, case_template, cases, home, opened, panel  # noqa: F401
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 
 
 @pytest.fixture

@@ -30,7 +30,8 @@ from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.formats.image_files import write_image
 from lnsegfm.jobs.job_results import RESULT, label_file
 from lnsegfm.jobs.job_store import JobStore
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.phantom import PhantomCase, make_case
 
 

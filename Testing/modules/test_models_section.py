@@ -22,11 +22,12 @@ from lnsegfm.base.home import Home
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.job_writer import JobWriter
-from lnsegfm.models.catalogue import published_models
-from lnsegfm.models.drive import DriveFile, GdownDrive
-from lnsegfm.models.model_download import ModelDownloads, files_of_model
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.models.model_tree import Branch, dice_change, family_tree
+from lnsegfm.models.published.catalogue import published_models
+from lnsegfm.models.published.drive import DriveFile, GdownDrive
+from lnsegfm.models.published.model_download import ModelDownloads, files_of_model
 
 CONTENT = b"weights" * 100_000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

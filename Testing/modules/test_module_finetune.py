@@ -34,7 +34,8 @@ from finetune_panel import (  # noqa: F401
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_store import JobStore
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.phantom import make_case
 
 DELAY_S = 0.8

@@ -16,7 +16,7 @@ from finetune_panel import Panel, adapted, case_template, cases, home, opened, p
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_store import JobStore
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm_panel import add_ct, bright, exported
 
 

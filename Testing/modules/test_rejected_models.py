@@ -21,9 +21,10 @@ from finetune_panel import (  # noqa: F401 - fixtures
 )
 from lnsegfm.base.home import Home
 from lnsegfm.cli import main
+from lnsegfm.models.model_card import ModelCard, ModelInfo
 from lnsegfm.models.model_choice import default_model
 from lnsegfm.models.model_names import adapted_name, unique_name
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_store import ModelStore
 
 
 def add_child(store: ModelStore, parent: ModelInfo, name: str) -> ModelInfo:

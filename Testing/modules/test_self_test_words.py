@@ -102,7 +102,7 @@ def test_failed_dicom_series_says_what_failed(app: Any, widget: Any, dicom: Any,
 
 
 def test_missing_download_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lnsegfm.models import catalogue
+    from lnsegfm.models.published import catalogue
 
     monkeypatch.setattr(catalogue, "published_models", lambda: [{"id": "bundled"}])
     with pytest.raises(UserError, match="No model can be downloaded"):

@@ -18,7 +18,8 @@ import standin
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.failures import as_user_error
 from lnsegfm.base.home import Home
-from lnsegfm.models.model_store import ModelCard, ModelStore
+from lnsegfm.models.model_card import ModelCard
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.setup.compute_check import SelfCheck, run_self_check
 from lnsegfm.setup.pip_run import pip_error
 from lnsegfm.setup.problem_report import anonymous, anonymous_traceback, report

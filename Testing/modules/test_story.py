@@ -19,7 +19,8 @@ from PIL import Image
 
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from preview.screenshots import SHOWN
 
 REPOSITORY = Path(__file__).resolve().parents[2]

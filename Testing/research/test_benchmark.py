@@ -22,7 +22,8 @@ from lnsegfm.engine.finetuning import runner
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.jobs.job_writer import JobWriter
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.phantom import make_case
 from lnsegfm.research.benchmark.benchmark_cases import Split, split
 from lnsegfm.research.benchmark.benchmark_config import Config, read_config

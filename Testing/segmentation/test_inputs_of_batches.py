@@ -11,7 +11,8 @@ import SimpleITK as sitk
 from played_worker import WORKER, write_ct
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.segmentation.batch_inputs import find_inputs
 from lnsegfm.segmentation.segment_files import FileRequest, segment_batch, segment_file
 from lnsegfm.segmentation.segment_options import SegmentOptions

@@ -18,7 +18,8 @@ from lnsegfm.engine.inference.quality import QUALITIES, Quality
 from lnsegfm.engine.networks.model_install import install_model
 from lnsegfm.evaluation.metrics import dice
 from lnsegfm.images.geometry import Geometry
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.phantom import make_case
 from tiny_models import make_model
 

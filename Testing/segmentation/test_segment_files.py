@@ -13,8 +13,9 @@ from played_worker import WORKER, write_ct
 
 from lnsegfm import NOTICE, __version__
 from lnsegfm.base.errors import Cancelled, UserError
+from lnsegfm.models.model_card import ModelCard, ModelInfo
 from lnsegfm.models.model_choice import model_for_segmentation
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.segmentation.batch_inputs import BatchInput, find_inputs
 from lnsegfm.segmentation.provenance import Provenance, sidecar_path
 from lnsegfm.segmentation.segment_files import FileRequest, check_request, segment_batch, segment_file

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from lnsegfm.evaluation.metrics import dice
 from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.lymph_nodes.instances import LymphNode
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.segmentation.uncertainty import expected_benefit
 from lnsegfm.segmentation.worklist import Candidate, rank
 

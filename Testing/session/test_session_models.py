@@ -11,8 +11,8 @@ from lnsegfm.base.home import Home
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.job_writer import JobWriter
-from lnsegfm.models.drive import DriveFile
 from lnsegfm.models.model_store import ModelStore
+from lnsegfm.models.published.drive import DriveFile
 from lnsegfm.session import Session
 from service_home import BASE, add_model
 from tiny_models import make_model, zip_model

@@ -19,7 +19,8 @@ from lnsegfm.base.home import Home
 from lnsegfm.base.processes import kill_tree
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_store import Job, JobStore
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.phantom import make_case
 
 MODULE = Path(__file__).resolve().parents[2] / "LNSegFMFineTune" / "LNSegFMFineTune.py"

@@ -13,7 +13,8 @@ import SimpleITK as sitk
 
 import standin
 from lnsegfm.base.home import Home
-from lnsegfm.models.model_store import ModelCard, ModelStore
+from lnsegfm.models.model_card import ModelCard
+from lnsegfm.models.model_store import ModelStore
 
 MODULE = Path(__file__).resolve().parents[2] / "LNSegFM" / "LNSegFM.py"
 

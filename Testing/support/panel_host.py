@@ -9,7 +9,7 @@ from typing import Any
 import standin
 from lnsegfm.base.background import Pending
 from lnsegfm.base.errors import Cancelled, UserError
-from lnsegfm.models.catalogue import RESOURCES
+from lnsegfm.models.published.catalogue import RESOURCES
 
 
 class FakeHost:

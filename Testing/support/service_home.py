@@ -17,7 +17,8 @@ from lnsegfm.base.home import Home
 from lnsegfm.cases.case_info import IGNORE
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_store import Job
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.phantom import make_case
 from lnsegfm.session import Session
 

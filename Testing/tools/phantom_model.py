@@ -23,7 +23,8 @@ from lnsegfm.base.files import read_json, sha256, write_json  # noqa: E402
 from lnsegfm.base.home import Home  # noqa: E402
 from lnsegfm.cli.following import follow  # noqa: E402
 from lnsegfm.jobs.pretraining import Pretraining, PretrainSettings, claim_folder  # noqa: E402
-from lnsegfm.models.model_store import CARD, ModelInfo, ModelStore  # noqa: E402
+from lnsegfm.models.model_card import CARD, ModelInfo  # noqa: E402
+from lnsegfm.models.model_store import ModelStore  # noqa: E402
 from lnsegfm.phantom import make_case  # noqa: E402
 
 CATALOGUE = REPOSITORY / "LNSegFM" / "Resources" / "Models.json"

@@ -19,7 +19,7 @@ import slicer
 from lnsegfm.base.background import Task
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.processes import PYTHON_VARIABLE
-from lnsegfm.models.catalogue import RESOURCES
+from lnsegfm.models.published.catalogue import RESOURCES
 from lnsegfm.setup.pip_run import changed_in_use, installed_versions, run_pip
 from lnsegfm.setup.wheels import check_wheels
 

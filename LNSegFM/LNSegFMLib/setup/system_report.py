@@ -17,8 +17,8 @@ import vtk
 from lnsegfm.base.failures import last_traceback
 from lnsegfm.base.home import Home
 from lnsegfm.base.wording import data_size
-from lnsegfm.models.catalogue import published_models
-from lnsegfm.models.model_store import KINDS
+from lnsegfm.models.model_card import KINDS
+from lnsegfm.models.published.catalogue import published_models
 from lnsegfm.session import Session
 from lnsegfm.setup.problem_report import anonymous, report
 

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from lnsegfm.models.ancestry import parent_among, parent_id
 from lnsegfm.models.damaged import Damaged
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_tree import dice_change
 
 _SHOWN_DIGITS = 12

@@ -12,7 +12,8 @@ from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, note, open_session, print_json, say, terminal, warn
 
 if TYPE_CHECKING:
-    from lnsegfm.models.model_store import ModelInfo, ModelStore
+    from lnsegfm.models.model_card import ModelInfo
+    from lnsegfm.models.model_store import ModelStore
     from lnsegfm.research.benchmark.benchmark_run import Benchmark
     from lnsegfm.research.benchmark.execution import Progress
 

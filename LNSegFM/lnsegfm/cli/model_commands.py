@@ -10,7 +10,7 @@ import typer
 from lnsegfm.cli.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, note, noun, open_session, print_result, print_table, say, warn
 from lnsegfm.models.ancestry import parent_id
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_tree import dice_change
 from lnsegfm.session.models_part import ExportedModel, InstalledModel, ModelsThere
 

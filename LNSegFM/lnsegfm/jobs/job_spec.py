@@ -43,7 +43,7 @@ class JobSpec:
 
     Args:
         base_model: Id of the model to start from.
-        base_sha256: `lnsegfm.models.model_store.ModelInfo.sha256` of it when the job was made.
+        base_sha256: `lnsegfm.models.model_card.ModelInfo.sha256` of it when the job was made.
         cases: What to train on.
         holdout: What to measure on, before and after; never trained on.
         reference: Cases of the base model's own domain, on which is measured what it forgets; never trained on.

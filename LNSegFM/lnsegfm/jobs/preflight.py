@@ -16,8 +16,9 @@ from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.timing import Calibration
 from lnsegfm.models.grid_limits import check_at_model
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_facts import ModelFacts
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_store import ModelStore
 
 # A checkpoint has the weights and as much again for the optimiser, and the old one stays until the new one is complete;
 # then comes the adapted model itself.

@@ -14,7 +14,7 @@ from lnsegfm.images.input_options import Notes
 from lnsegfm.jobs.job_views import JobSummary, JobView
 from lnsegfm.jobs.timing import Calibrations
 from lnsegfm.models.damaged import Damaged
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 
 __all__ = ["ImportPair", "JobSummary", "JobView", "Stored"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lnsegfm.models.model_store import ModelCard, ModelInfo
+    from lnsegfm.models.model_card import ModelCard, ModelInfo
 
 
 def parent_among(models: Iterable[ModelInfo], card: ModelCard, own_id: str = "") -> ModelInfo | None:

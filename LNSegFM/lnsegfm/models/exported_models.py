@@ -13,7 +13,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, sha256
 from lnsegfm.images.orientation import is_axis_code
 from lnsegfm.models.ancestry import parent_id
-from lnsegfm.models.model_store import CARD, ID_KEY, ModelCard, ModelInfo, read_model
+from lnsegfm.models.model_card import CARD, ID_KEY, ModelCard, ModelInfo, read_model
 from lnsegfm.models.stock_names import NAMES_KEY, REPLACED, with_names
 
 _MAXIMUM_BYTES = 4 << 20

@@ -12,7 +12,7 @@ from lnsegfm.base.schema import read
 from lnsegfm.models.descriptions.dataset_schema import read_dataset
 from lnsegfm.models.descriptions.plans_schema import CheckedPlans, read_plans
 from lnsegfm.models.descriptions.schema_fields import within
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 
 PLANS = "plans.json"
 DATASET = "dataset.json"

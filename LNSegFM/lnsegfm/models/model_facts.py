@@ -9,8 +9,8 @@ from typing import Any
 from lnsegfm.base.wording import by
 from lnsegfm.models.descriptions.dataset_schema import read_dataset
 from lnsegfm.models.descriptions.plans_schema import CheckedPlans, read_plans
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_content import ModelContent
-from lnsegfm.models.model_store import ModelInfo
 
 Lengths = tuple[float, float, float]
 Counts = tuple[int, int, int]
@@ -25,7 +25,7 @@ class ModelFacts:
         labels: Value by name of the label, background included.
         spacing: Voxel size in mm to which a CT is resampled, by the axes (x, y, z) of the model's voxel order.
         patch: Voxels of a tile, by the same axes.
-        orientation: The model's voxel order, see `lnsegfm.models.model_store.ModelCard`.
+        orientation: The model's voxel order, see `lnsegfm.models.model_card.ModelCard`.
     """
 
     folds: tuple[str, ...]

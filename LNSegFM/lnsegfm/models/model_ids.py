@@ -12,7 +12,7 @@ from lnsegfm.base.home import slug
 from lnsegfm.models.model_decisions import mentioned
 
 if TYPE_CHECKING:
-    from lnsegfm.models.model_store import ModelInfo
+    from lnsegfm.models.model_card import ModelInfo
 
 REMOVED = ".removed-"
 """Beginning of the name of a mark: this bundled model was removed and is not wanted any more."""

@@ -7,124 +7,36 @@ into checkpoints; reading them needs torch and is the engine's work (`lnsegfm.en
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, Any
 
-from lnsegfm.base import disk, schema
+from lnsegfm.base import disk
 from lnsegfm.base.archive import extract_zip
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, sha256, write_atomic, write_json
 from lnsegfm.base.locks import FileLock, LockHeld
-from lnsegfm.base.schema import Limits
 from lnsegfm.base.work_folders import clear_dead, work_folder
 from lnsegfm.models.ancestry import ancestors_among as ancestors_among
 from lnsegfm.models.ancestry import descendants_among
 from lnsegfm.models.damaged import Damaged
+from lnsegfm.models.model_card import CARD, ID_KEY, ModelCard, ModelInfo, missing_file, read_model
 from lnsegfm.models.model_decisions import Decisions, mentioned
 from lnsegfm.models.model_ids import REMOVED, free_id, mark_used
 from lnsegfm.models.stock_names import NAMES_KEY, StockName, renamed, stock_name
 
-CARD = "model.json"
-ID_KEY = "id"
-"""Of the card in an exported model: the id that it had; in the store, the folder's name tells it."""
 DELETING = ".deleting-"
 """Beginning of the names of what is being deleted; what is still there of it is deleted at the next change."""
 LOCK = ".lock"
 """Of the whole store; held while it is changed."""
 _WAIT_S = 20.0
 _PLANS = "plans.json"
-KINDS = ("foundation", "adapted", "demonstration")
-_Text = Annotated[str, Limits(length=1000)]
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What the store knows of a model besides its files.
-
-    Args:
-        name: Display name.
-        kind: One of `KINDS`.
-        architecture: Network class and size in words, for example ``PlainConvUNet``.
-        configuration: nnU-Net configuration, for example ``3d_fullres``.
-        folds: Names of the fold folders, without ``fold_``.
-        orientation: Axis code of the voxel order the model was trained in, as in SimpleITK's ``DICOMOrient``.
-        trainer: The trainer class that the source named.
-        parent: Id of the model this one was adapted from, or empty.
-        parent_sha256: `ModelInfo.sha256` of that model.
-        lineage: How an adapted model came to be: method, hyper-parameters, case ids and label versions, seed,
-            package versions.
-        metrics: Hold-out scores before and after the adaptation, where there were hold-out cases.
-        stock: Whether stock nnU-Net loads it; it does not know the adapters that some adapted models have.
-    """
-
-    name: _Text
-    kind: Annotated[str, Limits(choices=KINDS)]
-    architecture: _Text
-    configuration: _Text
-    folds: Annotated[tuple[Annotated[str, Limits(pattern=r"\w{1,40}")], ...], Limits(least=1, length=100)]
-    orientation: _Text = "LPS"
-    trainer: _Text = "nnUNetTrainer"
-    parent: _Text = ""
-    parent_sha256: _Text = ""
-    lineage: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    stock: bool = True
-
-    def __post_init__(self) -> None:
-        schema.check(self)
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """An installed model: its card, where it lies and what its files are.
-
-    Args:
-        id: Folder name in the store.
-        path: The nnU-Net model folder.
-        card: See `ModelCard`.
-        created: UTC time of the installation, ISO 8601.
-        files: SHA-256 by path relative to ``path``.
-    """
-
-    id: str
-    path: Path
-    card: ModelCard
-    created: str
-    files: dict[str, str]
-
-    @property
-    def name(self) -> str:
-        """Display name."""
-        return self.card.name
-
-    @property
-    def sha256(self) -> str:
-        """One SHA-256 over all files' names and hashes."""
-        lines = "".join(f"{name}:{digest}\n" for name, digest in sorted(self.files.items()))
-        return hashlib.sha256(lines.encode()).hexdigest()
-
-    def checkpoint(self, fold: str) -> Path:
-        """Path of one fold's checkpoint."""
-        return self.path / f"fold_{fold}" / "checkpoint_final.pth"
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """What ``model.json`` holds besides the card."""
-
-    created: _Text
-    files: Annotated[dict[_Text, Annotated[str, Limits(pattern="[0-9a-f]{64}")]], Limits(length=10_000)]
-
-
 # Inside the class below the name `list` is the method.
 Models = list[ModelInfo]
 AllDamaged = list[Damaged]
@@ -214,7 +126,7 @@ class ModelStore:
                 for path in sorted(staging.rglob("*"))
                 if path.is_file()
             }
-            missing = _missing(card, files)
+            missing = missing_file(card, files)
             if missing:
                 raise UserError(f"The model '{card.name}' is incomplete.", f"{missing} is missing.")
             disk.sync_tree(staging)
@@ -437,38 +349,6 @@ class ModelStore:
     def _forget_decisions(self, model_id: str) -> None:
         if model_id in mentioned(self.root):
             Decisions.read(self.root).without(model_id).write(self.root, self._ids())
-
-
-def read_model(folder: Path) -> ModelInfo:
-    """Read the card of a model folder; its files are not compared with their hashes.
-
-    Raises:
-        UserError: The card is missing, damaged or describes no complete model.
-    """
-    try:
-        values = schema.read(dict[str, Any], read_json(folder / CARD))
-        for key in (ID_KEY, NAMES_KEY):
-            values.pop(key, None)
-        own = {name: values.pop(name) for name in ("created", "files") if name in values}
-        listed, card = schema.read(_Listed, own), schema.read(ModelCard, values)
-        for name in listed.files:
-            if name != Path(name).as_posix() or Path(name).is_absolute() or ".." in Path(name).parts:
-                raise ValueError(f"it lists the path '{name}'")
-        missing = _missing(card, listed.files)
-        if missing:
-            raise ValueError(f"it does not list {missing}")
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"The model '{folder.name}' cannot be read.", f"{CARD}: {error}.",
-            "Remove the model and install it again.",
-        ) from error
-    return ModelInfo(folder.name, folder, card, listed.created, listed.files)
-
-
-def _missing(card: ModelCard, files: dict[str, str]) -> str:
-    """Return the first file without which nnU-Net cannot load the model, or nothing."""
-    needed = ("plans.json", "dataset.json", *(f"fold_{fold}/checkpoint_final.pth" for fold in card.folds))
-    return next((name for name in needed if name not in files), "")
 
 
 def _is_demonstration(folder: Path) -> bool:

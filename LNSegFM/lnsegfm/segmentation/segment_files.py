@@ -17,7 +17,7 @@ from lnsegfm.base.stopping import undisturbed
 from lnsegfm.base.wording import printable
 from lnsegfm.lymph_nodes.instances import LymphNode
 from lnsegfm.lymph_nodes.measurement_table import MeasuredNode, write_csv
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.segmentation.batch_inputs import BatchInput
 from lnsegfm.segmentation.file_requests import FileRequest, check_request
 from lnsegfm.segmentation.provenance import OutputFile, Provenance, input_sha256, versions

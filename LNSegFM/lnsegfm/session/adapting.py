@@ -23,9 +23,9 @@ from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.preflight import check, disk_bytes, existing, free_gpu_bytes
 from lnsegfm.jobs.timing import Calibration, Calibrations, calibrate
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_choice import refuse_rejected
 from lnsegfm.models.model_facts import ModelFacts
-from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.session.adapt_options import AdaptOptions
 from lnsegfm.session.case_choice import as_used
 from lnsegfm.session.job_handle import JobHandle

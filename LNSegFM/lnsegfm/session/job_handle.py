@@ -10,7 +10,8 @@ from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.job_status import ENDED, JobStatus
 from lnsegfm.jobs.job_store import DAMAGED, Job
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 
 NOT_WORKED_ON = ("created", *ENDED, "interrupted", DAMAGED)
 """States in which no process works on a job, or will by itself."""

@@ -14,18 +14,19 @@ from lnsegfm.base.outputs import check_outputs
 from lnsegfm.base.prefixes import resolve
 from lnsegfm.images.boxes import Region
 from lnsegfm.jobs.job_store import JobStore
-from lnsegfm.models.catalogue import install_bundled, published_models
 from lnsegfm.models.damaged import Damaged
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_choice import default_model, default_problem, model_for_segmentation
 from lnsegfm.models.model_content import ModelContent
 from lnsegfm.models.model_facts import ModelFacts
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_store import ModelStore
+from lnsegfm.models.published.catalogue import install_bundled, published_models
 from lnsegfm.session.removal import refuse_while_used
 from lnsegfm.session.waiting import IsCancelled, Report, never, no_report, wait_for
 
 if TYPE_CHECKING:
     from lnsegfm.images.geometry import Geometry
-    from lnsegfm.models.drive import Drive
+    from lnsegfm.models.published.drive import Drive
     from lnsegfm.models.stock_names import StockName
     from lnsegfm.segmentation.worker_client import WorkerClient
 
@@ -43,7 +44,7 @@ class PublishedModel:
     Args:
         id: Id in the catalogue.
         name: Display name.
-        kind: One of `lnsegfm.models.model_store.KINDS`.
+        kind: One of `lnsegfm.models.model_card.KINDS`.
         architecture: Network class and size in words.
         dice: Mean Dice on the authors' own test cases, 0 to 1; None where none was published.
         page: Where it is published; empty for a model that comes with this software.
@@ -388,8 +389,8 @@ class ModelsPart:
             UserError: It cannot be fetched, is not what was published, or cannot be installed.
             Cancelled: The user cancelled.
         """
-        from lnsegfm.models.drive import GdownDrive
-        from lnsegfm.models.model_download import ModelDownloads
+        from lnsegfm.models.published.drive import GdownDrive
+        from lnsegfm.models.published.model_download import ModelDownloads
 
         entry = self._entry(published_id)
         if drive is None and "drive_names" in entry and importlib.util.find_spec("gdown") is None:

@@ -18,7 +18,7 @@ from lnsegfm.session.waiting import IsCancelled
 
 if TYPE_CHECKING:
     from lnsegfm.lymph_nodes.instances import LymphNode
-    from lnsegfm.models.model_store import ModelInfo
+    from lnsegfm.models.model_card import ModelInfo
     from lnsegfm.segmentation.segment_files import BatchOutcome, SegmentedFile
     from lnsegfm.segmentation.worker_client import WorkerClient
     from lnsegfm.session.models_part import ModelsPart

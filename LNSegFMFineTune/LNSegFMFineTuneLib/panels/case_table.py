@@ -13,7 +13,7 @@ from lnsegfm.base.background import Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.cases.case_info import CaseInfo
 from lnsegfm.models.damaged import Damaged
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost
 from LNSegFMFineTuneLib.texts import case_texts as wording
 from LNSegFMLib.panels.common.widgets import fill_combo_box, fill_row, fit_height, set_up_table

@@ -7,7 +7,7 @@ from typing import Any
 
 from lnsegfm.base.background import Pending, Task
 from lnsegfm.jobs.job_status import JobStatus
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.session import AdaptOptions, Session
 
 Report = Callable[[float | None, str], object]

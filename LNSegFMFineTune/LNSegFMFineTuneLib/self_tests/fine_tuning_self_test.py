@@ -13,7 +13,8 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_store import JobStore
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.session import AdaptOptions
 from LNSegFMLib.scene.segmentation_choice import choose_model, chosen_model
 from LNSegFMLib.scene.views import show_module

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from lnsegfm.jobs.method_names import METHODS
 from lnsegfm.jobs.outcome import Evidence, Row
 from lnsegfm.jobs.stored import JobView
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from LNSegFMFineTuneLib.texts import result_texts as wording
 
 # Plain enough for Qt's rich text as well, which makes the PDF of it.

@@ -14,8 +14,8 @@ from lnsegfm.engine.inference.predictor import Predictor
 from lnsegfm.engine.inference.quality import QUALITIES
 from lnsegfm.evaluation.metrics import dice
 from lnsegfm.images.probabilities import CERTAIN, FOREGROUND_FROM
-from lnsegfm.models.catalogue import install_bundled
 from lnsegfm.models.model_store import ModelStore
+from lnsegfm.models.published.catalogue import install_bundled
 from lnsegfm.phantom import make_case
 from lnsegfm.segmentation.uncertainty import expected_benefit
 

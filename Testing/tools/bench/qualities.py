@@ -18,8 +18,8 @@ from lnsegfm.evaluation.metrics import dice
 from lnsegfm.images.boxes import BODY, WHOLE, Region
 from lnsegfm.images.crop import region_box, size_of
 from lnsegfm.images.probabilities import FOREGROUND_FROM
-from lnsegfm.models.catalogue import install_bundled
 from lnsegfm.models.model_store import ModelStore
+from lnsegfm.models.published.catalogue import install_bundled
 from lnsegfm.phantom import PhantomCase, make_case
 
 SEEDS = {"source": (501, 502), "hospital": (504, 505)}

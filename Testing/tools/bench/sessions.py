@@ -14,8 +14,9 @@ import SimpleITK as sitk
 from lnsegfm.base.home import Home
 from lnsegfm.base.processes import child_environment
 from lnsegfm.evaluation.metrics import dice
-from lnsegfm.models.catalogue import install_bundled
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
+from lnsegfm.models.published.catalogue import install_bundled
 from lnsegfm.phantom import make_case
 from lnsegfm.segmentation.worker_client import WorkerClient
 

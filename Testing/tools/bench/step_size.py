@@ -21,8 +21,9 @@ import torch
 from lnsegfm.base.files import read_json
 from lnsegfm.evaluation.metrics import dice
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
-from lnsegfm.models.catalogue import install_bundled
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
+from lnsegfm.models.published.catalogue import install_bundled
 from lnsegfm.phantom import make_case
 
 DOMAIN = "hospital"

@@ -21,8 +21,9 @@ from lnsegfm.jobs.case_selection import make_spec
 from lnsegfm.jobs.job_spec import PRESETS
 from lnsegfm.jobs.job_store import Job, JobStore
 from lnsegfm.lymph_nodes.instances import LymphNode, measure
-from lnsegfm.models.catalogue import install_bundled
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
+from lnsegfm.models.published.catalogue import install_bundled
 from lnsegfm.phantom import make_case
 from lnsegfm.segmentation.worker_client import WorkerClient
 

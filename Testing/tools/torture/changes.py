@@ -17,7 +17,8 @@ from lnsegfm.formats.image_files import write_image
 from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.lymph_nodes.measurement_table import write_csv
-from lnsegfm.models.model_store import ModelCard, ModelStore
+from lnsegfm.models.model_card import ModelCard
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.segmentation.provenance import OutputFile, Provenance
 from torture.targets import DIGEST, fill_model, job_spec
 

@@ -19,7 +19,8 @@ from lnsegfm.inputs.label_reading import read_labels
 from lnsegfm.inputs.reading import read_ct
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import Job, JobStore
-from lnsegfm.models.model_store import CARD, ModelCard, ModelStore, read_model
+from lnsegfm.models.model_card import CARD, ModelCard, read_model
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.segmentation.provenance import OutputFile, Provenance, sidecar_path
 from torture import mutations
 from torture.mutations import Damage

@@ -13,8 +13,8 @@ from slicer.i18n import tr as _
 from lnsegfm.base.background import Pending, Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.home import Home
-from lnsegfm.models.drive import Drive, GdownDrive
-from lnsegfm.models.model_download import Fetched, ModelDownloads
+from lnsegfm.models.published.drive import Drive, GdownDrive
+from lnsegfm.models.published.model_download import Fetched, ModelDownloads
 from lnsegfm.session import Session
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.common.work_bar import WorkBar

@@ -9,7 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from lnsegfm.models.damaged import Damaged
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_tree import Branch, dice_change
 from LNSegFMLib.texts.model_texts import damaged_name, listed_name
 

@@ -14,10 +14,10 @@ from lnsegfm.base.background import Pending, Task
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.home import slug
 from lnsegfm.base.wording import explain
-from lnsegfm.models.catalogue import published_models, recommended_model
-from lnsegfm.models.drive import Drive
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_tree import family_tree
+from lnsegfm.models.published.catalogue import published_models, recommended_model
+from lnsegfm.models.published.drive import Drive
 from lnsegfm.session import Session
 from lnsegfm.session.models_part import ModelsThere
 from LNSegFMLib.panels.common.drop_filter import DropFilter

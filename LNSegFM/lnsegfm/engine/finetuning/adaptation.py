@@ -44,9 +44,10 @@ from lnsegfm.jobs.job_spec import CaseRef, JobSpec
 from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job, JobStore
 from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.jobs.method_names import METHODS
+from lnsegfm.models.model_card import ModelCard, ModelInfo
 from lnsegfm.models.model_content import ModelContent
 from lnsegfm.models.model_names import adapted_name, unique_name
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_store import ModelStore
 
 CHECKPOINT = "checkpoint.pth"
 _TRAINED = "trained-"

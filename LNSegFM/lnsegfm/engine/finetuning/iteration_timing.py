@@ -20,7 +20,8 @@ from lnsegfm.base.files import read_json, write_json
 from lnsegfm.base.home import Home
 from lnsegfm.jobs.job_spec import JobSpec
 from lnsegfm.jobs.timing import CASE, RESULT, SPEC
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.models.model_store import ModelStore
 
 # The first iterations choose convolution algorithms and fill the queue of patches.
 _WARM_UP = 2

@@ -35,7 +35,8 @@ from lnsegfm.engine.networks.network import build_network
 from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.jobs.pretraining import CASES, CONFIGURATION, PLANS, PretrainSettings, read_settings
 from lnsegfm.jobs.training_turn import training_turn
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 
 CHECKPOINT = "checkpoint.pth"
 PREPARED = "prepared"

@@ -105,7 +105,7 @@ def preprocess(
         plans: Plans of the base model: spacing, normalisation and intensity statistics are its own, not the cases'.
         configuration: nnU-Net configuration name.
         dataset: Content of ``dataset.json``.
-        orientation: Voxel order of the model, see `lnsegfm.models.model_store.ModelCard`.
+        orientation: Voxel order of the model, see `lnsegfm.models.model_card.ModelCard`.
         folder: Existing folder, for these cases alone.
         report: Called with the id of the case that is being prepared.
 

@@ -27,8 +27,9 @@ from lnsegfm.inputs.reading import read_ct
 from lnsegfm.lymph_nodes.instances import LymphNode, measure
 from lnsegfm.lymph_nodes.intensity import describe_with
 from lnsegfm.lymph_nodes.plausibility import kept_apart, renumbered
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_facts import ModelFacts
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.uncertainty import expected_benefit
 

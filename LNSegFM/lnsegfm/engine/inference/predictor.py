@@ -29,9 +29,9 @@ from lnsegfm.images.orientation import reorient, restore
 from lnsegfm.images.probabilities import FOREGROUND_FROM
 from lnsegfm.images.volume_checks import check_ct
 from lnsegfm.models.grid_limits import OTHER_REGION, check_voxels
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_content import ModelContent
 from lnsegfm.models.model_facts import ModelFacts
-from lnsegfm.models.model_store import ModelInfo
 from lnsegfm.segmentation.training_range import TrainingRange
 
 

@@ -22,8 +22,9 @@ from lnsegfm.engine.networks.nnunet_plans import architecture_name, check_plans
 from lnsegfm.engine.networks.zipped_model import WANTED, check_room
 from lnsegfm.images.orientation import is_axis_code
 from lnsegfm.models.exported_models import Exported, ForeignModel, plans_content, read_exported, settled
+from lnsegfm.models.model_card import CARD, ModelCard, ModelInfo
 from lnsegfm.models.model_content import DATASET, PLANS, parse_description, read_description
-from lnsegfm.models.model_store import CARD, ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_store import ModelStore
 
 DATASET_KEYS = ("channel_names", "modality", "labels", "regions_class_order", "numTraining", "file_ending")
 
@@ -64,7 +65,7 @@ def install(
         store: Where it is installed.
         source: nnU-Net results folder (or a folder that holds exactly one), a zip of it, or ``checkpoint_*.pth``.
         name: Display name; by default the model's own, or else made from the source's name.
-        kind: See `lnsegfm.models.model_store.KINDS`; for models that do not tell their own.
+        kind: See `lnsegfm.models.model_card.KINDS`; for models that do not tell their own.
         orientation: Voxel order of the images it was trained on, as SimpleITK's ``DICOMOrient`` names it. By default
             RAS for nnU-Net's readers that reorient, and else LPS, the order in which DICOM CTs are stored; nnU-Net does
             not record it.

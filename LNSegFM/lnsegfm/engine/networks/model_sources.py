@@ -21,8 +21,8 @@ from lnsegfm.engine.networks.zipped_model import (
     zipped_model,
 )
 from lnsegfm.models.exported_models import plans_content
+from lnsegfm.models.model_card import CARD
 from lnsegfm.models.model_content import DATASET, PLANS, parse_description
-from lnsegfm.models.model_store import CARD
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import data_size
 from lnsegfm.engine.networks.dry_run import try_plans
 from lnsegfm.engine.networks.fold_choice import CHECKPOINTS, FoldChoice, choose_among
+from lnsegfm.models.model_card import CARD
 from lnsegfm.models.model_content import DATASET, LARGEST_DESCRIPTION, PLANS, read_description
-from lnsegfm.models.model_store import CARD
 
 WANTED = "Choose an nnU-Net v2 results folder (with plans.json and fold_*), a zip of it, or a checkpoint .pth file."
 MOST_FOLDS = 32

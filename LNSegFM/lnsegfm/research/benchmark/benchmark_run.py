@@ -13,7 +13,8 @@ from lnsegfm.base.home import Home
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.jobs.job_spec import CaseRef
 from lnsegfm.jobs.job_store import Job, JobStore
-from lnsegfm.models.model_store import ModelCard, ModelInfo, ModelStore
+from lnsegfm.models.model_card import ModelCard, ModelInfo
+from lnsegfm.models.model_store import ModelStore
 from lnsegfm.research.benchmark.benchmark_cases import check_source, split, store_cases, stored_ids
 from lnsegfm.research.benchmark.benchmark_config import CaseSource, Config
 from lnsegfm.research.benchmark.benchmark_report import write_report

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.prefixes import resolve
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_choice import default_model
-from lnsegfm.models.model_store import ModelInfo, ModelStore
+from lnsegfm.models.model_store import ModelStore
 
 _TODO = (
     "Write the id of one that is installed, or its file or folder, as 'model' at the top of the configuration; or "

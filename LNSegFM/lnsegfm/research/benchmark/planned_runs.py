@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
-from lnsegfm.models.model_store import ModelInfo
+from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.research.benchmark.benchmark_cases import Split
 from lnsegfm.research.benchmark.benchmark_config import Config, DatasetConfig
 from lnsegfm.research.benchmark.experiment import ALL_SHOT, RunKey, gamma_of

@@ -15,8 +15,8 @@ from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import read_json, sha256, write_json
 from lnsegfm.base.home import Home
 from lnsegfm.base.wording import data_size
-from lnsegfm.models.downloads import download
-from lnsegfm.models.drive import Drive, DriveFile
+from lnsegfm.models.published.downloads import download
+from lnsegfm.models.published.drive import Drive, DriveFile
 
 Report = Callable[[float | None, str], object]
 

@@ -9,7 +9,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json
 from lnsegfm.models.model_store import ModelStore
 
-RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
+RESOURCES = Path(__file__).resolve().parents[3] / "Resources"
 
 
 def published_models() -> list[dict[str, Any]]:

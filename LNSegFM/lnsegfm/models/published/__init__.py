@@ -1,0 +1,1 @@
+"""Models that others publish: what there is, and how it comes here."""
