@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lnsegfm.models.ancestry import ancestors_among
 from lnsegfm.models.model_card import ModelInfo
-from lnsegfm.models.model_store import ancestors_among
 
 
 def adapted_name(base: ModelInfo, models: Sequence[ModelInfo], method: str, cases: int, date: str) -> str:

@@ -23,8 +23,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.files import read_json, sha256, write_atomic, write_json
 from lnsegfm.base.locks import FileLock, LockHeld
 from lnsegfm.base.work_folders import clear_dead, work_folder
-from lnsegfm.models.ancestry import ancestors_among as ancestors_among
-from lnsegfm.models.ancestry import descendants_among
+from lnsegfm.models.ancestry import ancestors_among, descendants_among
 from lnsegfm.models.damaged import Damaged
 from lnsegfm.models.model_card import CARD, ID_KEY, ModelCard, ModelInfo, missing_file, read_model
 from lnsegfm.models.model_decisions import Decisions, mentioned

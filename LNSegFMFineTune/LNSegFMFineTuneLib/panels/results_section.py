@@ -13,8 +13,8 @@ from lnsegfm.base.background import Task
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.jobs.outcome import Evidence, Row
 from lnsegfm.jobs.stored import JobView, Stored
+from lnsegfm.models.ancestry import ancestors_among
 from lnsegfm.models.model_card import ModelInfo
-from lnsegfm.models.model_store import ancestors_among
 from LNSegFMFineTuneLib.panels.fine_tune_host import FineTuneHost, FineTuneSection
 from LNSegFMFineTuneLib.panels.report_file import write_report
 from LNSegFMFineTuneLib.texts import result_texts as wording
