@@ -32,8 +32,8 @@ def check_grown(folder: Path, config: Config) -> None:
     Raises:
         UserError: Something else was changed; the message says what. Or the folder holds files of others.
     """
-    if folder.is_dir() and not (folder / RECORD).is_file():
-        strange = sorted(each.name for each in folder.iterdir() if each.name != _HOME and not each.name.startswith("."))
+    if folder.is_dir() and not (folder / RECORD).is_file() and not (folder / _HOME).is_dir():
+        strange = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
         if strange:
             raise UserError(
                 f"{folder.name} is no folder of an experiment.", f"It holds {strange[0]}, which would lie among its "
