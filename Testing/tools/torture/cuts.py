@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from pathlib import Path
 from full_disk import on_full_disk
 
 from lnsegfm.base import disk
+from lnsegfm.base.home import Home
+from lnsegfm.session.doctor import Doctor
 from torture.changes import Change
 from torture.child import Outcome, call, fail_at, kill_at
 
@@ -91,12 +94,25 @@ class Cutter:
         again = call(self._again)
         if again.kind != "returned" or again.value != self._after:
             self._fault(f"{where}: the same change again does not lead to its end: {again}")
+        cleared = call(self._cleared)
+        if cleared.kind != "returned" or cleared.value != ([], self._after):
+            self._fault(f"{where}: something is left that cannot be cleared, or too much was cleared: {cleared}")
         self._copy()
 
     def _again(self) -> object:
         if self.change.state(self._work) != self._after:
             self._changed()
         return self.change.state(self._work)
+
+    def _cleared(self) -> object:
+        """Clear what is left over, as a day later, and return what cannot be cleared, and the state."""
+        for path in self._work.rglob("*"):
+            os.utime(path, (0, 0))
+        doctor = Doctor(lambda: Home(self._work))
+        doctor.clear()
+        return [path.name for path in self._work.rglob(".tmp-*")] + [
+            each.path.name for each in doctor.look()
+        ], self.change.state(self._work)
 
     def _state(self, home: Path) -> object:
         return self._expect(call(lambda: self.change.state(home)))
