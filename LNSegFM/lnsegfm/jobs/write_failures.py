@@ -32,7 +32,7 @@ def explain_failure(error: Exception, folder: Path, what: str) -> UserError:
             place = _folder_of(each, folder)
             if each.errno in _FULL:
                 return UserError(
-                    "The disk is full.", f"{_named(each)} could not be written: {_free(place)}.",
+                    "The disk is full.", f"{_named(each)} could not be written: {each.strerror}; {_free(place)}.",
                     "Free some disk space, then resume the job.",
                 )
             if each.errno in _TORN:
