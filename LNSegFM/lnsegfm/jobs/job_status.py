@@ -69,7 +69,7 @@ class JobStatus:
     iteration: _Count = 0
     iterations: _Count = 0
     epoch: _Count = 0
-    loss: float | None = None
+    loss: Annotated[float | None, Limits(high=1.7e308)] = None
     pseudo_dice: float | None = None
     eta_s: float | None = None
     message: str = ""
