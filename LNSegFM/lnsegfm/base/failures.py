@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.home import Home
 from lnsegfm.base.reasons.missing_packages import missing_package
 from lnsegfm.base.reasons.network_errors import network_reason
 from lnsegfm.base.reasons.os_errors import where_and_why, words_of
@@ -62,8 +63,13 @@ def explained(error: BaseException, what: str = _UNKNOWN) -> UserError | None:
 def _of_the_system(error: OSError, what: str) -> UserError | None:
     words = words_of(error)
     if words is not None:
-        why = without_temporary(where_and_why(error))
-        return UserError(words[0], why if what == _UNKNOWN else f"{what} {why}", words[1])
+        why, home = without_temporary(where_and_why(error)), Home.default()
+        parts = [*([] if what == _UNKNOWN else [what]), why]
+        todo = words[1]
+        if isinstance(error.filename, str) and home.concerns(error.filename):
+            parts.append(f"The folder of models, cases and jobs is {home.root}.")
+            todo += " --home FOLDER or the environment variable LNSEGFM_HOME chooses another such folder."
+        return UserError(words[0], " ".join(parts), todo)
     reason_and_advice = network_reason(f"{type(error).__name__}: {error}") if error.errno is None else None
     return None if reason_and_advice is None else UserError(what, *reason_and_advice)
 

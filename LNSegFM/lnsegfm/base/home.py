@@ -27,6 +27,12 @@ class Home:
             return cls(Path(chosen).expanduser().absolute())
         return cls(_user_data_folder() / "LNSegFM")
 
+    def concerns(self, path: str) -> bool:
+        """Tell whether a path is this folder, lies in it, or is one of the folders above it."""
+        return bool(path) and Path(path).is_absolute() and (
+            self.root.is_relative_to(path) or Path(path).is_relative_to(self.root)
+        )  # fmt: skip
+
     @property
     def models(self) -> Path:
         """Folder of installed models."""

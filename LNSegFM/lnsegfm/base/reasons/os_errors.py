@@ -6,10 +6,7 @@ import errno
 from typing import Any
 
 _DISK = "Free some disk space, then try again."
-_ELSEWHERE = (
-    "Choose another file or folder; another one for models, cases and jobs with --home FOLDER or the environment "
-    "variable LNSEGFM_HOME."
-)
+_ELSEWHERE = "Choose another file or folder."
 _DRIVE = "Check the disk, the network drive and its connection, then try again."
 _RIGHTS = f"Ask its owner for the right to use it. {_ELSEWHERE}"
 # (what, what to do) by name, since not every system has all of them.

@@ -73,7 +73,7 @@ class _Transfer:
         self._progress, self._is_cancelled = progress, is_cancelled
         self.part = target.with_name(f"{target.name}.part")
         self._notes = target.with_name(f"{target.name}.part.json")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(target.parent)
 
     def run(self, pause_s: float) -> None:
         """Fetch until the file is complete; give up after some attempts in a row that brought nothing."""
@@ -98,8 +98,8 @@ class _Transfer:
 
     def forget(self) -> None:
         """Delete what there is of the file."""
-        self.part.unlink(missing_ok=True)
-        self._notes.unlink(missing_ok=True)
+        disk.remove_file(self.part)
+        disk.remove_file(self._notes)
 
     def _fetch(self, session: Any) -> bool:
         """Ask once for what is missing; return whether the file is complete."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import read_json, sha256, write_json
 from lnsegfm.base.home import Home
@@ -97,7 +98,8 @@ class ModelDownloads:
 
     def clear(self, model_id: str) -> None:
         """Delete the downloaded files of a model; what is recorded of them stays."""
-        shutil.rmtree(self._room / model_id, ignore_errors=True)
+        with suppress(OSError):
+            disk.remove_tree(self._room / model_id)
 
     def _from_drive(
         self, entry: dict[str, Any], drive: Drive, folder: Path, progress: Report, is_cancelled: Callable[[], bool]
@@ -119,7 +121,7 @@ class ModelDownloads:
                 progress(share, f"Downloading {name}: {data_size(done)}{of}")
 
             if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
+                disk.make_folder(target.parent)
                 drive.fetch(file, target, moved, is_cancelled)
         weights = [file.path for file in files if file.path.endswith(_WEIGHTS)]
         described = any(PurePosixPath(file.path).name == "plans.json" for file in files)
@@ -128,7 +130,7 @@ class ModelDownloads:
     def _check(self, name: str, hashes: dict[str, str], published: dict[str, str], folder: Path) -> None:
         for file, digest in published.items():
             if hashes.get(file) != digest:
-                (folder / file).unlink(missing_ok=True)
+                disk.remove_file(folder / file)
                 raise UserError(
                     f"What was downloaded of '{name}' is not what was published.",
                     f"The SHA-256 of {file} differs from the published one.",
