@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from lnsegfm.base import disk
@@ -24,11 +25,16 @@ def work_folder(room: Path) -> Iterator[Path]:
     What a killed process leaves of it, `clear_dead` finds.
     """
     disk.make_folder(room)
-    with (
-        tempfile.TemporaryDirectory(prefix=PREFIX, dir=room, ignore_cleanup_errors=True) as folder,
-        FileLock(Path(folder) / _LOCK),
-    ):
-        yield Path(folder)
+    with ExitStack() as stack:
+        while True:
+            made = tempfile.TemporaryDirectory(prefix=PREFIX, dir=room, ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(made))
+            # Who clears the room in the moment before the lock is held takes the folder for a dead one.
+            with suppress(LockHeld):
+                stack.enter_context(FileLock(folder / _LOCK))
+                if (folder / _LOCK).is_file():
+                    break
+        yield folder
 
 
 def held_words(path: Path, *, quiet_s: float = QUIET_S) -> str:
@@ -47,9 +53,23 @@ def clear_dead(room: Path) -> None:
     """Delete what killed processes left of unfinished work in ``room``."""
     for rest in room.glob(f"{PREFIX}*"):
         # Without a lock it is of an earlier version, or a file that is being written at this moment.
-        with suppress(OSError):
+        with suppress(OSError, LockHeld):
             if not held_words(rest, quiet_s=24 * 3600.0):
-                disk.remove_tree(rest)
+                remove_dead(rest)
+
+
+def remove_dead(path: Path) -> None:
+    """Delete unfinished work of a dead process.
+
+    Raises:
+        LockHeld: A process has begun to work there.
+        OSError: Something cannot be deleted.
+    """
+    if os.name == "nt" or not (path / _LOCK).is_file():
+        disk.remove_tree(path)  # Windows deletes no open file
+        return
+    with FileLock(path / _LOCK):
+        disk.remove_tree(path)
 
 
 def is_held(lock: Path) -> bool:

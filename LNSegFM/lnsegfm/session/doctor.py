@@ -11,7 +11,7 @@ from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.home import Home
 from lnsegfm.base.locks import FileLock, LockHeld
-from lnsegfm.base.work_folders import PREFIX, QUIET_S, held_words, is_held
+from lnsegfm.base.work_folders import PREFIX, QUIET_S, held_words, is_held, remove_dead
 from lnsegfm.cases.case_store import CaseStore
 from lnsegfm.cases.case_trash import DELETING as CASE_DELETING
 from lnsegfm.cases.case_trash import lock_of
@@ -124,7 +124,7 @@ def _delete(leftover: Leftover) -> str:
     """Delete it; return why it could not be."""
     try:
         if leftover.lock is None or not leftover.lock.is_file():
-            disk.remove_tree(leftover.path)
+            remove_dead(leftover.path)
         else:
             with FileLock(leftover.lock):
                 disk.remove_tree(leftover.path)

@@ -12,6 +12,7 @@ import queue
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -33,6 +34,7 @@ LOG_LINES = 15
 _CLOSE_WAIT_S = 1.0
 # What an interrupted worker has to remove its temporary files.
 _CLEAR_WAIT_S = 2.0
+_GONE_WAIT_S = 0.5
 
 Message = dict[str, Any]
 Inbox = queue.SimpleQueue[tuple["_WorkerProcess | None", "Message | None"]]
@@ -344,6 +346,7 @@ class _WorkerProcess:
     def kill(self) -> None:
         kill_tree(self._popen.pid)
         self._popen.wait()
+        _wait_for_group(self._popen.pid)
 
     def clean_up(self, *, just_ended: bool) -> None:
         # A worker that is gone may have left children behind, which write on, and on Windows their handles. When it has
@@ -385,6 +388,17 @@ def _taken(stream: IO[bytes], count: int) -> bytearray | None:
     while rest and (taken := stream.readinto(rest)):  # type: ignore[attr-defined]
         rest = rest[taken:]
     return None if rest else data
+
+
+def _wait_for_group(leader: int) -> None:
+    """Wait a moment until the killed children of a process are gone: a signal takes effect a little later."""
+    if sys.platform == "win32":
+        return
+    end = time.monotonic() + _GONE_WAIT_S
+    with contextlib.suppress(OSError):  # no such group
+        while time.monotonic() < end:
+            os.killpg(leader, 0)
+            time.sleep(0.005)
 
 
 def _parse(line: bytes) -> Message | None:
