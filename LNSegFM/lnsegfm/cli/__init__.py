@@ -7,7 +7,7 @@ import sys
 
 from lnsegfm.base.reasons.missing_packages import missing_package
 from lnsegfm.base.stopping import Stopped, signal_name, stoppable
-from lnsegfm.cli.streams import prepared_streams
+from lnsegfm.cli.output.streams import prepared_streams
 
 _OF_THE_COMMAND_LINE = ("typer", "click", "rich", "shellingham")
 

@@ -11,7 +11,7 @@ import typer
 
 from lnsegfm.base.wording import duration
 from lnsegfm.cli.following import follow_in_background
-from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.output.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, open_session, print_json, print_result, say, terminal
 from lnsegfm.jobs.job_spec import (
     BASE_FOLDS,

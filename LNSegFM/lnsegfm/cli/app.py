@@ -27,9 +27,9 @@ from lnsegfm.cli import (
     segment_command,
 )
 from lnsegfm.cli.following import CANCELLED
-from lnsegfm.cli.streams import OutputError, discard_output
+from lnsegfm.cli.output.streams import OutputError, discard_output
+from lnsegfm.cli.output.unexpected import tell_unexpected
 from lnsegfm.cli.terminal import Group, examples, fresh_terminal
-from lnsegfm.cli.unexpected import tell_unexpected
 
 NAME = "lnsegfm"
 # What a wrong command line is, in typer as in the click below older versions of it.

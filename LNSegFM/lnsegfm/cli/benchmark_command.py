@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.output.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, note, open_session, print_json, say, terminal, warn
 
 if TYPE_CHECKING:

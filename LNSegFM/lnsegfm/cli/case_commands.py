@@ -9,7 +9,7 @@ import typer
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.cli.label_choices import LABELS, AssumeHu, Grid, Unusual, Values, input_options
-from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.output.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import (
     Command,
     examples,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lnsegfm.base.wording import data_size
-from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.output.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, note, open_session, print_json, print_table, say, terminal
 
 if TYPE_CHECKING:

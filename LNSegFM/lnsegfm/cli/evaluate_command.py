@@ -10,7 +10,7 @@ import typer
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.outputs import check_outputs
 from lnsegfm.cli.label_choices import Grid, Values, input_options
-from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.output.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, print_json, say, terminal
 
 _HELP = """Score predicted labels against the truth: DSC, NSD, and lymph nodes found and false by size.

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from lnsegfm.base.errors import Cancelled
-from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.output.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import print_result, say, terminal, warn
 from lnsegfm.jobs.job_status import JobStatus
 from lnsegfm.jobs.job_store import Job

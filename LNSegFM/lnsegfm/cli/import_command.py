@@ -11,7 +11,7 @@ import typer
 
 from lnsegfm.base.files import sha256
 from lnsegfm.cli.label_choices import AssumeHu, Grid, Unusual, Values, input_options
-from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.output.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, noun, print_json, say, terminal, warn
 from lnsegfm.images.input_options import InputOptions
 

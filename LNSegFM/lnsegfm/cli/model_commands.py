@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.output.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, note, noun, open_session, print_result, print_table, say, warn
 from lnsegfm.models.ancestry import parent_id
 from lnsegfm.models.model_card import ModelInfo

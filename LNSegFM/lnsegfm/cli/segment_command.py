@@ -11,7 +11,7 @@ import typer
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.outputs import check_distinct, check_outputs
 from lnsegfm.cli.measure_command import as_rows, line_of
-from lnsegfm.cli.progress_lines import ProgressLines
+from lnsegfm.cli.output.progress_lines import ProgressLines
 from lnsegfm.cli.terminal import Command, examples, open_session, print_json, say, terminal, warn
 from lnsegfm.formats.image_names import IMAGE_SUFFIXES
 
