@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
-from driven_command import DrivenCommand
+from driven_command import WORKER, DrivenCommand
 from played_worker import write_ct
 
 from lnsegfm.base.home import Home
@@ -22,6 +22,22 @@ from service_home import add_model
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals")
 STATUS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+SCRIPT = """
+import sys
+from lnsegfm.base.stopping import Stopped, stoppable
+from lnsegfm.session import Session
+
+def show(progress):
+    if progress.message:
+        print(progress.message, file=sys.stderr, flush=True)
+
+try:
+    with stoppable(), Session(worker_command=[sys.executable, sys.argv[1], "", "deaf"]) as session:
+        session.segment(sys.argv[2], sys.argv[3], progress=show)
+except Stopped as stopped:
+    print("Stopped:", stopped, file=sys.stderr)
+    sys.exit(7)
+"""
 Start = Callable[..., DrivenCommand]
 
 
@@ -68,6 +84,12 @@ def phantom_files(folder: Path) -> tuple[Path, Path]:
     sitk.WriteImage(phantom.ct, str(folder / "anna_ct.nrrd"))
     sitk.WriteImage(phantom.labels, str(folder / "anna_seg.nrrd"))
     return folder / "anna_ct.nrrd", folder / "anna_seg.nrrd"
+
+
+def raw_dataset(folder: Path, ct: Path, labels: Path) -> None:
+    for source, name in ((ct, "imagesTr/anna_0000.nii.gz"), (labels, "labelsTr/anna.nii.gz")):
+        (folder / name).parent.mkdir(parents=True)
+        sitk.WriteImage(sitk.ReadImage(str(source)), str(folder / name))
 
 
 @pytest.mark.parametrize("name", STATUS)
@@ -132,6 +154,8 @@ IN_THIS_PROCESS = {
     "import folder": (["import", "folder", "IN", "--out", "OUT"], "replace:.nii.gz"),
     "models export": (["models", "export", "phantom-demonstration", "-o", "OUT/model.zip"], "replace:model.zip"),
     "measure": (["measure", "CT", "LABELS", "-o", "OUT/table.csv"], "replace:table.csv"),
+    "cases import": (["cases", "import", "RAW"], "replace:/cases/case-"),
+    "evaluate": (["evaluate", "LABELS", "LABELS", "--out", "OUT"], "replace:summary.json"),
     "models rename": (["models", "rename", "phantom-demonstration", "Other"], "replace:model.json"),
 }
 
@@ -143,7 +167,8 @@ def test_what_a_command_writes_itself_is_removed_as_well(
 ) -> None:
     ct, labels = phantom_files(room / "in")
     words, halt = IN_THIS_PROCESS[case]
-    places = {"CT": str(ct), "LABELS": str(labels), "IN": str(room / "in"), "OUT": str(room / "out")}
+    raw_dataset(room / "raw", ct, labels)
+    places = {"CT": str(ct), "LABELS": str(labels), **{name.upper(): str(room / name) for name in ("in", "out", "raw")}}
     arguments = [places.get(word) or word.replace("OUT/", f"{room / 'out'}/") for word in words]
     command = start(*arguments, HALT_AT=halt)
     command.wait_until_halted()
@@ -204,3 +229,23 @@ def test_what_nohup_ignores_stays_ignored(start: Start, room: Path, own_home: Ho
         assert command.end()[0] == 143
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_script_stops_as_the_command_does(room: Path, model: str, own_home: Home) -> None:
+    """Nothing but context managers clears up."""
+    ct, code = write_ct(room / "in" / "ct.nrrd"), room / "script.py"
+    code.write_text(SCRIPT)
+    (room / "scripts" / "worker.py").write_text(WORKER)
+    script = DrivenCommand(
+        room / "scripts" / "worker.py", ct, room / "out" / "l.nrrd", script=code,
+        environment={"TMPDIR": str(room / "temporary")},
+    )
+    try:
+        script.wait_until_halted()
+        assert leftovers(room)
+        script.send(signal.SIGTERM)
+        status, said = script.end()
+    finally:
+        script.kill()
+    assert status == 7 and "Stopped: SIGTERM" in said
+    assert leftovers(room) == [] and list((room / "out").iterdir()) == []

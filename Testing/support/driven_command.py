@@ -77,13 +77,14 @@ class DrivenCommand:
     Args:
         arguments: The words after ``lnsegfm``.
         environment: Variables to add.
+        script: Another script to run in place of the command line.
     """
 
-    def __init__(self, *arguments: object, environment: Mapping[str, str]) -> None:
+    def __init__(self, *arguments: object, environment: Mapping[str, str], script: str | Path = __file__) -> None:
         self.said: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, __file__, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **environment}, start_new_session=True,
+            [sys.executable, str(script), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env={**os.environ, **environment}, start_new_session=True,
         )
 
     def wait_until_halted(self) -> str:

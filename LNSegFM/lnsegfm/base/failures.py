@@ -43,7 +43,8 @@ def explained(error: BaseException, what: str = _UNKNOWN) -> UserError | None:
         what: As for `as_user_error`.
     """
     if isinstance(error, UserError):
-        error.reword(without_temporary)
+        # In a worker; its client knows what was unpacked.
+        error.reword(lambda part: without_temporary(part, ""))
         return error
     text = without_temporary(str(error).strip())
     package = missing_package(error)

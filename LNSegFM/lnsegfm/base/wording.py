@@ -11,6 +11,7 @@ from lnsegfm.base.errors import UserError
 # As `lnsegfm.base.files` and the standard library's tempfile name them.
 _BESIDE = re.compile(r"\.tmp-[0-9a-f]{8}-(?=\S)|(?<![\w.])\.try-(?=\S)")
 _FOLDER = re.compile(r"\.tmp-[a-z0-9_]{8}(?![a-z0-9_-])")
+_IN_A_PATH = re.compile(rf"([/\\]){_FOLDER.pattern}|(^|(?<=[\s'\"])){_FOLDER.pattern}(?=[/\\])")
 _EXCHANGED = {"image.nrrd": "the CT", "instances.nrrd": "the result", "probability.nrrd": "the probability"}
 _EXCHANGE = re.compile(
     r"""(?:(?:[A-Za-z]:)?[/\\][^\n'"]*?)?[/\\]exchange[/\\]\.tmp-[a-z0-9_]{8}[/\\](image|instances|probability)\.nrrd"""
@@ -61,23 +62,19 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def without_temporary(text: str, folder: str = "") -> str:
+def without_temporary(text: str, folder: str = "the folder") -> str:
     """Return a message with the names of the user's files where it has those of temporary ones.
 
-    ``.tmp-0123abcd-labels.nrrd`` becomes ``labels.nrrd``; volumes on their way between processes become "the CT".
+    ``.tmp-0123abcd-labels.nrrd`` becomes ``labels.nrrd``; volumes on their way between processes become "the CT"; a
+    temporary folder in a path is shown as "...".
 
     Args:
         text: The message.
-        folder: What a temporary folder stands for, such as the name of the zip that was unpacked into it; by default
-            it is shown as "..." in a path, and called "the folder" where it is named alone.
+        folder: What a temporary folder that is named alone stands for, such as the name of the zip that was unpacked
+            into it; empty to leave it to another process, which knows.
     """
     if ".t" not in text:
         return text
     text = _EXCHANGE.sub(lambda found: _EXCHANGED[f"{found[1]}.nrrd"], text)
-    text = _BESIDE.sub("", text)
-    return _FOLDER.sub(lambda found: folder, text) if folder else _FOLDER.sub(_left_out, text)
-
-
-def _left_out(found: re.Match[str]) -> str:
-    before, after = found.string[: found.start()], found.string[found.end() :]
-    return "..." if before.endswith(("/", "\\")) or after.startswith(("/", "\\")) else "the folder"
+    text = _IN_A_PATH.sub(r"\1...", _BESIDE.sub("", text))
+    return _FOLDER.sub(lambda found: folder, text) if folder else text

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 
-from lnsegfm.base.reasons.missing_packages import missing_package
+from lnsegfm.base.errors import UserError
+from lnsegfm.base.failures import as_user_error
 from lnsegfm.base.stopping import Stopped, signal_name, stoppable
 from lnsegfm.cli.output.streams import prepared_streams
 
@@ -36,13 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         from lnsegfm.cli.app import run
-    except ImportError as error:
-        problem = missing_package(error)
-        if problem is None:
-            raise
-        # Slicer's modules use the same library and do without the command line's packages.
-        name = (error.name or "").partition(".")[0]
-        text = f"The command line needs the Python package {name}. Type: pip install typer"
-        print(f"lnsegfm: {text if name in _OF_THE_COMMAND_LINE else problem}", file=sys.stderr)
+    except Exception as error:  # no traceback for a user, also where the program cannot be loaded
+        print(f"lnsegfm: {_problem(error)}", file=sys.stderr)
         return 1
     return run(arguments)
+
+
+def _problem(error: Exception) -> UserError:
+    # Slicer's modules use the same library and do without the command line's packages.
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ImportError) and name in _OF_THE_COMMAND_LINE:
+        return UserError(f"The command line needs the Python package {name}.", "", "Type: pip install typer")
+    return as_user_error(error, "lnsegfm could not be loaded.")

@@ -13,6 +13,7 @@ from lnsegfm import NOTICE, __version__
 from lnsegfm.base.errors import Cancelled
 from lnsegfm.base.failures import explained
 from lnsegfm.base.stopping import Stopped, signal_name, stoppable
+from lnsegfm.base.wording import without_temporary
 from lnsegfm.cli import (
     adapt_command,
     benchmark_command,
@@ -127,7 +128,7 @@ def _invoke(command: Any, arguments: list[str]) -> int:
     except Exception as error:  # the boundary of the program: no traceback for a user
         problem = explained(error)
         if problem is not None:
-            print(f"{NAME}: {problem}", file=sys.stderr)
+            print(f"{NAME}: {without_temporary(str(problem))}", file=sys.stderr)
         else:
             tell_unexpected(error)
         return 1

@@ -99,7 +99,8 @@ class WorkerRequest(Pending):
 
     def _in_the_users_names(self, text: str) -> str:
         """Return a message of the worker with the source's name for the folder into which the worker unpacked it."""
-        text = without_temporary(text, Path(str(self.arguments.get("source", ""))).name)
+        source = Path(str(self.arguments.get("source", ""))).name
+        text = without_temporary(text, source or "the folder")
         for argument, words in (("image", "The CT"), ("instances", "The result"), ("probability", "The probability")):
             path = Path(str(self.arguments.get(argument, "")))
             # A volume of the scene travels as a file of which the user knows nothing.
