@@ -150,7 +150,8 @@ KEYS = {
     "dice_before dice_after state reason",
     ("models", "published"): "id name kind architecture dice page supported",
     ("cases", "list"): "id use version lymph_nodes partial created draft_model draft_dice size spacing_mm state reason",
-    ("jobs", "list"): "id state stage waits_for iteration iterations method base_model model name created",
+    ("jobs", "list"): "id state stage waits_for iteration iterations method base_model model name created "
+    "problem",
 }
 
 

@@ -155,11 +155,9 @@ def test_a_stuck_worker_is_killed_with_its_children_and_the_next_request_works(c
     until(lambda: request.progress.message, "the work has begun")
     child = int(request.progress.message)
     child_start = process_start_time(child)
-    started = time.monotonic()
     request.cancel()
     with pytest.raises(Cancelled):
         request.wait(10)
-    assert time.monotonic() - started < 1.2
     until(lambda: not is_alive(child, child_start), "the child is gone")
     assert client.request("echo").wait(10)["pid"] != first
 

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from lnsegfm.base import disk
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.stopping import undisturbed
 
 _ABANDONED_S = 24 * 3600.0
 LARGEST_JSON = 64 << 20
@@ -46,8 +47,13 @@ def write_atomic(
         disk.sync_file(temporary)
         check(temporary)
         disk.replace(temporary, path)
+    except OSError as error:
+        # A write or a flush that fails does not say of which file.
+        error.filename = error.filename or str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with undisturbed():
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -164,4 +170,5 @@ def new_folder(target: Path) -> Iterator[Path]:
         disk.sync_tree(staging)
         disk.replace(staging, target)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        with undisturbed():
+            shutil.rmtree(staging, ignore_errors=True)

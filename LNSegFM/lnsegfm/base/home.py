@@ -69,13 +69,3 @@ def slug(text: str, *, limit: int = 40) -> str:
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:limit].strip("-") or "unnamed"
     return f"{name}-1" if name in _WINDOWS_DEVICES else name
-
-
-def free_id(folder: Path, wish: str) -> str:
-    """Return ``wish``, or ``wish-2``, ``wish-3`` ..., whichever does not exist in ``folder`` yet."""
-    name = slug(wish)
-    candidate, number = name, 1
-    while (folder / candidate).exists():
-        number += 1
-        candidate = f"{name}-{number}"
-    return candidate

@@ -25,6 +25,7 @@ from lnsegfm.base.processes import (
     python_executable,
     start_detached,
 )
+from lnsegfm.base.reasons.missing_packages import missing_package_in
 from lnsegfm.base.schema import Limits
 from lnsegfm.base.text_tail import tail
 from lnsegfm.jobs import log_switches
@@ -250,7 +251,7 @@ class Job:
             lines = "\n".join(self.log_tail(_LOG_LINES))
         except UserError as error:
             return self._damaged(error.why)
-        reason = UserError(
+        reason = missing_package_in(lines) or UserError(
             "The job's process ended before it began to work.",
             f"Its last lines were:\n{lines}" if lines else "It left nothing in its log.",
             "Correct what it says, then resume the job.",

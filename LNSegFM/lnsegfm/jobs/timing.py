@@ -14,6 +14,7 @@ from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.files import read_json, write_json
 from lnsegfm.base.home import Home
 from lnsegfm.base.processes import child_environment, kill_tree, python_executable, start_piped
+from lnsegfm.base.reasons.missing_packages import missing_package_in
 from lnsegfm.base.schema import Limits, SchemaError
 from lnsegfm.base.text_tail import tail
 from lnsegfm.jobs.job_spec import CaseRef, JobSpec
@@ -148,6 +149,9 @@ def _result(folder: Path) -> Calibration:
         result = schema.read(Calibration, values) if failed is None else None
     except (OSError, ValueError, TypeError) as error:
         lines = "\n".join(tail(folder / _LOG, _LOG_LINES)).replace(str(folder), "")
+        package = missing_package_in(lines)
+        if package is not None:
+            raise package from error
         raise UserError(
             "Time and memory could not be measured.",
             f"The process for it ended early. Its last lines were:\n{lines}" if lines else "Its process ended early.",

@@ -17,7 +17,7 @@ from lnsegfm.jobs.job_store import JobStore
 from lnsegfm.models.damaged import Damaged
 from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_choice import default_model, default_problem, model_for_segmentation
-from lnsegfm.models.model_content import ModelContent
+from lnsegfm.models.model_content import DATASET, read_description
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelStore
 from lnsegfm.models.published.catalogue import install_bundled, published_models
@@ -462,7 +462,7 @@ class ModelsPart:
         files = [path for path in self._home().models.rglob("*") if path.is_file()]
         check_outputs([Path(target)], files, overwrite=overwrite)
         name = self.store.export(model.id, Path(target))
-        ending = str(ModelContent.of(model).dataset.get("file_ending", ".nii.gz"))
+        ending = str(read_description(model.path / DATASET).get("file_ending", ".nii.gz"))
         return ExportedModel(model, Path(target), model.card.stock, name, ending)
 
     def remove(self, model_id: str) -> Models:

@@ -7,11 +7,14 @@ tells: voxels go from process to process without ever lying on a disk.
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import queue
+import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,6 +26,7 @@ from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error
 
 Arguments = dict[str, Any]
+_CLEAR_S = 2.0
 Report = Callable[[Progress], None]
 
 
@@ -57,9 +61,13 @@ class ProcessServer:
         self._lock = threading.Lock()
         self._requests: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._cancelled: set[int] = set()
+        self._at_work = False
 
     def read(self, requests: TextIO) -> None:
-        """Take requests until the parent closes the pipe, then end the process even in the middle of work."""
+        """Take requests until the parent closes the pipe, then end the process even in the middle of work.
+
+        Work gets a moment to remove its temporary files: a parent that was killed cannot do that.
+        """
         try:
             for line in requests:
                 message = json.loads(line)
@@ -68,13 +76,18 @@ class ProcessServer:
                 else:
                     self._requests.put(message)
         finally:
+            if self._at_work:
+                _interrupt_main_thread()
+                time.sleep(_CLEAR_S)
             os._exit(0)
 
     def run(self) -> None:
         """Work on requests one after the other."""
         find = self._load()
         while (message := self._requests.get()) is not None:
+            self._at_work = True
             self._answer(message["id"], message["op"], message.get("arguments", {}), find)
+            self._at_work = False
 
     def _answer(self, number: int, name: str, arguments: Arguments, find: FindOperation) -> None:
         def report(progress: Progress) -> None:
@@ -107,6 +120,14 @@ class ProcessServer:
             if data is not None:
                 self._answers.write(data)
             self._answers.flush()
+
+
+def _interrupt_main_thread() -> None:
+    # Unlike a real signal, what Windows has does not wake a thread that waits for the system.
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def serve(load: Callable[[], FindOperation]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from lnsegfm.base import disk
 from lnsegfm.base.errors import Cancelled
 from lnsegfm.base.home import Home
+from lnsegfm.base.stopping import Stopped, stoppable
 from lnsegfm.jobs.job_status import WORK
 from lnsegfm.jobs.job_store import DEVICE_VARIABLE, Job
 from lnsegfm.jobs.job_writer import JobWriter
@@ -24,7 +25,8 @@ def main(arguments: list[str]) -> int:
     # nnU-Net reads these when a trainer is made; this process is the job's own.
     os.environ.update(nnUNet_preprocessed=str(work), nnUNet_results=str(work), nnUNet_n_proc_DA="0")
     try:
-        with JobWriter(folder) as writer, _turn(writer, folder):
+        # A computer that shuts down ends it by a signal: preprocessed CTs do not stay, and the loaders end.
+        with stoppable(), JobWriter(folder) as writer, _turn(writer, folder):
             writer.status(stage="Loading PyTorch")
             from lnsegfm.engine.finetuning.adaptation import adapt
 
@@ -35,6 +37,8 @@ def main(arguments: list[str]) -> int:
                     disk.remove_tree(work)
     except Cancelled:
         return 0
+    except Stopped as stopped:
+        return 128 + stopped.number
     except Exception:  # the writer has recorded the reason; the log gets the details
         traceback.print_exc()
         return 1

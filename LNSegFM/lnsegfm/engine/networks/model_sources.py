@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from lnsegfm.base import disk
 from lnsegfm.base.errors import UserError
+from lnsegfm.base.work_folders import work_folder
 from lnsegfm.engine.networks.fold_choice import CHECKPOINTS, choose_folds, fold_name
 from lnsegfm.engine.networks.zipped_model import (
     WANTED,
@@ -67,9 +67,10 @@ def located(source: Path, room: Path) -> Iterator[ModelSource]:
         yield _in_folder(source)
     elif source.suffix.lower() == ".zip" and source.is_file():
         # In the store, which clears away what an interrupted installation leaves, and is as large as models need.
-        disk.make_folder(room)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=room, ignore_cleanup_errors=True) as folder:
-            yield _of_zip(zipped_model(source, Path(folder)))
+        with work_folder(room) as folder:
+            unpacked = folder / "model"
+            disk.make_folder(unpacked)
+            yield _of_zip(zipped_model(source, unpacked))
     elif source.suffix.lower() == ".pth" and source.is_file():
         yield _bare(source)
     else:
