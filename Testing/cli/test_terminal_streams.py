@@ -12,7 +12,7 @@ from lnsegfm.base.home import Home
 from lnsegfm.models.model_store import ModelStore
 from service_home import BASE
 
-FAIL = "import lnsegfm.session.models_part as part\ndef fail(self): raise {error}\npart.ModelsPart.list = fail"
+FAIL = "import lnsegfm.session.models_part as part\ndef fail(self): raise {error}\npart.ModelsPart.look = fail"
 
 
 @pytest.mark.parametrize("command", [["models", "list"], ["models", "list", "--json"], ["--help"], ["--version"]])
@@ -49,7 +49,7 @@ def test_a_name_of_any_bytes_can_be_named_in_an_error(
     own_home: Home, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     done = run_command("segment", tmp_path / "M\udcfcller.nrrd", "-o", tmp_path / "l.nrrd", environment=environment)
-    assert done.returncode == 1 and "ller.nrrd does not exist" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "ller.nrrd cannot be read" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("error", ["KeyError('x')", "TypeError('no')", "AssertionError()", "RuntimeError('odd')"])
@@ -79,5 +79,5 @@ def test_who_asks_for_it_sees_the_traceback(own_home: Home) -> None:
 
 def test_without_a_home_for_the_log_the_way_to_the_traceback_is_said(own_home: Home) -> None:
     done = run_command("--home", "/dev/null/no", "models", "list", first=FAIL.format(error="KeyError('x')").replace(
-        "part.ModelsPart.list = fail", "part.ModelsPart.list = part.ModelsPart.install_bundled = fail"))  # fmt: skip
+        "part.ModelsPart.look = fail", "part.ModelsPart.list = part.ModelsPart.install_bundled = fail"))  # fmt: skip
     assert done.returncode == 1 and "LNSEGFM_DEBUG=1" in done.stderr and "Traceback" not in done.stderr

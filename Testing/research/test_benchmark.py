@@ -137,10 +137,10 @@ def test_a_run_that_fails_is_tried_again_named_and_does_not_stop_the_others(
     own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = SMALL.replace('methods = ["dgst"]', 'methods = ["drst", "dgst"]').replace("gamma_shots = 2\n", "")
-    config = config_file(tmp_path, text + "\n[settings.drst]\nlearning_rate = 1e30\n")
+    config = config_file(tmp_path, text + "\n[settings.drst]\nlearning_rate = 1e6\nclip_norm = 1e15\n")
     assert main(["benchmark", str(config), "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr()
-    assert "Failed: Hospital drst 2-shot gamma 1 seed 0: The training diverged" in printed.out
+    assert "Failed: Hospital drst 2-shot gamma 1 seed 0: The model gave no usable result" in printed.out
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "Not done yet" in report and "1 of 2 runs are done" in report
 
