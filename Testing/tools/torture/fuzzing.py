@@ -76,7 +76,7 @@ class Fuzzer:
 
     def _try(self, damage: Damage, *, cut: bool) -> None:
         content = damage(self._content)
-        if content.strip() == self._content.strip():
+        if content.strip() == self._content.strip() or (cut and len(content) >= self.target.enough > 0):
             return
         with self._copy(content) as folder:
             outcome = call(self._read_in(folder))

@@ -38,6 +38,7 @@ class Target:
         read: Reads it, given that file; returns what can be compared, or raises `UserError`.
         damage: How it is damaged.
         whole: Whether a file without its end must be refused.
+        enough: Bytes after which it may end; 0 for all of them.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Target:
     read: Callable[[Path], object]
     damage: st.SearchStrategy[Damage]
     whole: bool = True
+    enough: int = 0
 
 
 def targets() -> Iterator[Target]:
@@ -52,7 +54,9 @@ def targets() -> Iterator[Target]:
     ct = made_scan.image(made_scan.scan()[0])
     labels = made_scan.image(made_scan.scan()[1])
     for name in ("ct.nii", "ct.nii.gz", "ct.nrrd", "ct.mha", "ct.mhd", "ct.hdr", "ct.nhdr"):
-        yield Target(f"CT as {name[2:]}", _writes(ct, name), _hash_of(read_ct), mutations.byte_damage)
+        # The header of a pair has 348 bytes; the four that tell of extensions may follow.
+        yield Target(f"CT as {name[2:]}", _writes(ct, name), _hash_of(read_ct), mutations.byte_damage,
+                     enough=348 if name.endswith(".hdr") else 0)  # fmt: skip
     for name in ("labels.nii.gz", "labels.nrrd", "labels.mha"):
         yield Target(f"labels as {name[6:]}", _writes(labels, name), _hash_of(read_labels), mutations.byte_damage)
     yield Target("slice of a series", _series, lambda path: _hash(read_ct(path.parent)), mutations.byte_damage)
