@@ -145,6 +145,30 @@ def test_any_qfac_is_read(tmp_path: Path, factor: float) -> None:
     assert warnings == []
 
 
+def test_extensions_that_a_header_only_announces_are_not_looked_for(tmp_path: Path) -> None:
+    path = nifti(tmp_path / "ct.nii", RAS_AFFINE, None)
+    content = bytearray(path.read_bytes())
+    # An extension of a negative length before the voxels, which begin where they did.
+    content[348:352] = b"\1\0\0\0"
+    content[352:352] = struct.pack("<ii", -16, 6) + bytes(8)
+    struct.pack_into("<f", content, 108, 368.0)
+    path.write_bytes(content)
+    try:
+        ct, _ = read(path)
+    except UserError as error:
+        assert "ct.nii" in str(error)
+    else:
+        check_sound(ct)
+
+
+def test_forms_of_which_one_has_parallel_axes_are_refused_in_words(tmp_path: Path) -> None:
+    flat = RAS_AFFINE.copy()
+    flat[:3, 2] = flat[:3, 0] * (SPACING[2] / SPACING[0]) + (0, 0, 1e-20)
+    path = patch(nifti(tmp_path / "ct.nii", RAS_AFFINE, RAS_AFFINE), SFORM, "<12f", *flat[:3].ravel())
+    with pytest.raises(UserError, match=r"ct\.nii|sheared"):
+        read(path)
+
+
 def test_a_form_that_is_none_is_replaced_by_the_other_or_refused(tmp_path: Path) -> None:
     too_long = (256, "<3f", 0.0, 0.0, 1.001)
     both = patch(nifti(tmp_path / "both.nii", RAS_AFFINE, RAS_AFFINE), *too_long)

@@ -19,6 +19,7 @@ from lnsegfm.images.grids import with_right_angles
 _LPS = np.diag([-1.0, -1.0, 1.0])
 _MM_OF_UNIT = {"meter": 1000.0, "micron": 0.001}
 _STEPS = ("columns", "rows", "slices")
+_HEADER_BYTES = 348
 _SAME_MM = 0.1
 _SAME_LENGTH = 1e-3
 _TODO = (
@@ -40,7 +41,8 @@ def nifti_grid(path: Path, notes: list[str]) -> Geometry:
             or the grid is sheared.
     """
     with opened(path) as stream:
-        header = nibabel.Nifti1Header.from_fileobj(stream, check=False)
+        # Not `from_fileobj`, which goes on to the extensions, however many a damaged header announces.
+        header = nibabel.Nifti1Header(stream.read(_HEADER_BYTES), check=False)
     # The standard takes 0 for 1; nibabel refuses it, and anything else.
     header["pixdim"][0] = -1 if header["pixdim"][0] < 0 else 1
     size = tuple((*header.get_data_shape(), 1, 1, 1)[:3])
@@ -149,7 +151,11 @@ def _compare(
     apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
     if not apart > _SAME_MM:
         return
-    ways = ["".join(nibabel.aff2axcodes(np.diag([-1.0, -1.0, 1.0, 1.0]) @ each)) for each in (sform, qform)]
+    # A form whose axes are nearly parallel has none for one of them.
+    ways = [
+        "".join(code or "?" for code in nibabel.aff2axcodes(np.diag([-1.0, -1.0, 1.0, 1.0]) @ each))
+        for each in (sform, qform)
+    ]
     if ways[0] != ways[1]:
         raise UserError(
             f"The header of {path.name} contradicts itself.",
