@@ -154,6 +154,8 @@ class Predictor:
             quality,
             self._mirror_axes,
             self._labels.num_segmentation_heads,
+            # Only the whole of a scan in standard quality is to have nnU-Net's own labels.
+            single=region != WHOLE or quality != QUALITIES["standard"],
         )
         workload = window.workload(data.shape[1:], len(self._folds))
         progress = TileProgress(report, is_cancelled, workload, pass_s=self._pass_s.get(quality.half_on_cpu))

@@ -30,12 +30,16 @@ class SlidingWindow:
         quality: Step, mirroring and precision.
         mirror_axes: Spatial axes (0 = z) that the model was trained to be mirrored along; empty for none.
         heads: Number of output channels.
+        single: Sum the tiles in single precision. In half precision, as nnU-Net sums them, the far corners of a tile,
+            where its weight is next to nothing, lose the difference of the classes; within a scan another tile decides
+            there, at the edge of a small region none does.
     """
 
     patch_size: tuple[int, ...]
     quality: Quality
     mirror_axes: tuple[int, ...]
     heads: int
+    single: bool = False
 
     def workload(self, shape: Sequence[int], folds: int) -> Workload:
         """Return how many passes of the network a volume of this shape takes."""
@@ -87,12 +91,13 @@ class SlidingWindow:
         progress: TileProgress,
     ) -> torch.Tensor:
         data = data.to(home)
-        # In half precision, as nnU-Net sums: in single precision voxels at the decision's edge are labelled otherwise.
+        # In half precision voxels at the decision's edge are labelled as by nnU-Net, in single precision otherwise.
+        precision = torch.float32 if self.single else torch.half
         weight = compute_gaussian(
-            self.patch_size, sigma_scale=1.0 / 8, value_scaling_factor=10, dtype=torch.half, device=home
+            self.patch_size, sigma_scale=1.0 / 8, value_scaling_factor=10, dtype=precision, device=home
         )
-        logits = torch.zeros((self.heads, *data.shape[1:]), dtype=torch.half, device=home)
-        weights = torch.zeros(data.shape[1:], dtype=torch.half, device=home)
+        logits = torch.zeros((self.heads, *data.shape[1:]), dtype=precision, device=home)
+        weights = torch.zeros(data.shape[1:], dtype=precision, device=home)
         tiles = [
             tuple(slice(low, low + size) for low, size in zip(corner, self.patch_size))
             for corner in self._corners(data.shape[1:])
