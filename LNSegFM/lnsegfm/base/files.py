@@ -49,7 +49,8 @@ def write_atomic(
         disk.replace(temporary, path)
     except OSError as error:
         # A write or a flush that fails does not say of which file.
-        error.filename = error.filename or str(path)
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
         raise
     finally:
         with undisturbed():
