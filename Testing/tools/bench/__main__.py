@@ -8,6 +8,7 @@ import platform
 import torch
 
 from bench import iterations, resampling, responsiveness, sessions, steps
+from bench.network import PATCH
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     print(f"Device: {name}; PyTorch {torch.__version__}, Python {platform.python_version()}\n")
     # The paper's patch needs some 8 GB with AMP on a GPU; on a CPU one iteration of it would take minutes.
-    patch = tuple(options.patch or ((80, 112, 224) if device.type == "cuda" else (32, 64, 96)))
+    patch = tuple(options.patch or (PATCH if device.type == "cuda" else (32, 64, 96)))
     iterations.print_table(device, patch, options.repeats)
     steps.print_table(device, options.repeats)
     resampling.print_table(options.repeats)

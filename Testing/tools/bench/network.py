@@ -8,14 +8,19 @@ from collections.abc import Callable
 
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
+from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
 from torch import nn
+
+PATCH = (80, 112, 224)
+"""The paper's patch, along (z, y, x)."""
 
 
 def paper_network() -> nn.Module:
-    """Return it with random weights and deep supervision."""
+    """Return it with random weights and deep supervision; planned for `PATCH` by nnU-Net's own rule."""
+    _, strides, kernels, _, _ = get_pool_and_conv_props((1.0, 1.0, 1.0), PATCH, 4, 999_999)
     return PlainConvUNet(
-        1, 6, [32, 64, 128, 256, 320, 320], nn.Conv3d, [[3, 3, 3]] * 6, [[1, 1, 1]] + [[2, 2, 2]] * 5, 2, 2, 2,
-        conv_bias=True, norm_op=nn.InstanceNorm3d, norm_op_kwargs={"affine": True, "eps": 1e-5},
+        1, len(strides), [min(320, 32 * 2**stage) for stage in range(len(strides))], nn.Conv3d, kernels, strides, 2, 2,
+        2, conv_bias=True, norm_op=nn.InstanceNorm3d, norm_op_kwargs={"affine": True, "eps": 1e-5},
         nonlin=nn.LeakyReLU, nonlin_kwargs={"inplace": True}, deep_supervision=True,
     )
 
