@@ -1,4 +1,4 @@
-"""The network of the benchmark fits the patches that it is measured on, the paper's on a GPU and a smaller one on CPUs."""
+"""The network of the benchmark fits the patches that it is measured on: the paper's, and a smaller one on CPUs."""
 
 from __future__ import annotations
 
