@@ -10,10 +10,9 @@ import os
 import shutil
 import stat
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,7 +20,6 @@ from lnsegfm.base import disk
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.stopping import undisturbed
 
-_ABANDONED_S = 24 * 3600.0
 LARGEST_JSON = 64 << 20
 """Bytes of the largest JSON file that is read."""
 
@@ -144,14 +142,6 @@ def sha256(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def sweep_abandoned(folder: Path) -> None:
-    """Delete what killed processes left of unfinished work in ``folder``; nothing takes a day that works there."""
-    for rest in folder.glob(".tmp-*"):
-        with suppress(OSError):
-            if time.time() - rest.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
 
 
 @contextmanager

@@ -97,11 +97,10 @@ def _common(
     raise NotImplementedError
 
 
-def _common_options(*, with_json: bool) -> list[Any]:
+def _common_options() -> list[Any]:
     maker = typer.Typer(add_completion=False)
     maker.command()(_common)
-    options = typer.main.get_command(maker).params
-    return [option for option in options if with_json or option.name != "as_json"]
+    return list(typer.main.get_command(maker).params)
 
 
 # Longer than any first sentence: in lists of commands nothing is cut off.
@@ -111,20 +110,12 @@ _WHOLE = 500
 class Command(TyperCommand):
     """A command with the options that all have, before or after its arguments."""
 
-    with_json = True
-
     def __init__(self, *args: Any, params: Any = None, **options: Any) -> None:
-        super().__init__(*args, params=[*(params or []), *_common_options(with_json=self.with_json)], **options)
+        super().__init__(*args, params=[*(params or []), *_common_options()], **options)
 
     def get_short_help_str(self, limit: int = _WHOLE) -> str:
         """Return what the list of commands says of it."""
         return super().get_short_help_str(max(limit, _WHOLE))
-
-
-class PlainCommand(Command):
-    """The same without ``--json``, for commands that print text alone."""
-
-    with_json = False
 
 
 class Group(TyperGroup):
@@ -134,7 +125,7 @@ class Group(TyperGroup):
     """Commands that come first in the list, in this order."""
 
     def __init__(self, *args: Any, params: Any = None, **options: Any) -> None:
-        super().__init__(*args, params=[*(params or []), *_common_options(with_json=True)], **options)
+        super().__init__(*args, params=[*(params or []), *_common_options()], **options)
 
     def get_short_help_str(self, limit: int = _WHOLE) -> str:
         """Return what the list of commands says of it."""
