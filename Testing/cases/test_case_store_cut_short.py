@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import shutil
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from cut_short import Cut, Fault, cut_everywhere
+from cut_short import Cut, Fault, check_all_or_nothing, cut_everywhere
 from lnsegfm.base.errors import UserError
 from lnsegfm.cases.case_store import CaseStore
 from small_scans import boxes_on, small_scan
@@ -83,17 +82,7 @@ CHANGES: dict[str, Callable[[CaseStore], object]] = {
 def test_a_change_that_is_cut_short_leaves_the_cases_as_before_or_as_after(
     fresh: Callable[[], CaseStore], name: str, fault: Fault
 ) -> None:
-    before, changed = seen(fresh()), fresh()
-    CHANGES[name](changed)
-    after, states = seen(changed), []
-    for cut in cut_everywhere(fresh, CHANGES[name], fault=fault):
-        states.append(seen(cut.state))
-        assert states[-1] in (before, after), cut
-        if cut.error is not None:
-            assert os.strerror(errno.ENOSPC) in str(cut.error), cut
-        check_that_nothing_remains(cut)
-    assert states[-1] == after != before and len(states) > 1
-    assert states == sorted(states, key=lambda state: state == after), "It never goes back."
+    check_all_or_nothing(fresh, CHANGES[name], seen, fault, check_that_nothing_remains)
 
 
 def check_that_nothing_remains(cut: Cut[CaseStore]) -> None:

@@ -10,24 +10,15 @@ from __future__ import annotations
 
 import errno
 import os
-import pickle
-import signal
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from lnsegfm.base import disk
+from torture.child import call, fail_at, kill_at
 
 T = TypeVar("T")
 Fault = Literal["kill", "full"]
-_MOST_OPERATIONS = 10_000
-_LONGEST_S = 120.0
-_POLL_S = 0.002
-# What takes no room works on a full disk.
-_FREES = ("remove_file", "remove_tree", "replace")
 
 
 @dataclass(frozen=True)
@@ -37,47 +28,23 @@ class Cut(Generic[T]):
     Args:
         number: How many operations were done before the cut.
         operation: The operation at which it was cut, as `lnsegfm.base.disk` calls it; empty for a whole change.
-        path: What that operation would have changed.
         state: What ``setup`` made; the change has worked on it in another process.
         error: What the change raised, where the fault was a full disk.
     """
 
     number: int
     operation: str
-    path: Path
     state: T
-    error: BaseException | None = None
+    error: str = ""
 
     @property
     def is_whole(self) -> bool:
         """Whether the change came to its end."""
         return not self.operation
 
-    def __str__(self) -> str:
-        return f"cut {self.number} at {self.operation or 'the end'} of {self.path}"
-
-
-class _Saboteur:
-    """Counts the operations of a process, and lets one of them fail."""
-
-    def __init__(self, number: int, fault: Fault, report: int) -> None:
-        self._left, self._fault, self._report = number, fault, report
-        self._is_full = False
-
-    def __call__(self, operation: str, path: Path) -> None:
-        self._left -= 1
-        if self._left == -1:
-            _send(self._report, ("cut", operation, str(path)))
-            if self._fault == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            self._is_full = True
-            raise _full(path)
-        if self._is_full and operation not in _FREES:
-            raise _full(path)
-
 
 def cut_everywhere(
-    setup: Callable[[], T], change: Callable[[T], object], *, fault: Fault = "kill", operations: range | None = None
+    setup: Callable[[], T], change: Callable[[T], object], *, fault: Fault = "kill"
 ) -> Iterator[Cut[T]]:
     """Make a change over and over, each time in a process of its own that comes one operation further than the last.
 
@@ -86,92 +53,62 @@ def cut_everywhere(
         change: Changes it, in the other process; only what it leaves on the disk comes back.
         fault: ``kill`` ends that process by SIGKILL; ``full`` raises ``OSError(ENOSPC)`` at the operation, and at each
             later one that needs room.
-        operations: The numbers of the operations at which it is cut; None for all of them.
 
     Yields:
-        Each cut, when that process has ended; at last the whole change, unless ``operations`` end before.
+        Each cut, when that process has ended; at last the whole change.
 
     Raises:
         AssertionError: The change failed without being cut, or does not end.
     """
-    for number in operations if operations is not None else range(_MOST_OPERATIONS):
+    for number, operation in enumerate(_operations(setup(), change)):
         state = setup()
-        cut = _cut(state, change, number, fault)
-        yield cut
-        if cut.is_whole:
-            return
-    assert operations is not None, f"The change has more than {_MOST_OPERATIONS} operations."
+        observer = kill_at(number + 1) if fault == "kill" else fail_at(number + 1, errno.ENOSPC)
+        outcome = call(lambda state=state: _nothing(change(state)), observer=observer, expected=(OSError,))
+        assert outcome.kind == "killed" if fault == "kill" else outcome.kind in ("refused", "returned"), outcome
+        yield Cut(number, operation, state, outcome.text)
+    state = setup()
+    outcome = call(lambda: _nothing(change(state)))
+    assert outcome.kind == "returned", outcome
+    yield Cut(number + 1, "", state)
 
 
-def _cut(state: T, change: Callable[[T], object], number: int, fault: Fault) -> Cut[T]:
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _be_cut(state, change, _Saboteur(number, fault, writing), writing)
-    os.close(writing)
-    try:
-        status = _wait(child)
-        with os.fdopen(reading, "rb", closefd=False) as stream:
-            messages = _received(stream.read())
-    finally:
-        os.close(reading)
-    said = {message[0]: message[1:] for message in messages}
-    assert "surprise" not in said, f"After {number} operations:\n{said['surprise'][0]}"
-    if "cut" not in said:
-        assert os.waitstatus_to_exitcode(status) == 0, f"The process ended with {status}."
-        return Cut(number, "", Path(), state)
-    operation, path = said["cut"]
-    return Cut(number, operation, Path(path), state, said.get("error", (None,))[0])
+def check_all_or_nothing(
+    fresh: Callable[[], T], change: Callable[[T], object], seen: Callable[[T], Any], fault: Fault,
+    then: Callable[[Cut[T]], object],
+) -> None:
+    """Check that a change, wherever it is cut, leaves a store as before or as after, and says why on a full disk.
+
+    Args:
+        fresh: Makes the store.
+        change: Changes it.
+        seen: What of the store counts.
+        fault: See `cut_everywhere`.
+        then: Further checks of each cut.
+    """
+    before, changed = seen(fresh()), fresh()
+    change(changed)
+    after, states = seen(changed), []
+    for cut in cut_everywhere(fresh, change, fault=fault):
+        states.append(seen(cut.state))
+        assert states[-1] in (before, after), cut
+        assert not cut.error or os.strerror(errno.ENOSPC) in cut.error, cut
+        then(cut)
+    assert states[-1] == after and len(states) > 1
+    assert states == sorted(states, key=lambda state: state == after), "It never goes back."
 
 
-def _be_cut(state: T, change: Callable[[T], object], saboteur: _Saboteur, report: int) -> None:
-    """Make the change in the child; it never returns into the test that it is a copy of."""
-    try:
-        with disk.observed(saboteur):
+def _operations(state: T, change: Callable[[T], object]) -> list[str]:
+    def record() -> list[str]:
+        made: list[str] = []
+        with disk.observed(lambda operation, path: made.append(operation)):
             change(state)
-    except Exception as error:
-        if saboteur._is_full:
-            _send(report, ("error", _portable(error)))
-        else:
-            _send(report, ("surprise", traceback.format_exc()))
-    finally:
-        os._exit(0)
+        return made
+
+    outcome = call(record)
+    assert outcome.kind == "returned" and outcome.value, outcome
+    return list(outcome.value)
 
 
-def _wait(child: int) -> int:
-    deadline = time.monotonic() + _LONGEST_S
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status
-        time.sleep(_POLL_S)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    raise AssertionError(f"The change did not end within {_LONGEST_S:.0f} s.")
-
-
-def _full(path: Path) -> OSError:
-    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-
-
-def _portable(error: BaseException) -> BaseException:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
-
-
-def _send(report: int, message: tuple[Any, ...]) -> None:
-    content = pickle.dumps(message)
-    os.write(report, len(content).to_bytes(4, "big") + content)
-
-
-def _received(content: bytes) -> list[tuple[Any, ...]]:
-    messages = []
-    while content:
-        length = int.from_bytes(content[:4], "big")
-        messages.append(pickle.loads(content[4 : 4 + length]))
-        content = content[4 + length :]
-    return messages
+def _nothing(result: object) -> None:
+    """What a change returns need not be picklable."""
+    del result
