@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 # Halts in every request, after it has begun a file that must not stay. A child of it writes on, and neither ends by
 # itself; "deaf" ones do not listen to Ctrl-C either.
 WORKER = """
-import json, signal, subprocess, sys, tempfile, threading
+import json, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 
 deaf = "deaf" in sys.argv
@@ -46,7 +46,8 @@ for line in sys.stdin:
         print(json.dumps({"id": request["id"], "event": "progress", "fraction": 0.5, "message": f"HALTED {child.pid}"}),
               flush=True)
         try:
-            threading.Event().wait()
+            while True:  # a signal that comes just before a wait without an end would not wake it
+                time.sleep(0.01)
         except KeyboardInterrupt:
             child.kill()
             child.wait()
@@ -84,7 +85,7 @@ class DrivenCommand:
         self.said: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, str(script), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env={**os.environ, **environment}, start_new_session=True,
+            text=True, env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment}, start_new_session=True,
         )
 
     def wait_until_halted(self) -> str:
@@ -112,7 +113,11 @@ class DrivenCommand:
 
     def end(self) -> tuple[int, str]:
         """Wait for the end; return the exit status and all of stderr."""
-        _, rest = self._process.communicate(timeout=60)
+        try:
+            _, rest = self._process.communicate(timeout=60)
+        except subprocess.TimeoutExpired as error:
+            self.send(signal.SIGABRT)  # makes it tell where its threads are
+            raise AssertionError("It does not end: " + "".join(self.said) + self._process.communicate()[1]) from error
         return self._process.returncode, "".join(self.said) + rest
 
     def kill(self) -> None:
@@ -126,7 +131,8 @@ def _halting_at(operation: str, text: str) -> AbstractContextManager[None]:
     def observe(name: str, path: Path) -> None:
         if name == operation and text in str(path):
             print("HALTED", file=sys.stderr, flush=True)
-            threading.Event().wait()
+            while True:  # a signal that comes just before a wait without an end would not wake it
+                time.sleep(0.01)
 
     from lnsegfm.base import disk
 

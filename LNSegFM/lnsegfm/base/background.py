@@ -13,6 +13,9 @@ from typing import Any
 from lnsegfm.base.errors import Cancelled, UserError
 from lnsegfm.base.failures import as_user_error, explained
 
+# A signal that comes just before a wait without an end does not wake it; on Windows none does.
+_LISTEN_S = 0.2
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -102,8 +105,10 @@ class Pending:
         Raises:
             TimeoutError: It is not done after ``timeout_s`` seconds.
         """
-        if not self._ended.wait(timeout_s):
-            raise TimeoutError(f"The work was not done after {timeout_s} s.")
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._ended.wait(_LISTEN_S if end is None else min(_LISTEN_S, max(0.0, end - time.monotonic()))):
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"The work was not done after {timeout_s} s.")
         return self.result()
 
     def cancel(self) -> None:
