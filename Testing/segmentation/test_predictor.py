@@ -201,7 +201,7 @@ def test_a_probability_of_a_half_or_more_is_a_label(predictor: Predictor, spacin
 
 
 def test_standard_quality_is_nnunet_s() -> None:
-    assert QUALITIES["standard"] == Quality(mirroring=True, step=0.5, half_on_cpu=False)
+    assert QUALITIES["standard"] == Quality(mirroring=True, step=0.5, bfloat16=False)
 
 
 def test_fast_agrees_with_standard_on_a_scan_like_those_of_the_training(predictor: Predictor) -> None:

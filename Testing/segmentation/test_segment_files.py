@@ -67,7 +67,10 @@ def test_labels_carry_their_provenance_beside_them(worker: WorkerClient, model: 
     assert (written["model"], written["model_sha256"], written["notice"]) == (model.id, model.sha256, NOTICE)
     assert written["warnings"] == ["The model is new.", "The image's modality is MR, not CT."]
     assert written["versions"]["lnsegfm"] == __version__ and written["versions"]["torch"] == "2.x"
-    asked = {"quality": "standard", "region": "whole", "minimum_short_axis_mm": 0.0, "keep_implausible": False}
+    asked = {
+        "quality": "standard", "region": "whole", "minimum_short_axis_mm": 0.0, "keep_implausible": False,
+        "backend": "auto", "precision": "auto",
+    }
     assert written["request"] == asked
     assert {name: each["file"] for name, each in written["outputs"].items()} == {
         "labels": "labels.nii.gz", "measurements": "table.csv",

@@ -23,7 +23,7 @@ class Everywhere(torch.nn.Module):
 
 
 def foreground(shape: tuple[int, int, int], *, single: bool) -> np.ndarray:
-    window = SlidingWindow((SIZE,) * 3, QUALITIES["standard"], (), 2, single=single)
+    window = SlidingWindow((SIZE,) * 3, QUALITIES["standard"], (), 2, 2, single=single)
     progress = TileProgress(lambda progress: None, lambda: False, window.workload(shape, 1))
     logits = window.predict(Everywhere(), torch.zeros((1, *shape)), torch.device("cpu"), progress)
     assert logits.dtype == torch.float32

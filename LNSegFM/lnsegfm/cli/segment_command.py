@@ -69,6 +69,17 @@ def segment(
         float, typer.Option("--min-short-axis", metavar="MM", help="Leave out lymph nodes with a smaller short axis.")
     ] = 0.0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(
+            "--backend",
+            help="auto (OpenVINO on the CPU where it is installed, else PyTorch), torch, openvino, openvino-gpu, "
+            "openvino-npu.",
+        ),
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "single", "bfloat16"],
+        typer.Option("--precision", help="auto: single on CPUs (fast: bfloat16 where that is faster), half on CUDA."),
+    ] = "auto",
     probability: Annotated[
         Path | None,
         typer.Option("--probability", metavar="FILE", help="Image of the probability, 0 to 255; one CT only."),
@@ -97,7 +108,8 @@ def segment(
     from lnsegfm.session.segmenting import SegmentChoices
 
     choices = SegmentChoices(
-        model, device, quality, region, min_short_axis, rejected, assume_hu=assume_hu, keep_implausible=keep_implausible
+        model, device, quality, region, min_short_axis, rejected, assume_hu=assume_hu,
+        keep_implausible=keep_implausible, backend=backend, precision=precision,
     )
     with open_session() as session, ProgressLines() as lines:
 

@@ -25,6 +25,8 @@ from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.worker_client import WorkerClient
 
 _POLL_S = 0.05
+# As results are whose request does not say it: there was no choice yet.
+_BEFORE_CHOICES = {"keep_implausible": True, "backend": "auto", "precision": "auto"}
 Report = Callable[[Progress], None]
 
 
@@ -217,8 +219,7 @@ def _done_earlier(request: FileRequest, model: ModelInfo) -> Provenance | None:
         known is not None
         and known.wrote(request.labels)
         and known.model_sha256 == model.sha256
-        # Before there was a choice, implausible ones were kept.
-        and {"keep_implausible": True, **known.request} == _asked(request.options)
+        and {**_BEFORE_CHOICES, **known.request} == _asked(request.options)
         and len(known.measured) == known.lymph_nodes
         and known.input_sha256 == input_sha256(request.ct)
     )
@@ -238,6 +239,8 @@ def _asked(options: SegmentOptions) -> dict[str, Any]:
         "region": options.region if isinstance(options.region, str) else list(options.region),
         "minimum_short_axis_mm": options.minimum_short_axis_mm,
         "keep_implausible": options.keep_implausible,
+        "backend": options.backend,
+        "precision": options.precision,
     }
 
 

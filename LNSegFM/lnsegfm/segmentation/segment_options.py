@@ -9,8 +9,10 @@ from typing import Any, Literal, get_args
 from lnsegfm.base.computer.device_names import DEVICES, is_device
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.boxes import BODY, WHOLE, Region
+from lnsegfm.segmentation.backend_names import AUTO, check_backend, check_precision
 
 QualityName = Literal["fast", "standard", "best"]
+PrecisionName = Literal["auto", "single", "bfloat16"]
 _LONGEST_AXIS_MM = 1000.0
 QUALITIES: tuple[str, ...] = get_args(QualityName)
 
@@ -30,6 +32,9 @@ class SegmentOptions:
         probability: Return the probability volume as well.
         assume_hu: The user says that the CT's values are HU, although they do not look like it.
         keep_implausible: Count what cannot be a lymph node, see `lnsegfm.lymph_nodes.plausibility`, among the others.
+        backend: What runs the network, see `lnsegfm.segmentation.backend_names`; ``auto`` takes OpenVINO on the CPU
+            where it is installed, and PyTorch elsewhere.
+        precision: In which the network computes: ``auto`` is as fast as device and quality allow.
 
     Raises:
         UserError: A value that is not possible.
@@ -43,12 +48,16 @@ class SegmentOptions:
     probability: bool = False
     assume_hu: bool = False
     keep_implausible: bool = False
+    backend: str = AUTO
+    precision: PrecisionName = "auto"
 
     def __post_init__(self) -> None:
         if self.quality not in QUALITIES:
             raise UserError(
                 f"There is no quality '{self.quality}'.", todo=f"Choose one of: {', '.join(QUALITIES)}."
             )
+        check_backend(self.backend)
+        check_precision(self.precision)
         if not is_device(self.device):
             raise UserError(f"There is no device '{self.device}'.", todo=f"Choose one of: {DEVICES}.")
         if self.region not in (WHOLE, BODY):
@@ -65,7 +74,7 @@ class SegmentOptions:
         return {
             "model": self.model, "device": self.device, "quality": self.quality, "region": region,
             "minimum_short_axis_mm": self.minimum_short_axis_mm, "assume_hu": self.assume_hu,
-            "keep_implausible": self.keep_implausible,
+            "keep_implausible": self.keep_implausible, "backend": self.backend, "precision": self.precision,
         }
 
     @classmethod
@@ -87,6 +96,8 @@ class SegmentOptions:
             minimum_short_axis_mm=float(fields.get("minimum_short_axis_mm", 0.0)),
             assume_hu=bool(fields.get("assume_hu", False)),
             keep_implausible=bool(fields.get("keep_implausible", False)),
+            backend=fields.get("backend", AUTO),
+            precision=fields.get("precision", "auto"),
         )
 
 

@@ -13,7 +13,7 @@ from lnsegfm.images.boxes import WHOLE, Region
 from lnsegfm.images.input_options import InputOptions
 from lnsegfm.segmentation.batch_inputs import BatchInput, find_all_inputs
 from lnsegfm.segmentation.file_requests import FileRequest, check_exists, check_request
-from lnsegfm.segmentation.segment_options import QualityName, SegmentOptions
+from lnsegfm.segmentation.segment_options import PrecisionName, QualityName, SegmentOptions
 from lnsegfm.session.waiting import IsCancelled
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class SegmentChoices:
         assume_hu: The user says that the CT's values are HU, although they do not look like it.
         keep_implausible: Count what cannot be a lymph node, such as one in air, among the others; it is kept apart
             otherwise.
+        backend: What runs the network: ``auto``, ``torch``, ``openvino``, ``openvino-gpu`` or ``openvino-npu``.
+        precision: ``auto``, ``single`` or ``bfloat16``.
     """
 
     model: str = ""
@@ -56,6 +58,8 @@ class SegmentChoices:
     rejected_too: bool = False
     assume_hu: bool = False
     keep_implausible: bool = False
+    backend: str = "auto"
+    precision: PrecisionName = "auto"
 
 
 class Segmenting:
@@ -158,5 +162,6 @@ def measure_files(
 def _options(model_id: str, choices: SegmentChoices) -> SegmentOptions:
     return SegmentOptions(
         model_id, choices.device, choices.quality, choices.region, choices.minimum_short_axis_mm,
-        assume_hu=choices.assume_hu, keep_implausible=choices.keep_implausible,
+        assume_hu=choices.assume_hu, keep_implausible=choices.keep_implausible, backend=choices.backend,
+        precision=choices.precision,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lnsegfm import NOTICE, __version__
 from lnsegfm.base.background import Progress
 from lnsegfm.base.home import Home
 from lnsegfm.engine.devices import choose_device
+from lnsegfm.engine.inference.backends.choice import choose
 from lnsegfm.engine.inference.predictor import Predictor
 from lnsegfm.engine.inference.quality import QUALITIES
 from lnsegfm.engine.networks.model_install import install
@@ -30,12 +32,13 @@ from lnsegfm.lymph_nodes.plausibility import kept_apart, renumbered
 from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelStore
+from lnsegfm.segmentation.backend_names import OPENVINO_DEVICES
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.uncertainty import expected_benefit
 
 Arguments = dict[str, Any]
 Report = Callable[[Progress], None]
-_PACKAGES = ("torch", "nnunetv2", "numpy", "SimpleITK")
+_PACKAGES = ("torch", "openvino", "nnunetv2", "numpy", "SimpleITK")
 
 
 class Operations:
@@ -66,9 +69,9 @@ class Operations:
         """
         started = time.monotonic()
         options = SegmentOptions.from_json(arguments)
+        quality = QUALITIES[options.quality]
         report(Progress(0.0, "Loading the model"))
-        device, reason = choose_device(options.device)
-        predictor = self._predictor(options.model, device)
+        predictor, reason = self._ready(options)
         report(Progress(0.0, "Reading the CT"))
         warnings: list[str] = []
         image = read_ct(
@@ -76,7 +79,8 @@ class Operations:
             assume_hu=options.assume_hu,
         )
         probability = predictor.predict(
-            image, QUALITIES[options.quality], region=options.region, report=report, is_cancelled=is_cancelled
+            image, quality, region=options.region, precision=options.precision, report=report,
+            is_cancelled=is_cancelled,
         )
         report(Progress(1.0, "Measuring lymph nodes"))
         found = probability >= FOREGROUND_FROM
@@ -96,13 +100,13 @@ class Operations:
         return {
             "model": predictor.model.id,
             "model_sha256": predictor.model.sha256,
-            "device": device.type,
-            "device_reason": reason,
+            "device": predictor.device.type,
+            "device_reason": f"{reason}; {predictor.words(quality, options.precision)}",
             "warnings": warnings,
             "expected_benefit": _benefit(probability, found, instances, plausible),
             **_listed(nodes, implausible, keep=options.keep_implausible),
             "seconds": time.monotonic() - started,
-            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+            "versions": _versions(),
         }
 
     def install(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
@@ -129,14 +133,26 @@ class Operations:
         device, reason = choose_device("auto")
         return {"device": device.type, "device_reason": reason}
 
-    def _predictor(self, model_id: str, device: Any) -> Predictor:
-        model = self._store.get(model_id)
-        loaded = self._loaded
+    def _ready(self, options: SegmentOptions) -> tuple[Predictor, str]:
+        """Return the model on what is to run it, and why there."""
+        # What OpenVINO computes on needs no device of PyTorch's.
+        alone = options.backend in OPENVINO_DEVICES and options.device == "auto"
+        device, reason = choose_device("cpu" if alone else options.device)
+        openvino_device = choose(options.backend, device, device_was_chosen=options.device != "auto")
+        model, loaded = self._store.get(options.model), self._loaded
         # The same weights may be installed twice, under two names and with two cards.
-        if loaded is None or loaded.model != model or loaded.device != device:
+        if loaded is None or (loaded.model, loaded.device, loaded.openvino_device) != (model, device, openvino_device):
             self._loaded = None
-            loaded = self._loaded = Predictor(self._store.verify(model_id), device)
-        return loaded
+            loaded = self._loaded = Predictor(self._store.verify(model.id), device, openvino_device)
+        return loaded, reason
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _size_of(region: Region, image: sitk.Image) -> tuple[int, int, int] | None:

@@ -13,14 +13,16 @@ from nnunetv2.utilities.helpers import empty_cache
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from lnsegfm.base.background import Progress
+from lnsegfm.engine.inference.backends.backend import BackendFailed
+from lnsegfm.engine.inference.backends.choice import make_backend
+from lnsegfm.engine.inference.backends.torch_backend import TorchBackend
 from lnsegfm.engine.inference.probability_export import probability_from_logits
 from lnsegfm.engine.inference.quality import QUALITIES, Quality
 from lnsegfm.engine.inference.sliding_window import SlidingWindow
 from lnsegfm.engine.inference.tile_progress import TileProgress
-from lnsegfm.engine.networks.adapters import fit_adapters
-from lnsegfm.engine.networks.checkpoints import load_checkpoint, network_weights
 from lnsegfm.engine.networks.exact_resampling import with_exact_resampling
-from lnsegfm.engine.networks.network import build_network, check_weights
+from lnsegfm.engine.networks.fold_weights import FoldWeights
+from lnsegfm.engine.precision import IN_WORDS, Precision, PrecisionWish
 from lnsegfm.images.boxes import WHOLE, Region
 from lnsegfm.images.crop import crop, put_back, region_box
 from lnsegfm.images.geometry import Geometry
@@ -48,49 +50,45 @@ class Predictor:
 
     Args:
         model: An installed model whose files were verified.
-        device: Where the network runs.
+        device: Where PyTorch computes.
+        openvino_device: What OpenVINO is to compute on instead, see `lnsegfm.engine.inference.backends.choice`; where
+            it cannot, PyTorch does.
 
     Raises:
         UserError: Plans or checkpoint are not accepted, or do not fit each other.
     """
 
-    def __init__(self, model: ModelInfo, device: torch.device) -> None:
+    def __init__(self, model: ModelInfo, device: torch.device, openvino_device: str = "") -> None:
         self.model = model
         self.device = device
+        self.openvino_device = openvino_device
         content = ModelContent.of(model)
-        plans, self._dataset = content.plans, content.dataset
+        self._dataset = content.dataset
         self._facts = ModelFacts.of(model)
-        configuration = model.card.configuration
-        self._network = build_network(plans, configuration, self._dataset, deep_supervision=False)
-        self._folds: list[dict[str, torch.Tensor]] = []
-        self._mirror_axes: tuple[int, ...] = ()
-        self._pass_s: dict[bool, float | None] = {}  # seconds of a pass, by whether it was in half precision
-        for fold in model.card.folds:
-            path = model.checkpoint(fold)
-            checkpoint = load_checkpoint(path)
-            own = network_weights(checkpoint, path.name)
-            check_weights(own, plans, configuration, self._dataset, path.name)
-            self._folds.append(own)
-            self._mirror_axes = tuple(checkpoint.get("inference_allowed_mirroring_axes") or ())
-        self._use(self._folds[0])
-        if device.type == "cuda":
-            torch.backends.cudnn.benchmark = True
-        self._plans = PlansManager(copy.deepcopy(plans))
+        self._plans = PlansManager(copy.deepcopy(content.plans))
         self._configuration = with_exact_resampling(
-            self._plans.get_configuration(configuration), device if device.type == "cuda" else None, labels=False
+            self._plans.get_configuration(model.card.configuration), device if device.type == "cuda" else None,
+            labels=False,
         )
+        self._patch = tuple(int(size) for size in self._configuration.patch_size)
         self._labels = self._plans.get_label_manager(self._dataset)
-        self.training = TrainingRange.of(plans, self._configuration.spacing, model.card.orientation)
+        self.training = TrainingRange.of(content.plans, self._configuration.spacing, model.card.orientation)
+        self._pass_s: dict[Precision, float | None] = {}  # seconds of a pass
+        self._folds = FoldWeights(model, content)
+        self._backend, self._why_not = make_backend(
+            openvino_device, model, self._folds, self._patch, self._configuration.pool_op_kernel_sizes, device
+        )
 
     def replace_weights(self, *folds: dict[str, torch.Tensor]) -> None:
         """Use other weights of the same network, of one fold or several; adapters may have been added to it."""
-        self._folds = list(folds)
-        self._use(self._folds[0])
+        self._folds.replace(*folds)
+        self._backend, self._why_not = TorchBackend(self._folds, self.device), ""
 
-    def _use(self, weights: dict[str, torch.Tensor]) -> None:
-        fit_adapters(self._network, weights)
-        self._network.load_state_dict(weights)
-        self._network.to(self.device).eval()
+    def words(self, quality: Quality, precision: PrecisionWish = "auto") -> str:
+        """Return what runs the network, in which precision, and why where that is not what was wished."""
+        name = {"torch": "PyTorch", "openvino": "OpenVINO"}[self._backend.name]
+        said = f"{name} {self._backend.version} in {IN_WORDS[self._backend.precision(quality, precision)]}"
+        return f"{said}, because {self._why_not}" if self._why_not else said
 
     def segment(
         self,
@@ -113,6 +111,7 @@ class Predictor:
         quality: Quality = QUALITIES["standard"],
         *,
         region: Region = WHOLE,
+        precision: PrecisionWish = "auto",
         report: Callable[[Progress], None] = _nothing,
         is_cancelled: Callable[[], bool] = _never,
     ) -> sitk.Image:
@@ -125,6 +124,7 @@ class Predictor:
             image: 3D scalar CT in HU.
             quality: See `Quality`.
             region: What of it to look at, see `SegmentOptions`; the probability is 0 elsewhere.
+            precision: In which the network computes; by default as fast as the quality allows.
             report: Called with what is being done, the share of the network's work, and its time left.
             is_cancelled: Asked before every pass of the network.
 
@@ -149,32 +149,41 @@ class Predictor:
         data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
             array, None, {"spacing": spacing}, self._plans, self._configuration, self._dataset
         )
-        window = SlidingWindow(
-            tuple(int(size) for size in self._configuration.patch_size),
-            quality,
-            self._mirror_axes,
-            self._labels.num_segmentation_heads,
-            # Only the whole of a scan in standard quality is to have nnU-Net's own labels.
-            single=region != WHOLE or quality != QUALITIES["standard"],
-        )
-        workload = window.workload(data.shape[1:], len(self._folds))
-        progress = TileProgress(report, is_cancelled, workload, pass_s=self._pass_s.get(quality.half_on_cpu))
-        try:
-            logits = self._ensemble(window, torch.from_numpy(data), progress)
-        finally:
-            # The worker lives as long as Slicer: a fine-tuning job on the same GPU needs what it does not use.
-            empty_cache(self.device)
-        self._pass_s[quality.half_on_cpu] = progress.pass_s
+        # Only the whole of a scan in standard quality is to have nnU-Net's own labels.
+        single = region != WHOLE or quality != QUALITIES["standard"]
+        logits = self._logits(torch.from_numpy(data), quality, precision, report, is_cancelled, single=single)
         report(Progress(1.0, "Bringing the result to the CT's grid"))
         probability = probability_from_logits(logits, self._plans, self._configuration, properties)
         return put_back(restore(probability, axes, part), image, box)
 
-    def _ensemble(self, window: SlidingWindow, data: torch.Tensor, progress: TileProgress) -> torch.Tensor:
+    def _logits(
+        self, data: torch.Tensor, quality: Quality, wish: PrecisionWish, report: Callable[[Progress], None],
+        is_cancelled: Callable[[], bool], *, single: bool,
+    ) -> torch.Tensor:
+        """Return the logits ``[heads, z, y, x]``, averaged over the folds, of ``[1, z, y, x]``."""
+        try:
+            backend, precision = self._backend, self._backend.precision(quality, wish)
+            heads = self._labels.num_segmentation_heads
+            window = SlidingWindow(self._patch, quality, backend.mirror_axes, heads, backend.in_flight, single)
+            workload = window.workload(data.shape[1:], len(self._folds))
+            progress = TileProgress(report, is_cancelled, workload, pass_s=self._pass_s.get(precision))
+            logits = self._ensemble(window, precision, data, progress)
+            self._pass_s[precision] = progress.pass_s
+            return logits
+        except BackendFailed as error:
+            self._why_not, self._pass_s = error.why, {}
+        finally:
+            # The worker lives as long as Slicer: a fine-tuning job on the same GPU needs what it does not use.
+            empty_cache(self.device)
+        self._backend = TorchBackend(self._folds, self.device)
+        return self._logits(data, quality, wish, report, is_cancelled, single=single)
+
+    def _ensemble(
+        self, window: SlidingWindow, precision: Precision, data: torch.Tensor, progress: TileProgress
+    ) -> torch.Tensor:
         total: torch.Tensor | None = None
-        for weights in self._folds:
-            if len(self._folds) > 1:
-                self._use(weights)
-            logits = window.predict(self._network, data, self.device, progress)
+        for fold in range(len(self._folds)):
+            logits = window.predict(self._backend.run(fold, precision), data, self.device, progress)
             total = logits if total is None else total + logits
         assert total is not None
         return total / len(self._folds) if len(self._folds) > 1 else total

@@ -12,13 +12,11 @@ from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compu
 from nnunetv2.utilities.helpers import empty_cache
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.engine.inference.backends.backend import Run
 from lnsegfm.engine.inference.quality import Quality
 from lnsegfm.engine.inference.tile_progress import TileProgress, Workload
 
 Slices = tuple[slice, ...]
-# On CPUs PyTorch's 3D convolution of a single item takes another path, which is five times slower for networks of few
-# channels and no faster for large ones. Fixed, not measured, so that labels do not depend on how busy a computer is.
-IN_FLIGHT = 2
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,10 @@ class SlidingWindow:
 
     Args:
         patch_size: Tile size in voxels, ``(z, y, x)``.
-        quality: Step, mirroring and precision.
+        quality: Step and mirroring.
         mirror_axes: Spatial axes (0 = z) that the model was trained to be mirrored along; empty for none.
         heads: Number of output channels.
+        in_flight: How many tiles go through the network at once.
         single: Sum the tiles in single precision. In half precision, as nnU-Net sums them, the far corners of a tile,
             where its weight is next to nothing, lose the difference of the classes; within a scan another tile decides
             there, at the edge of a small region none does.
@@ -39,6 +38,7 @@ class SlidingWindow:
     quality: Quality
     mirror_axes: tuple[int, ...]
     heads: int
+    in_flight: int
     single: bool = False
 
     def workload(self, shape: Sequence[int], folds: int) -> Workload:
@@ -48,9 +48,9 @@ class SlidingWindow:
 
     @torch.inference_mode()
     def predict(
-        self, network: torch.nn.Module, data: torch.Tensor, device: torch.device, progress: TileProgress
+        self, run: Run, data: torch.Tensor, device: torch.device, progress: TileProgress
     ) -> torch.Tensor:
-        """Return the logits ``[heads, z, y, x]`` (float32, CPU) of ``data`` ``[1, z, y, x]``.
+        """Return the logits ``[heads, z, y, x]`` (float32, CPU) of ``data`` ``[1, z, y, x]``, see `Backend.run`.
 
         When the GPU has too little memory, tiles go one by one, then the sums are kept in main memory as well; the
         network stays on the GPU.
@@ -58,15 +58,16 @@ class SlidingWindow:
         Raises:
             Cancelled: The user cancelled.
             UserError: The GPU's memory does not even hold one tile, or the network's output is not finite.
+            BackendFailed: The backend that runs the network does not work.
         """
         padded, slicer = pad_nd_image(data, self.patch_size, "constant", {"value": 0}, True, None)
-        plans = [(device, IN_FLIGHT)]
+        plans = [(device, self.in_flight)]
         if device.type != "cpu":
             plans += [(device, 1), (torch.device("cpu"), 1)]
         mark = progress.begin()
         for home, in_flight in plans:
             try:
-                logits = self._sum_tiles(network, padded, device, home, in_flight, progress)
+                logits = self._sum_tiles(run, padded, device, home, in_flight, progress)
                 return logits[(slice(None), *slicer[1:])].float().cpu()
             except RuntimeError as error:
                 # MPS raises a plain RuntimeError where CUDA has a class of its own.
@@ -83,7 +84,7 @@ class SlidingWindow:
 
     def _sum_tiles(
         self,
-        network: torch.nn.Module,
+        run: Run,
         data: torch.Tensor,
         device: torch.device,
         home: torch.device,
@@ -102,7 +103,7 @@ class SlidingWindow:
             tuple(slice(low, low + size) for low, size in zip(corner, self.patch_size))
             for corner in self._corners(data.shape[1:])
         ]
-        for tile, prediction in self._predictions(network, data, tiles, device, in_flight, progress):
+        for tile, prediction in self._predictions(run, data, tiles, device, in_flight, progress):
             logits[(slice(None), *tile)] += prediction.to(home) * weight
             weights[tile] += weight
         logits /= weights
@@ -115,7 +116,7 @@ class SlidingWindow:
 
     def _predictions(
         self,
-        network: torch.nn.Module,
+        run: Run,
         data: torch.Tensor,
         tiles: list[Slices],
         device: torch.device,
@@ -129,10 +130,9 @@ class SlidingWindow:
         for start in range(0, len(work), in_flight):
             chunk = work[start : start + in_flight]
             batch = [torch.flip(data[(slice(None), *tile)].to(device), axes) for tile, axes in chunk]
-            # A last tile that is left alone is doubled: one convolution of a batch of one takes as long as five.
+            # Every batch has the same size: PyTorch is slow with one of one, and OpenVINO was told the size.
             batch += batch[-1:] * (in_flight - len(batch))
-            with self.quality.autocast(device):
-                predictions = network(torch.stack(batch)).float()
+            predictions = run(torch.stack(batch))
             for number, (tile, axes) in enumerate(chunk, start + 1):
                 prediction = torch.flip(predictions[number - start - 1], axes)
                 total = prediction if total is None else total + prediction
