@@ -293,6 +293,69 @@ class TestInstallation:
         assert "Another extension" in host.errors[0].what and pip.asked == []
 
 
+class TestOpenVino:
+    """What makes CPUs faster is offered where it helps."""
+
+    @pytest.fixture
+    def lacking(self, pip: FakePip, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+        add_model(home)
+        (pip.folder / "installed.txt").touch()
+        find = importlib.util.find_spec
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find(name, *rest)
+        )
+        self.nvidia(monkeypatch, there=False)
+
+    def nvidia(self, monkeypatch: pytest.MonkeyPatch, *, there: bool) -> None:
+        from LNSegFMLib.setup import packages
+
+        monkeypatch.setattr(packages.shutil, "which", lambda name: "/usr/bin/nvidia-smi" if there else None)
+
+    def test_one_button_installs_it_alone(self, host: FakeHost, pip: FakePip, lacking: None) -> None:
+        released: list[int] = []
+        app, section = standin.start(), section_of(host, release_packages=lambda: released.append(1))
+        assert section.ui.openvinoButton.isVisible()
+        app.click(section.ui.openvinoButton)
+        finish(section)
+        assert pip.asked[-2:] == ["--no-deps", "openvino>=2025"] and "numpy==" in pip.constraints
+        assert released == [1] and host.errors == []
+
+    def test_nothing_is_installed_without_a_yes(self, host: FakeHost, pip: FakePip, lacking: None) -> None:
+        app, section = standin.start(), section_of(host)
+        app.answers.append(False)
+        app.click(section.ui.openvinoButton)
+        assert pip.asked == [] and "60 MB" in app.dialogs[-1][1]
+
+    def test_it_comes_from_a_folder_of_wheels_too(
+        self, host: FakeHost, pip: FakePip, lacking: None, tmp_path: Path
+    ) -> None:
+        (tmp_path / "wheels").mkdir()
+        (tmp_path / "wheels" / "openvino-2026.4.1-py3-none-any.whl").touch()
+        app, section = standin.start(), section_of(host)
+        app.answers.append(str(tmp_path / "wheels"))
+        app.click(section.ui.wheelsButton)
+        finish(section)
+        assert pip.asked[-2:] == ["--no-deps", "openvino>=2025"] and "--no-index" in pip.asked
+
+    def test_it_is_not_offered_where_it_is_or_needed_by_nobody(
+        self, host: FakeHost, pip: FakePip, lacking: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from LNSegFMLib.panels.models import setup_section
+        from LNSegFMLib.setup import packages
+
+        self.nvidia(monkeypatch, there=True)
+        section = section_of(host)
+        assert section.ui.openvinoButton.isHidden()
+        # A self-check that finds the CPU alone to compute on knows better than a driver that is installed.
+        monkeypatch.setattr(setup_section, "run_self_check", lambda device: SelfCheck(True, "Works.", device="cpu"))
+        standin.start().click(section.ui.selfCheckButton)
+        finish(section)
+        assert section.ui.openvinoButton.isVisible()
+        monkeypatch.setattr(packages, "is_met", lambda line: True)
+        section.update()
+        assert section.ui.openvinoButton.isHidden()
+
+
 class TestOffline:
     def wheel(self, folder: Path, name: str) -> None:
         folder.mkdir(exist_ok=True)
@@ -360,6 +423,8 @@ class TestSelfCheck:
         assert not section.ui.selfCheckButton.enabled
         finish(section)
         assert "work on CPU with" in section.ui.selfCheckLabel.text
+        if importlib.util.find_spec("openvino") is not None:
+            assert "computes on CPU" in section.ui.selfCheckLabel.text
         assert not section.ui.repairButton.enabled
 
     def test_device_that_is_not_there_is_told(self) -> None:

@@ -36,6 +36,7 @@ def segment_steps(
     options = SegmentOptions(
         choices.model, choices.device, choices.quality, region, choices.minimum_short_axis_mm, probability=True,
         assume_hu=choices.assume_hu, keep_implausible=choices.keep_implausible,
+        backend=choices.backend, precision=choices.precision,
     )
     # The demonstration model is installed by the first call.
     rule = bench.models.for_segmentation

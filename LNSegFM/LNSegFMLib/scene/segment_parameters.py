@@ -14,6 +14,7 @@ class SegmentParameters:
     Attributes:
         Model: Id of the model; empty for the default model.
         Device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        Backend: One of `lnsegfm.segmentation.backend_names.BACKENDS`.
         Segments: ``node`` for one segment for each lymph node, ``all`` for one for all of them.
         Quality: One of `lnsegfm.segmentation.segment_options.QUALITIES`.
         Region: ``whole``, ``body`` or ``roi``.
@@ -23,6 +24,7 @@ class SegmentParameters:
 
     Model: str = ""
     Device: str = "auto"
+    Backend: str = "auto"
     Segments: str = "node"
     Quality: str = "standard"
     Region: str = "whole"

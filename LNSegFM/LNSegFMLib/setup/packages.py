@@ -7,6 +7,8 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ _NEEDED = ("torch", "nnunetv2")
 # Downloads from Google Drive; nothing else needs it, so that it is installed when it is wanted. Older ones cannot be
 # cancelled.
 GDOWN = "gdown>=6.5"
+# Segments faster on CPUs; what else would come along sends telemetry, or is here already.
+OPENVINO = "openvino>=2025"
 # torch, because the torchvision that comes along with nnU-Net would bring another one; the others are Slicer's own and
 # in use.
 _KEPT = ("torch", "numpy", "SimpleITK")
@@ -85,13 +89,24 @@ def foreign_python() -> str:
     return os.environ.get(PYTHON_VARIABLE, "")
 
 
+def offers_openvino(device: str) -> bool:
+    """Tell whether OpenVINO is not there and would let this computer segment faster.
+
+    Args:
+        device: What PyTorch computes on, ``cpu`` or another; empty where that is not known.
+    """
+    if foreign_python() or is_met(OPENVINO):
+        return False
+    return device == "cpu" if device else sys.platform != "darwin" and shutil.which("nvidia-smi") is None
+
+
 def needs_extension_for_gpu() -> bool:
     """Tell whether pip would bring PyTorch for the CPU alone, as on Windows; the PyTorch extension does better."""
     return os.name == "nt" and importlib.util.find_spec("PyTorchUtils") is None and not is_met("torch")
 
 
 def start_installation(
-    log: Path, *, only: Sequence[str] = (), wheels: Path | None = None, repair: bool = False
+    log: Path, *, only: Sequence[str] = (), wheels: Path | None = None, repair: bool = False, alone: bool = False
 ) -> Task:
     """Install what is missing without blocking Slicer; the task tells what pip does, and can be cancelled.
 
@@ -104,6 +119,7 @@ def start_installation(
         only: Install these requirements, not those of ``requirements.txt``.
         wheels: Take the packages from this folder of wheels alone, for a computer without the internet.
         repair: Reinstall PyTorch, although it is there.
+        alone: Install nothing that the packages ask for.
 
     Returns:
         The task; its value is the list of the packages that changed while Slicer has them loaded, for the sake of which
@@ -133,7 +149,8 @@ def start_installation(
             constraints.write_text("\n".join(kept), encoding="utf-8")
             source = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
             force = ["--force-reinstall"] if again else []
-            arguments = ["--constraint", str(constraints), *source, *force, *wanted]
+            dependencies = ["--no-deps"] if alone else []
+            arguments = ["--constraint", str(constraints), *source, *force, *dependencies, *wanted]
             run_pip(arguments, log, command=PIP, progress=progress, is_cancelled=is_cancelled)
         return changed_in_use(before, installed_versions())
 

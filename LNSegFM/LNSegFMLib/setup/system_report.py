@@ -23,8 +23,8 @@ from lnsegfm.session import Session
 from lnsegfm.setup.problem_report import anonymous, report
 
 _PACKAGES = (
-    "torch", "nnunetv2", "numpy", "SimpleITK", "scipy", "batchgeneratorsv2", "dynamic-network-architectures",
-    "surface-distance", "requests", "gdown", "pip",
+    "torch", "openvino", "nnunetv2", "numpy", "SimpleITK", "scipy", "batchgeneratorsv2",
+    "dynamic-network-architectures", "surface-distance", "requests", "gdown", "pip",
 )  # fmt: skip
 
 

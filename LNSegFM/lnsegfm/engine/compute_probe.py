@@ -16,6 +16,7 @@ import torch
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.engine.devices import choose_device
+from lnsegfm.engine.inference.backends import openvino_runtime
 
 _DRIVER_WAIT_S = 20.0
 
@@ -45,7 +46,20 @@ def check(wish: str) -> dict[str, Any]:
         "reason": reason,
         "cuda": torch.version.cuda or "",
         "driver": _driver(),
+        "openvino": _openvino(),
     }
+
+
+def _openvino() -> str:
+    """Return OpenVINO's version and what it computes on, or why it does not; empty where it is not installed."""
+    version = openvino_runtime.version()
+    if version is None:
+        return ""
+    try:
+        return f"{version} computes on {', '.join(openvino_runtime.devices()) or 'nothing here'}"
+    except (ImportError, RuntimeError, OSError, AttributeError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return f"{version} does not work ({first[:200]}); PyTorch takes its place"
 
 
 def _driver() -> str:

@@ -26,11 +26,13 @@ class SelfCheck:
         works: Whether a segmentation can be computed.
         words: What computes it, or why it cannot, in a sentence or two.
         broken: Whether packages are there that do not work, so that reinstalling them may help.
+        device: What PyTorch computes on, such as ``cpu`` or ``cuda``; empty where it does not.
     """
 
     works: bool
     words: str
     broken: bool = False
+    device: str = ""
 
 
 def run_self_check(
@@ -72,7 +74,7 @@ def _output(process: subprocess.Popen[bytes], is_cancelled: Callable[[], bool]) 
 def _judge(output: str, code: int, log: list[str]) -> SelfCheck:
     answer = _answer(output)
     if "value" in answer:
-        return SelfCheck(True, _in_words(answer["value"]))
+        return SelfCheck(True, _in_words(answer["value"]), device=answer["value"]["device"])
     if "error" in answer:
         return SelfCheck(False, str(UserError.from_json(answer["error"])))
     absent = [line for line in log if line.startswith("ModuleNotFoundError: No module named ")]
@@ -99,4 +101,6 @@ def _in_words(value: dict[str, Any]) -> str:
         parts.append(f"NVIDIA driver {value['driver']}.")
     if value["cuda"]:
         parts.append(f"PyTorch was built for CUDA {value['cuda']}.")
+    if value.get("openvino"):
+        parts.append(f"OpenVINO {value['openvino']}.")
     return " ".join(parts)

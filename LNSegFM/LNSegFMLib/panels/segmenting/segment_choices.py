@@ -38,11 +38,18 @@ def add_choices(ui: Any) -> None:
         ("mps", _("Apple GPU (MPS)"), _("Fails if there is none; no other device is used instead.")),
         ("cpu", _("CPU"), _("Slower, but works everywhere.")),
     )
+    _fill(
+        ui.backendSelector,
+        ("auto", _("Automatic"), _("OpenVINO on the CPU if it is installed, otherwise PyTorch.")),
+        ("torch", _("PyTorch"), _("Works on every device.")),
+        ("openvino", _("OpenVINO (CPU)"), _("Faster on CPUs, with the same labels. Install it in the section Setup.")),
+        ("openvino-gpu", _("OpenVINO (Intel GPU)"), _("In half precision on a GPU from Intel.")),
+    )
 
 
 def explain_choices(ui: Any) -> None:
     """Let the tooltips of the combo boxes say what is chosen."""
-    for box in (ui.qualitySelector, ui.regionSelector, ui.segmentsSelector, ui.deviceSelector):
+    for box in (ui.qualitySelector, ui.regionSelector, ui.segmentsSelector, ui.deviceSelector, ui.backendSelector):
         tip = box.itemData(box.currentIndex, _TOOLTIP_ROLE) if box.currentIndex >= 0 else ""
         box.toolTip = tip or ""
 

@@ -55,7 +55,8 @@ class SegmentSection(Section):
             host,
             {
                 "Model": ui.modelSelector, "Quality": ui.qualitySelector, "Region": ui.regionSelector,
-                "Segments": ui.segmentsSelector, "Device": ui.deviceSelector, "MinimumShortAxis": ui.minimumSpinBox,
+                "Segments": ui.segmentsSelector, "Device": ui.deviceSelector, "Backend": ui.backendSelector,
+                "MinimumShortAxis": ui.minimumSpinBox,
             },
             nodes={"Volume": ui.volumeSelector, "RegionRoi": ui.regionRoiSelector},
         )
@@ -318,7 +319,8 @@ class SegmentSection(Section):
                 )
             region = box_of(roi, volume_node).index_box(geometry_of_volume(volume_node))
         return SegmentOptions(
-            chosen.Model, chosen.Device, chosen.Quality, region, chosen.MinimumShortAxis, probability=True
+            chosen.Model, chosen.Device, chosen.Quality, region, chosen.MinimumShortAxis, probability=True,
+            backend=chosen.Backend,
         )
 
     def _on_result(self, finding: Finding, volume_node: Any, segmentation_node: Any) -> None:

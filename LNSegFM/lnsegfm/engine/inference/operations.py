@@ -32,7 +32,7 @@ from lnsegfm.lymph_nodes.plausibility import kept_apart, renumbered
 from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.models.model_facts import ModelFacts
 from lnsegfm.models.model_store import ModelStore
-from lnsegfm.segmentation.backend_names import OPENVINO_DEVICES
+from lnsegfm.segmentation.backend_names import AUTO, OPENVINO_DEVICES
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.uncertainty import expected_benefit
 
@@ -82,6 +82,8 @@ class Operations:
             image, quality, region=options.region, precision=options.precision, report=report,
             is_cancelled=is_cancelled,
         )
+        if predictor.why_not and options.backend != AUTO:
+            warnings.append(f"PyTorch took the place of the backend '{options.backend}', because {predictor.why_not}.")
         report(Progress(1.0, "Measuring lymph nodes"))
         found = probability >= FOREGROUND_FROM
         instances, nodes = measure(found, minimum_short_axis_mm=options.minimum_short_axis_mm)
@@ -100,8 +102,8 @@ class Operations:
         return {
             "model": predictor.model.id,
             "model_sha256": predictor.model.sha256,
-            "device": predictor.device.type,
-            "device_reason": f"{reason}; {predictor.words(quality, options.precision)}",
+            "device": predictor.backend.place,
+            "device_reason": f"{predictor.backend.place_name or reason}; {predictor.words(quality, options.precision)}",
             "warnings": warnings,
             "expected_benefit": _benefit(probability, found, instances, plausible),
             **_listed(nodes, implausible, keep=options.keep_implausible),

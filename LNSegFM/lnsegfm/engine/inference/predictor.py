@@ -13,7 +13,7 @@ from nnunetv2.utilities.helpers import empty_cache
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from lnsegfm.base.background import Progress
-from lnsegfm.engine.inference.backends.backend import BackendFailed
+from lnsegfm.engine.inference.backends.backend import Backend, BackendFailed
 from lnsegfm.engine.inference.backends.choice import make_backend
 from lnsegfm.engine.inference.backends.torch_backend import TorchBackend
 from lnsegfm.engine.inference.probability_export import probability_from_logits
@@ -83,6 +83,16 @@ class Predictor:
         """Use other weights of the same network, of one fold or several; adapters may have been added to it."""
         self._folds.replace(*folds)
         self._backend, self._why_not = TorchBackend(self._folds, self.device), ""
+
+    @property
+    def backend(self) -> Backend:
+        """What runs the network."""
+        return self._backend
+
+    @property
+    def why_not(self) -> str:
+        """Why PyTorch runs the network although OpenVINO was to; empty where that is not so."""
+        return self._why_not
 
     def words(self, quality: Quality, precision: PrecisionWish = "auto") -> str:
         """Return what runs the network, in which precision, and why where that is not what was wished."""

@@ -39,6 +39,14 @@ class Backend(Protocol):
         """Version of the package that computes."""
 
     @property
+    def place(self) -> str:
+        """What computes: PyTorch's type of the device, or the name of the backend where it has none."""
+
+    @property
+    def place_name(self) -> str:
+        """What computes, as its maker names it, where PyTorch does not know it; else empty."""
+
+    @property
     def in_flight(self) -> int:
         """How many tiles a batch has."""
 

@@ -17,6 +17,7 @@ from lnsegfm.engine.inference.quality import Quality
 from lnsegfm.engine.networks.fold_weights import FoldWeights
 from lnsegfm.engine.precision import Precision, PrecisionWish, bfloat16_is_faster
 from lnsegfm.models.model_card import ModelInfo
+from lnsegfm.segmentation.backend_names import OPENVINO_DEVICES
 
 _HINTS: dict[Precision, str] = {"single": "f32", "bfloat16": "bf16", "half": "f16"}
 
@@ -48,10 +49,15 @@ class OpenVinoBackend:
         self._folds, self._patch, self._device = folds, patch, device
         self._small = small_tile(patch, strides)
         self._compiled: tuple[int, Precision, Any] | None = None
+        # By the backend's own name of it: PyTorch's devices have none for what else OpenVINO computes on.
+        names = {value: name for name, value in OPENVINO_DEVICES.items()}
+        self.place = "cpu" if device == "CPU" else names[device]
+        self.place_name = ""
         cache = ConversionCache(model, patch, self.version)
         try:
             if device not in openvino_runtime.devices():
                 raise BackendFailed(f"OpenVINO finds no {device} here")
+            self.place_name = "" if device == "CPU" else openvino_runtime.name_of(device)
             known = cache.find()
             if known is not None:
                 self._folder, self.mirror_axes = cache.folder, known.mirror_axes

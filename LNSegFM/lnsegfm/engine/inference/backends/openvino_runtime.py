@@ -48,6 +48,11 @@ def devices() -> tuple[str, ...]:
     return tuple(core().available_devices)
 
 
+def name_of(device: str) -> str:
+    """Return the maker's name of a device."""
+    return str(core().get_property(device, "FULL_DEVICE_NAME"))
+
+
 def computes_in(device: str, kind: str) -> bool:
     """Tell whether a device computes in ``BF16`` or ``FP16``."""
     return kind in core().get_property(device, "OPTIMIZATION_CAPABILITIES")

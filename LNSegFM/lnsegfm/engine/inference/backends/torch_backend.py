@@ -24,6 +24,7 @@ class TorchBackend:
 
     name: BackendName = "torch"
     version = torch.__version__
+    place_name = ""
     in_flight = IN_FLIGHT
 
     def __init__(self, folds: FoldWeights, device: torch.device) -> None:
@@ -31,6 +32,7 @@ class TorchBackend:
         self._in_use: dict[str, torch.Tensor] | None = None
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = True
+        self.place = device.type
         self.mirror_axes = folds.mirror_axes
         self._use(0)
 
