@@ -20,7 +20,8 @@ from torch import nn
 
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.processes import child_environment
-from lnsegfm.engine.inference.backends import choice, conversion, conversion_cache, openvino_backend, openvino_runtime
+from lnsegfm.engine import openvino_runtime
+from lnsegfm.engine.inference.backends import choice, conversion, conversion_cache, openvino_backend
 from lnsegfm.engine.inference.backends.backend import BackendFailed
 from lnsegfm.engine.inference.predictor import Predictor
 from lnsegfm.engine.inference.quality import QUALITIES, Quality
@@ -195,7 +196,7 @@ def test_results_are_not_overwritten_by_the_next_tile(model: ModelInfo) -> None:
 def test_nothing_is_told_over_the_network() -> None:
     code = """
         import sys
-        from lnsegfm.engine.inference.backends import openvino_runtime
+        from lnsegfm.engine import openvino_runtime
         openvino_runtime.load()
         import openvino.tools.ovc
         assert sys.modules["openvino_telemetry"] is None

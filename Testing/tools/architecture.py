@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import grimp
@@ -35,7 +36,15 @@ def rooms() -> dict[str, set[str]]:
 
 
 def without_detours(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Leave out the arrows that longer ways of arrows replace, so that the picture can be read."""
+    """Leave out the arrows that longer ways of arrows replace, so that the picture can be read.
+
+    Raises:
+        SystemExit: Rooms import each other in a circle.
+    """
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise SystemExit(f"Rooms import each other: {' <- '.join(error.args[1])}") from None
 
     def reach(room: str) -> set[str]:
         below = set(graph.get(room, ()))

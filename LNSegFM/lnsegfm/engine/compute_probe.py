@@ -15,8 +15,8 @@ import nnunetv2  # noqa: F401 - whether it can be imported is part of the questi
 import torch
 
 from lnsegfm.base.errors import UserError
+from lnsegfm.engine import openvino_runtime
 from lnsegfm.engine.devices import choose_device
-from lnsegfm.engine.inference.backends import openvino_runtime
 
 _DRIVER_WAIT_S = 20.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from lnsegfm.base.errors import UserError
-from lnsegfm.engine.inference.backends import openvino_runtime
+from lnsegfm.engine import openvino_runtime
 from lnsegfm.engine.inference.backends.backend import Backend, BackendFailed
 from lnsegfm.engine.inference.backends.openvino_backend import OpenVinoBackend
 from lnsegfm.engine.inference.backends.torch_backend import TorchBackend

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lnsegfm.engine.inference.backends import openvino_runtime
+from lnsegfm.engine import openvino_runtime
 from lnsegfm.engine.inference.backends.backend import BackendFailed
 
 _SEED = 11

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lnsegfm.engine.inference.backends import openvino_runtime
+from lnsegfm.engine import openvino_runtime
 from lnsegfm.engine.inference.backends.backend import BackendFailed, BackendName, Run
 from lnsegfm.engine.inference.backends.conversion import check, convert, small_tile
 from lnsegfm.engine.inference.backends.conversion_cache import ConversionCache, fold_name
