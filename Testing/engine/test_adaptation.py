@@ -211,9 +211,10 @@ def test_dgst_moves_at_most_one_weight_a_kernel_and_iteration(own_home: Home, mo
 
 def test_a_killed_job_resumes_to_the_very_same_model(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home = with_cases(own_home)
-    reference = new_job(home, name="reference", step_rule="momentum", learning_rate=1e-2)
+    steady = {"step_rule": "momentum", "learning_rate": 1e-2, "precision": "single"}
+    reference = new_job(home, name="reference", **steady)
     assert run_here(reference, monkeypatch) == 0, reference.status()
-    job = new_job(home, name="killed", step_rule="momentum", learning_rate=1e-2)
+    job = new_job(home, name="killed", **steady)
     job.start()
     deadline = time.monotonic() + 120
     while not (job.path / "checkpoint.pth").exists():

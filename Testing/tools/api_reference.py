@@ -72,7 +72,7 @@ def _signature(function: Any) -> str:
     parameters = [each for each in signature.parameters.values() if each.name != "self"]
     text = str(signature.replace(parameters=parameters))
     text = re.sub(r"(: |-> )'([^']+)'", r"\1\2", text).replace("''", '""')
-    text = re.sub(r"= AdaptOptions\(.*?loader_processes=None\)", "= AdaptOptions()", text)
+    text = re.sub(r"= AdaptOptions\(.*?precision=None\)", "= AdaptOptions()", text)
     return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", text)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
+from lnsegfm.base.computer.device_names import PRECISIONS
 from lnsegfm.base.wording import duration
 from lnsegfm.cli.following import follow_in_background
 from lnsegfm.cli.output.progress_lines import ProgressLines
@@ -53,11 +54,12 @@ _TEXTS = {
     "name": "Display name of the adapted model.",
     "checkpoint_seconds": "Seconds between two checkpoints, at most.",
     "loader_processes": "Processes that prepare patches; 0 for none besides the job's own.",
+    "precision": "In which the network computes. auto: half on CUDA, bfloat16 on CPUs that gain by it, else single.",
 }
 # What the values that stand for a choice by the program mean.
 _AUTOMATIC = {"name": "made from the base model's name", "loader_processes": "chosen by the device"}
 _CHOICES: dict[str, Sequence[str]] = {"granularity": GRANULARITIES, "step_rule": STEP_RULES,
-    "base_folds": BASE_FOLDS, "compare_with": COMPARED_WITH,
+    "base_folds": BASE_FOLDS, "compare_with": COMPARED_WITH, "precision": PRECISIONS,
 }
 
 _METHOD_LIST = "\n".join(

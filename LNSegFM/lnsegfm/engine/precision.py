@@ -6,13 +6,13 @@ import platform
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 
+from lnsegfm.base.computer.device_names import PrecisionName
+
 Precision = Literal["single", "bfloat16", "half"]
-PrecisionWish = Literal["auto", "single", "bfloat16"]
-WISHES: tuple[str, ...] = get_args(PrecisionWish)
 IN_WORDS: dict[Precision, str] = {"single": "single precision", "bfloat16": "bfloat16", "half": "half precision"}
 _DTYPES: dict[Precision, torch.dtype] = {
     "single": torch.float32, "bfloat16": torch.bfloat16, "half": torch.float16
@@ -23,6 +23,33 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Return the context in which PyTorch computes in a precision."""
     enabled = precision != "single"
     return torch.autocast(device.type, _DTYPES[precision] if enabled else None, enabled=enabled)
+
+
+def training_precision(wish: PrecisionName, device: torch.device) -> Precision:
+    """Return the precision of a training: half on CUDA, as in nnU-Net, bfloat16 on CPUs that gain by it, else single.
+
+    Args:
+        wish: What the user wants.
+        device: Where the network is trained.
+    """
+    if wish != "auto":
+        return wish
+    if device.type == "cuda":
+        return "half"
+    return "bfloat16" if device.type == "cpu" and bfloat16_is_faster() else "single"
+
+
+def device_words(device: torch.device, reason: str, wish: PrecisionName) -> str:
+    """Return what trains, why, and in which precision where it is not PyTorch's or nnU-Net's own.
+
+    Args:
+        device: See `lnsegfm.engine.devices.choose_device`, which gives the reason too.
+        reason: Why this device.
+        wish: What the user wants.
+    """
+    precision = training_precision(wish, device)
+    usual = precision == ("half" if device.type == "cuda" else "single")
+    return f"{device.type}: {reason}" + ("" if usual else f"; in {IN_WORDS[precision]}")
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from lnsegfm.base import schema
+from lnsegfm.base.computer.device_names import PrecisionName
 from lnsegfm.base.errors import UserError
 from lnsegfm.base.schema import Limits, SchemaError
 from lnsegfm.jobs.method_names import METHODS
@@ -69,6 +70,8 @@ class JobSpec:
         checkpoint_seconds: Seconds between two checkpoints, at most.
         loader_processes: Processes that prepare patches; 0 for none besides the job's own, -1 to choose by the device.
             The patches are the same however many there are.
+        precision: In which the network computes; losses, selection and updates are always in single precision.
+            ``auto``: half on CUDA, as in nnU-Net, bfloat16 on CPUs that gain by it, else ``single``.
 
     Raises:
         UserError: A value that makes no sense; the message names the field.
@@ -98,6 +101,7 @@ class JobSpec:
     name: Annotated[str, Limits(length=1000)] = ""
     checkpoint_seconds: Annotated[float, Limits(above=0, high=86_400)] = 60.0
     loader_processes: Annotated[int, Limits(-1, 64)] = -1
+    precision: PrecisionName = "auto"
 
     def __post_init__(self) -> None:
         try:

@@ -67,12 +67,14 @@ class Calibrations:
         self._path = home.root / _FILE if home is not None else None
         self._measured = self._read()
 
-    def find(self, *, base_sha256: str, device: str, method: str, batch_size: int) -> Calibration | None:
-        """Return what an iteration costs; None when it was not measured for this model, device, method and batch size.
+    def find(
+        self, *, base_sha256: str, device: str, method: str, batch_size: int, precision: str = "auto"
+    ) -> Calibration | None:
+        """Return what an iteration costs; None when it was not measured for these.
 
         DGST's γ and all else that only changes numbers costs nothing.
         """
-        values = self._measured.get(_key(base_sha256, device, method, batch_size))
+        values = self._measured.get(_key(base_sha256, device, method, batch_size, precision))
         try:
             return schema.read(Calibration, values)
         except SchemaError:
@@ -80,7 +82,8 @@ class Calibrations:
 
     def keep(self, spec: JobSpec, calibration: Calibration) -> None:
         """Remember a measurement, for other objects of this class too."""
-        self._measured[_key(spec.base_sha256, spec.device, spec.method, spec.batch_size)] = asdict(calibration)
+        key = _key(spec.base_sha256, spec.device, spec.method, spec.batch_size, spec.precision)
+        self._measured[key] = asdict(calibration)
         if self._path is not None:
             write_json(self._path, self._measured)
 
@@ -103,7 +106,7 @@ def calibrate(
 
     Args:
         home: Where the model lies, and where the result goes.
-        spec: The job; only its model, method, batch size and device matter.
+        spec: The job; only its model, method, batch size, device and precision matter.
         command: Makes the command line of that process from its folder; the real one by default.
         is_cancelled: Asked again and again; the process is killed when it says so.
 
@@ -162,5 +165,5 @@ def _result(folder: Path) -> Calibration:
     return result
 
 
-def _key(base_sha256: str, device: str, method: str, batch_size: int) -> str:
-    return f"{base_sha256} {device} {method} batch {batch_size}"
+def _key(base_sha256: str, device: str, method: str, batch_size: int, precision: str) -> str:
+    return f"{base_sha256} {device} {method} batch {batch_size} {precision}"

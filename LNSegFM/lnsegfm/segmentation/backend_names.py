@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from lnsegfm.base.computer.device_names import PRECISIONS
 from lnsegfm.base.errors import UserError
 
 AUTO, TORCH, OPENVINO = "auto", "torch", "openvino"
 OPENVINO_DEVICES = {OPENVINO: "CPU", "openvino-gpu": "GPU", "openvino-npu": "NPU"}
 """OpenVINO's own name of what it computes on, by backend."""
 BACKENDS = (AUTO, TORCH, *OPENVINO_DEVICES)
-PRECISIONS = ("auto", "single", "bfloat16")
 
 
 def check_backend(name: str) -> None:

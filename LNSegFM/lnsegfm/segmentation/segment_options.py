@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from lnsegfm.base.computer.device_names import DEVICES, is_device
+from lnsegfm.base.computer.device_names import DEVICES, PrecisionName, is_device
 from lnsegfm.base.errors import UserError
 from lnsegfm.images.boxes import BODY, WHOLE, Region
 from lnsegfm.segmentation.backend_names import AUTO, check_backend, check_precision
 
 QualityName = Literal["fast", "standard", "best"]
-PrecisionName = Literal["auto", "single", "bfloat16"]
 _LONGEST_AXIS_MM = 1000.0
 QUALITIES: tuple[str, ...] = get_args(QualityName)
 

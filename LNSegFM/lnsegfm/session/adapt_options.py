@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from lnsegfm.base.computer.device_names import PrecisionName
 from lnsegfm.base.errors import UserError
 from lnsegfm.jobs.job_spec import HOLDOUT_CHOICES, PRESETS, JobSpec, preset_settings
 from lnsegfm.jobs.method_names import METHODS
@@ -49,6 +50,7 @@ class AdaptOptions:
         name: Display name of the model that is made.
         checkpoint_seconds: Seconds between two checkpoints, at most.
         loader_processes: Processes that prepare patches; -1 to choose by the device.
+        precision: ``auto``, ``single`` or ``bfloat16``: in which the network computes.
 
     Raises:
         UserError: An unknown preset, method or hold-out choice, or hold-out cases given twice.
@@ -80,6 +82,7 @@ class AdaptOptions:
     name: str | None = None
     checkpoint_seconds: float | None = None
     loader_processes: int | None = None
+    precision: PrecisionName | None = None
 
     def __post_init__(self) -> None:
         for what, value, known in (

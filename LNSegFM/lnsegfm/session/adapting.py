@@ -158,7 +158,8 @@ class Adapting:
 
     def _known(self, spec: JobSpec) -> Calibration | None:
         return Calibrations(self._home()).find(
-            base_sha256=spec.base_sha256, device=spec.device, method=spec.method, batch_size=spec.batch_size
+            base_sha256=spec.base_sha256, device=spec.device, method=spec.method, batch_size=spec.batch_size,
+            precision=spec.precision,
         )
 
     def _measure(self, spec: JobSpec, progress: Report, is_cancelled: IsCancelled) -> Calibration:

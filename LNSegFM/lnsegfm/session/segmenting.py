@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lnsegfm.base.background import Progress
+from lnsegfm.base.computer.device_names import PrecisionName
 from lnsegfm.images.boxes import WHOLE, Region
 from lnsegfm.images.input_options import InputOptions
 from lnsegfm.segmentation.batch_inputs import BatchInput, find_all_inputs
 from lnsegfm.segmentation.file_requests import FileRequest, check_exists, check_request
-from lnsegfm.segmentation.segment_options import PrecisionName, QualityName, SegmentOptions
+from lnsegfm.segmentation.segment_options import QualityName, SegmentOptions
 from lnsegfm.session.waiting import IsCancelled
 
 if TYPE_CHECKING:

@@ -36,6 +36,7 @@ from lnsegfm.engine.networks.checkpoints import (
     save_checkpoint,
     write_tensors,
 )
+from lnsegfm.engine.precision import device_words
 from lnsegfm.evaluation.detection import count_nodes
 from lnsegfm.evaluation.metrics import Scores, score_case
 from lnsegfm.formats.image_files import write_image
@@ -83,7 +84,8 @@ class Adaptation:
         if finished is None:
             # Who does many jobs decides late which device is free.
             self._device, reason = choose_device(os.environ.get(DEVICE_VARIABLE) or self._spec.device)
-            self._writer.status(device=f"{self._device.type}: {reason}", iterations=self._spec.steps)
+            words = device_words(self._device, reason, self._spec.precision)
+            self._writer.status(device=words, iterations=self._spec.steps)
             self._base = self._verified_base()
             # Read once: a base model that is removed meanwhile must not cost a training that is nearly done.
             self._content = BaseContent.read(self._base, adapted_folds(self._base, self._spec))

@@ -48,6 +48,7 @@ def measure(spec: JobSpec, base: ModelInfo, folder: Path) -> dict[str, Any]:
     from lnsegfm.engine.finetuning.adaptation import BaseContent, adapted_folds
     from lnsegfm.engine.finetuning.trainer import Trainer
     from lnsegfm.engine.finetuning.training_data import preprocess
+    from lnsegfm.engine.precision import device_words
 
     # A job may have fewer iterations than a fast computer is asked for here.
     spec = replace(spec, epochs=1, iterations_per_epoch=_WARM_UP + _MOST)
@@ -78,7 +79,7 @@ def measure(spec: JobSpec, base: ModelInfo, folder: Path) -> dict[str, Any]:
         free, total = torch.cuda.mem_get_info(device)
         context = max(0, total - free - torch.cuda.memory_reserved(device))
     return {
-        "seconds": statistics.fmean(durations[_WARM_UP:]), "device": f"{device.type}: {reason}",
+        "seconds": statistics.fmean(durations[_WARM_UP:]), "device": device_words(device, reason, spec.precision),
         "gpu_bytes": memory.get("gpu_bytes", 0) + min(context, 1 << 30) if memory else 0,
         "gpu_total_bytes": memory.get("gpu_total_bytes", 0), "memory_bytes": _peak_bytes(),
     }

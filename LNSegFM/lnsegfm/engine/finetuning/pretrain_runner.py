@@ -32,6 +32,7 @@ from lnsegfm.engine.finetuning.training_data import TrainingCase, preprocess
 from lnsegfm.engine.finetuning.training_loop import train
 from lnsegfm.engine.networks.checkpoints import save_checkpoint
 from lnsegfm.engine.networks.network import build_network
+from lnsegfm.engine.precision import device_words
 from lnsegfm.jobs.job_writer import JobWriter
 from lnsegfm.jobs.pretraining import CASES, CONFIGURATION, PLANS, PretrainSettings, read_settings
 from lnsegfm.jobs.training_turn import training_turn
@@ -116,7 +117,8 @@ def pretrain(folder: Path, writer: JobWriter | None, home: Home) -> ModelInfo | 
     if writer is None:
         trainer.follow()
         return None
-    writer.status(stage="Training", device=f"{device.type}: {reason}", iterations=spec.steps, message="")
+    words = device_words(device, reason, spec.precision)
+    writer.status(stage="Training", device=words, iterations=spec.steps, message="")
     train(trainer, spec, writer, folder / CHECKPOINT)
     return _store(trainer, settings, plans, dataset, home)
 

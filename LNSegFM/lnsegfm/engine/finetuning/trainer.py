@@ -22,6 +22,7 @@ from lnsegfm.engine.finetuning.batches import Batch, NumberedBatches, seed_gener
 from lnsegfm.engine.finetuning.training_data import PreparedCases
 from lnsegfm.engine.networks.checkpoints import read_tensors, write_tensors
 from lnsegfm.engine.networks.network import build_network
+from lnsegfm.engine.precision import Precision, autocast, training_precision
 from lnsegfm.jobs.job_spec import JobSpec
 
 Weights = dict[str, torch.Tensor]
@@ -43,6 +44,8 @@ class Trainer(nnUNetTrainer):
 
     spec: JobSpec
     iteration: int
+    precision: Precision
+    """In which the network computes; a resumed training keeps the one that it began with."""
     notes: list[str]
     """What the user should know of how the patches are prepared, a sentence each."""
     _skipped: int
@@ -81,8 +84,11 @@ class Trainer(nnUNetTrainer):
         trainer = cls(plans, configuration, "all", dataset, device)
         # nnU-Net always takes the first GPU.
         trainer.device = device
-        trainer.grad_scaler = scaler_of(device)
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # as nnU-Net does
         trainer.spec, trainer.iteration, trainer.notes, trainer._skipped = spec, 0, [], 0
+        trainer.precision = training_precision(spec.precision, device)
+        trainer.grad_scaler = scaler_of(trainer.precision)
         trainer._set_batch_size_and_oversample()
         seed_generators(spec.seed % 2**32)
         torch.manual_seed(spec.seed)
@@ -184,8 +190,10 @@ class Trainer(nnUNetTrainer):
         data = batch["data"].to(self.device, non_blocking=True)
         target = [scale.to(self.device, non_blocking=True) for scale in batch["target"]]
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
-            loss = self.loss(self._shared(data), target)
+        with autocast(self.device, self.precision):
+            output = self._shared(data)
+            # The loss of 16-bit numbers is nnU-Net's own on a GPU; bfloat16 has too few digits for its sums.
+            loss = self.loss([each.float() for each in output] if self.precision == "bfloat16" else output, target)
         value = self._move(loss) if self.grad_scaler is None else self._move_scaled(loss, self.grad_scaler)
         self.iteration += 1
         return value if math.isfinite(value) else None
@@ -270,6 +278,7 @@ class Trainer(nnUNetTrainer):
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.grad_scaler.state_dict() if self.grad_scaler is not None else {},
             "iteration": self.iteration,
+            "precision": self.precision,
             # Each batch has its own seed; what is left is what dropout and DRST draw on a GPU.
             "random": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
@@ -293,10 +302,13 @@ class Trainer(nnUNetTrainer):
         if self.grad_scaler is not None and content["scaler"]:
             self.grad_scaler.load_state_dict(content["scaler"])
         self.iteration = int(content["iteration"])
+        begun: Precision = content.get("precision", "half" if self.device.type == "cuda" else "single")
+        if "half" not in (begun, self.precision):
+            self.precision = begun
         if content["random"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(content["random"].cpu(), self.device)
 
 
-def scaler_of(device: torch.device) -> torch.amp.GradScaler | None:
-    """Return what keeps the gradients of 16-bit numbers in their range; None where training is in 32 bits."""
-    return torch.amp.GradScaler("cuda") if device.type == "cuda" else None
+def scaler_of(precision: Precision) -> torch.amp.GradScaler | None:
+    """Return what keeps gradients in the range of half precision; the other precisions have range enough."""
+    return torch.amp.GradScaler("cuda") if precision == "half" else None

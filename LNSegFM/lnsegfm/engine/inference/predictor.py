@@ -13,6 +13,7 @@ from nnunetv2.utilities.helpers import empty_cache
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from lnsegfm.base.background import Progress
+from lnsegfm.base.computer.device_names import PrecisionName
 from lnsegfm.engine.inference.backends.backend import Backend, BackendFailed
 from lnsegfm.engine.inference.backends.choice import make_backend
 from lnsegfm.engine.inference.backends.torch_backend import TorchBackend
@@ -22,7 +23,7 @@ from lnsegfm.engine.inference.sliding_window import SlidingWindow
 from lnsegfm.engine.inference.tile_progress import TileProgress
 from lnsegfm.engine.networks.exact_resampling import with_exact_resampling
 from lnsegfm.engine.networks.fold_weights import FoldWeights
-from lnsegfm.engine.precision import IN_WORDS, Precision, PrecisionWish
+from lnsegfm.engine.precision import IN_WORDS, Precision
 from lnsegfm.images.boxes import WHOLE, Region
 from lnsegfm.images.crop import crop, put_back, region_box
 from lnsegfm.images.geometry import Geometry
@@ -94,7 +95,7 @@ class Predictor:
         """Why PyTorch runs the network although OpenVINO was to; empty where that is not so."""
         return self._why_not
 
-    def words(self, quality: Quality, precision: PrecisionWish = "auto") -> str:
+    def words(self, quality: Quality, precision: PrecisionName = "auto") -> str:
         """Return what runs the network, in which precision, and why where that is not what was wished."""
         name = {"torch": "PyTorch", "openvino": "OpenVINO"}[self._backend.name]
         said = f"{name} {self._backend.version} in {IN_WORDS[self._backend.precision(quality, precision)]}"
@@ -121,7 +122,7 @@ class Predictor:
         quality: Quality = QUALITIES["standard"],
         *,
         region: Region = WHOLE,
-        precision: PrecisionWish = "auto",
+        precision: PrecisionName = "auto",
         report: Callable[[Progress], None] = _nothing,
         is_cancelled: Callable[[], bool] = _never,
     ) -> sitk.Image:
@@ -167,7 +168,7 @@ class Predictor:
         return put_back(restore(probability, axes, part), image, box)
 
     def _logits(
-        self, data: torch.Tensor, quality: Quality, wish: PrecisionWish, report: Callable[[Progress], None],
+        self, data: torch.Tensor, quality: Quality, wish: PrecisionName, report: Callable[[Progress], None],
         is_cancelled: Callable[[], bool], *, single: bool,
     ) -> torch.Tensor:
         """Return the logits ``[heads, z, y, x]``, averaged over the folds, of ``[1, z, y, x]``."""

@@ -116,5 +116,8 @@ def _start(job: Job, device: str, devices: Sequence[str], start: Callable[[Job],
 
 
 def _token(run: Planned) -> str:
-    content = json.dumps(replace(run.spec, device="auto").to_json(), sort_keys=True)
+    fields = replace(run.spec, device="auto").to_json()
+    if run.spec.precision == "auto":
+        del fields["precision"]  # runs of experiments that began before there was a choice keep their folders
+    content = json.dumps(fields, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:6]

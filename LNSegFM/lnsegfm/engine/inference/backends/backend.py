@@ -7,8 +7,9 @@ from typing import Literal, Protocol
 
 import torch
 
+from lnsegfm.base.computer.device_names import PrecisionName
 from lnsegfm.engine.inference.quality import Quality
-from lnsegfm.engine.precision import Precision, PrecisionWish
+from lnsegfm.engine.precision import Precision
 
 BackendName = Literal["torch", "openvino"]
 Run = Callable[[torch.Tensor], torch.Tensor]
@@ -54,7 +55,7 @@ class Backend(Protocol):
     def mirror_axes(self) -> tuple[int, ...]:
         """Spatial axes (0 = z) that the model was trained to be mirrored along."""
 
-    def precision(self, quality: Quality, wish: PrecisionWish) -> Precision:
+    def precision(self, quality: Quality, wish: PrecisionName) -> Precision:
         """Return the precision in which a segmentation computes."""
 
     def run(self, fold: int, precision: Precision) -> Run:

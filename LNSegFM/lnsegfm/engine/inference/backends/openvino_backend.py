@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
+from lnsegfm.base.computer.device_names import PrecisionName
 from lnsegfm.engine import openvino_runtime
 from lnsegfm.engine.inference.backends.backend import BackendFailed, BackendName, Run
 from lnsegfm.engine.inference.backends.conversion import check, convert, small_tile
 from lnsegfm.engine.inference.backends.conversion_cache import ConversionCache, fold_name
 from lnsegfm.engine.inference.quality import Quality
 from lnsegfm.engine.networks.fold_weights import FoldWeights
-from lnsegfm.engine.precision import Precision, PrecisionWish, bfloat16_is_faster
+from lnsegfm.engine.precision import Precision, bfloat16_is_faster
 from lnsegfm.models.model_card import ModelInfo
 from lnsegfm.segmentation.backend_names import OPENVINO_DEVICES
 
@@ -70,7 +71,7 @@ class OpenVinoBackend:
         except (ImportError, RuntimeError, OSError, AttributeError) as error:
             raise _failed(error) from error
 
-    def precision(self, quality: Quality, wish: PrecisionWish) -> Precision:
+    def precision(self, quality: Quality, wish: PrecisionName) -> Precision:
         """Return single precision, or bfloat16 where quality and CPU allow it; half precision on other devices."""
         if wish != "auto":
             return wish

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from lnsegfm.base.computer.device_names import PrecisionName
 from lnsegfm.engine.inference.backends.backend import BackendName, Run
 from lnsegfm.engine.inference.quality import Quality
 from lnsegfm.engine.networks.fold_weights import FoldWeights
-from lnsegfm.engine.precision import Precision, PrecisionWish, autocast, bfloat16_is_faster
+from lnsegfm.engine.precision import Precision, autocast, bfloat16_is_faster
 
 # On CPUs PyTorch's 3D convolution of a single item takes another path, which is five times slower for networks of few
 # channels and no faster for large ones. Fixed, not measured, so that labels do not depend on how busy a computer is.
@@ -36,7 +37,7 @@ class TorchBackend:
         self.mirror_axes = folds.mirror_axes
         self._use(0)
 
-    def precision(self, quality: Quality, wish: PrecisionWish) -> Precision:
+    def precision(self, quality: Quality, wish: PrecisionName) -> Precision:
         """Return half precision on CUDA, as nnU-Net; else single, or bfloat16 where quality and CPU allow it."""
         if wish != "auto":
             return wish
