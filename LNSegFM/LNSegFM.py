@@ -125,7 +125,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ),
             "packages": lambda: SetupSection(
                 self, self.resourcePath("UI/SetupSection.ui"), release_packages=bench.close,
-                get_model=lambda: self.models.get_recommended(),
+                get_model=lambda: self.models.get_recommended(), on_installed=self.warmUp,
             ),
             "export": lambda: ExportSection(self, self.resourcePath("UI/ExportSection.ui"), bench),
             "models": lambda: ModelsSection(
@@ -162,6 +162,12 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for section in self._sections:
             section.enter()
         self.initializeParameterNode()
+        self.warmUp()
+
+    def warmUp(self):
+        # Not before the models are listed, which calls this again.
+        if self._entered and not self.is_working("bundled"):
+            self.segment.warm_up()
 
     def exit(self):
         self._entered = False
@@ -244,6 +250,7 @@ class LNSegFMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onBundledInstalled(self, problem):
         self.models_changed()
+        self.warmUp()
         if problem:
             self.ui.statusLabel.text = problem
 

@@ -38,6 +38,9 @@ class Direct:
         value = self._operations.segment(arguments, lambda progress: None, lambda: False)
         return type("Done", (), {"done": True, "result": lambda _: json.loads(json.dumps(value)), "progress": None})()
 
+    def start(self) -> None:
+        """Nothing is to be imported."""
+
     def close(self) -> None:
         """Nothing runs."""
 

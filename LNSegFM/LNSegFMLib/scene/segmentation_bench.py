@@ -26,6 +26,7 @@ from lnsegfm.segmentation.worker_client import WorkerRequest
 from lnsegfm.session import Session
 from lnsegfm.session.cases_part import CasesPart
 from lnsegfm.session.models_part import ModelsPart
+from lnsegfm.session.segmenting import SegmentChoices
 from LNSegFMLib.scene.drafts import draft_of, set_draft, set_warnings
 from LNSegFMLib.scene.overlay import in_percent, overlay_of
 from LNSegFMLib.scene.regions import box_of
@@ -146,6 +147,11 @@ class Workbench:
     def install(self, source: str) -> WorkerRequest:
         """Install a model from a file or folder; the value has its id as ``model``."""
         return self.session.worker.request("install", source=source, name="")
+
+    def warm_up(self, choices: SegmentChoices) -> Task:
+        """Let the worker load the model, see `lnsegfm.session.Session.warm_up`."""
+        assert self.session.worker is not None  # made in this thread: two would make one each
+        return Task(lambda: self.session.warm_up(choices))
 
     def segment(self, volume_node: Any, options: SegmentOptions, *, segment_per_node: bool) -> SegmentRun:
         """Segment a volume node; the value is what `add_result` takes.

@@ -29,3 +29,8 @@ class WorkerClient(ProcessClient):
             "lnsegfm.engine.inference.worker", command, name="segmentation process", env=env,
             cancel_grace_s=cancel_grace_s,
         )
+
+    def start(self) -> None:
+        """Start the process, so that the first request finds its packages imported; what fails, that request says."""
+        if not self.running and not self.busy and self._command is None:
+            self.request("warm_up")

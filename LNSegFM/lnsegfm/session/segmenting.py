@@ -84,6 +84,7 @@ class Segmenting:
         )
         # Before the model is looked for: the first thing that is wrong is said first.
         check_request(request)
+        self._worker().start()
         model, warnings = self._models.for_segmentation(choices.model, rejected_too=choices.rejected_too)
         from lnsegfm.segmentation.segment_files import segment_file
 
@@ -91,6 +92,12 @@ class Segmenting:
             self._worker(), model, replace(request, options=_options(model.id, choices)), warnings=warnings,
             report=progress, is_cancelled=is_cancelled,
         )
+
+    def warm_up(self, choices: SegmentChoices) -> None:
+        """Load the model into the worker, see `lnsegfm.session.Session.warm_up`."""
+        worker = self._worker()
+        model, _ = self._models.for_segmentation(choices.model, rejected_too=choices.rejected_too)
+        worker.request("warm_up", **_options(model.id, choices).to_json())
 
     def folder(
         self, sources: Sequence[Path], results: Path, choices: SegmentChoices, *, overwrite: bool, progress: Show,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -173,6 +174,23 @@ class Session:
             ct, labels, choices or SegmentChoices(), probability=probability, measurements=measurements,
             series=series, overwrite=overwrite, progress=progress or show_nothing, is_cancelled=is_cancelled,
         )
+
+    def warm_up(self, choices: SegmentChoices | None = None) -> None:
+        """Load the model in the background, so that the first segmentation begins at once.
+
+        Nothing happens while a job is active on this computer, which needs the memory, or the worker is at work. What
+        goes wrong, such as a model that cannot be read, the segmentation says.
+
+        Args:
+            choices: See `segment`.
+        """
+        from lnsegfm.jobs.job_store import JobStore
+        from lnsegfm.session.segmenting import SegmentChoices
+
+        busy = self.worker_busy or any(job.status().active for job in JobStore(self.home.jobs).list())
+        if self.worker_command is None and not busy:
+            with suppress(UserError):
+                self._segmenting.warm_up(choices or SegmentChoices())
 
     def segment_folder(
         self, source: Path | Sequence[Path], results: Path, choices: SegmentChoices | None = None, *,

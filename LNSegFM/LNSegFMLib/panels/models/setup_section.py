@@ -46,15 +46,17 @@ class SetupSection(Section):
         ui_file: Path of SetupSection.ui.
         release_packages: Ends the processes that use the packages; Windows does not replace files in use.
         get_model: Gets a model for patients, when only that is missing.
+        on_installed: Called when packages were installed that can be used at once.
     """
 
     def __init__(
         self, host: PanelHost, ui_file: str, *, release_packages: Callable[[], object] = _do_nothing,
-        get_model: Callable[[], object] = _do_nothing,
+        get_model: Callable[[], object] = _do_nothing, on_installed: Callable[[], object] = _do_nothing,
     ) -> None:
         super().__init__(host, ui_file)
         self._release_packages = release_packages
         self._get_model = get_model
+        self._on_all_there = on_installed
         self._check: SelfCheck | None = None
         self._missing: list[str] = []
         self._report_wanted = False
@@ -168,6 +170,7 @@ class SetupSection(Section):
             qt.QTimer.singleShot(0, self._offer_restart)
         elif not missing_packages():
             self.on_check()
+            self._on_all_there()
 
     def _offer_restart(self) -> None:
         question = _("{names} changed while Slicer was using it. Restart Slicer now? Save your work first.")

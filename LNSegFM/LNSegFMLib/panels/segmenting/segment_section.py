@@ -12,6 +12,7 @@ from lnsegfm.base.errors import UserError
 from lnsegfm.base.wording import duration
 from lnsegfm.segmentation.segment_options import SegmentOptions
 from lnsegfm.segmentation.segment_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from lnsegfm.session.segmenting import SegmentChoices
 from LNSegFMLib.panels.common.panel_host import PanelHost, errors_shown
 from LNSegFMLib.panels.common.section import ParameterBinding, Section
 from LNSegFMLib.panels.models.rejected_models import may_use
@@ -24,7 +25,10 @@ from LNSegFMLib.scene.regions import box_of, place_in
 from LNSegFMLib.scene.segmentation_bench import Finding, Workbench
 from LNSegFMLib.scene.shown_pair import show_pair
 from LNSegFMLib.scene.volumes import ct_volumes, geometry_of_volume
+from LNSegFMLib.setup.packages import may_offer, missing_packages
 from LNSegFMLib.texts.model_texts import listed_name
+
+_WARM_UP = "warm-up"
 
 
 class SegmentSection(Section):
@@ -73,6 +77,16 @@ class SegmentSection(Section):
         ui.queueTable.connect("itemSelectionChanged()", self._update_buttons)
         ui.queueTable.connect("cellClicked(int,int)", self.on_row_clicked)
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.on_volume_chosen)
+
+    def warm_up(self) -> None:
+        """Let the worker load the chosen model in the background, where there are model and packages."""
+        chosen = self.host.parameters
+        if self.host.is_working(_WARM_UP) or chosen is None or not chosen.Model:
+            return
+        if not may_offer() or missing_packages():
+            return
+        choices = SegmentChoices(chosen.Model, chosen.Device, chosen.Quality, backend=chosen.Backend)
+        self.host.start_work(_WARM_UP, self._bench.warm_up(choices), lambda _nothing: None, lambda _problem: None)
 
     # --- What the panel shows
 

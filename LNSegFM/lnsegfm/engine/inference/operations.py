@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -70,14 +71,18 @@ class Operations:
         started = time.monotonic()
         options = SegmentOptions.from_json(arguments)
         quality = QUALITIES[options.quality]
-        report(Progress(0.0, "Loading the model"))
-        predictor, reason = self._ready(options)
-        report(Progress(0.0, "Reading the CT"))
         warnings: list[str] = []
-        image = read_ct(
-            Path(arguments["image"]), series=arguments.get("series", ""), warnings=warnings,
-            assume_hu=options.assume_hu,
-        )
+        with ThreadPoolExecutor(1, "reader") as reader:
+            reading = reader.submit(
+                read_ct, Path(arguments["image"]), series=arguments.get("series", ""), warnings=warnings,
+                assume_hu=options.assume_hu,
+            )
+            # In this thread: PyTorch's number of threads is one of each thread's own.
+            report(Progress(0.0, "Loading the model"))
+            predictor, reason = self._ready(options)
+            predictor.warm_up(quality, options.precision)
+            report(Progress(0.0, "Reading the CT"))
+            image = reading.result()
         probability = predictor.predict(
             image, quality, region=options.region, precision=options.precision, report=report,
             is_cancelled=is_cancelled,
@@ -110,6 +115,20 @@ class Operations:
             "seconds": time.monotonic() - started,
             "versions": _versions(),
         }
+
+    def warm_up(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Get ready for a segmentation with these `SegmentOptions`; without any the packages alone are loaded.
+
+        Returns:
+            Nothing: what a segmentation needs to know it finds out again.
+        """
+        del is_cancelled
+        if arguments:
+            options = SegmentOptions.from_json(arguments)
+            report(Progress(None, "Loading the model"))
+            predictor, _ = self._ready(options)
+            predictor.warm_up(QUALITIES[options.quality], options.precision)
+        return {}
 
     def install(self, arguments: Arguments, report: Report, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
         """Install the model at ``source`` as ``name``; ``orientation`` is the voxel order it was trained in.

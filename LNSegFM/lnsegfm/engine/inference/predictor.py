@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import SimpleITK as sitk
@@ -100,6 +101,11 @@ class Predictor:
         name = {"torch": "PyTorch", "openvino": "OpenVINO"}[self._backend.name]
         said = f"{name} {self._backend.version} in {IN_WORDS[self._backend.precision(quality, precision)]}"
         return f"{said}, because {self._why_not}" if self._why_not else said
+
+    def warm_up(self, quality: Quality, precision: PrecisionName = "auto") -> None:
+        """Get the network ready for its first tile, which takes a backend up to a second."""
+        with suppress(BackendFailed):  # said by the segmentation, in which PyTorch takes over
+            self._backend.run(0, self._backend.precision(quality, precision))
 
     def segment(
         self,

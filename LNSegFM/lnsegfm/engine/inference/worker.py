@@ -11,7 +11,8 @@ def _operations() -> FindOperation:
 
     operations = Operations()
     known: dict[str, Operation] = {
-        "segment": operations.segment, "install": operations.install, "devices": operations.devices
+        "segment": operations.segment, "install": operations.install, "devices": operations.devices,
+        "warm_up": operations.warm_up,
     }
     return known.get
 

@@ -83,8 +83,9 @@ class OpenVinoBackend:
     def run(self, fold: int, precision: Precision) -> Run:
         """Return the network of one fold, compiled for single tiles."""
         if self._compiled is None or self._compiled[:2] != (fold, precision):
-            self._compiled = None
-            gc.collect()  # before memory is taken again
+            if self._compiled is not None:
+                self._compiled = None
+                gc.collect()  # before memory is taken again
             self._compiled = (fold, precision, self._compile(fold, precision))
         request = self._compiled[2]
 
