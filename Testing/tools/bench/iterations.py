@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -19,18 +19,20 @@ BATCH = 2
 _AS_FULL = ("scratch", "allshot")
 
 
-def print_table(device: torch.device, patch: tuple[int, ...], repeats: int) -> None:
-    """Print the seconds of one iteration of each method, and their ratio to Full."""
+def print_table(
+    device: torch.device, patch: tuple[int, ...], repeats: int, methods: Sequence[str] | None = None
+) -> None:
+    """Print the seconds of one iteration of each method, or of those named, and their ratio to Full."""
     torch.manual_seed(0)
     data = torch.randn(BATCH, 1, *patch, device=device)
     print(f"### Iteration on the 31 M network, patch {'x'.join(map(str, patch))}, batch {BATCH}\n")
     print(f"| method, step rule | seconds | ratio to Full | paper ({PAPER.device}), seconds | paper, ratio to Full |")
     print("|---|---|---|---|---|")
-    names = [name for name in NAMES if name not in _AS_FULL]
+    names = [name for name in methods or NAMES if name not in _AS_FULL]
     # Not all at once: a dozen networks with their momentum do not fit the memory of every GPU.
-    for rule, methods in (("momentum", names), ("plain", ["full", "dgst"])):
+    for rule, measured in (("momentum", names), ("plain", ["full", "dgst"])):
         full = 0.0
-        for method in sorted(methods, key=lambda name: name != "full"):
+        for method in sorted(measured, key=lambda name: name != "full"):
             seconds = _seconds(method, rule, data, device, repeats)
             if seconds is None:
                 continue

@@ -63,7 +63,7 @@ def _run(folder: Path, way: str, slices: int) -> tuple[float, float]:
     if way == "ours":
         predictor = Predictor(model, torch.device("cpu"))
     else:
-        stock = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+        stock = nnUNetPredictor(tile_step_size=1.0, use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
         stock.initialize_from_trained_model_folder(str(model.path), use_folds=(0,))
     base = _most()
     values = np.random.default_rng(0).integers(-1000, 300, (slices, 512, 512), np.int16)
@@ -71,7 +71,7 @@ def _run(folder: Path, way: str, slices: int) -> tuple[float, float]:
         image = sitk.GetImageFromArray(values)
         image.SetSpacing(SPACING)
         del values
-        predictor.predict(image, Quality(mirroring=False))
+        predictor.predict(image, Quality(mirroring=False, step=1.0))
     else:
         stock.predict_single_npy_array(values[None].astype(np.float32), {"spacing": list(SPACING[::-1])})
     return base, _most()
