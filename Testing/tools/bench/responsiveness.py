@@ -26,7 +26,7 @@ from bench.watch import Watch
 REPOSITORY = Path(__file__).resolve().parents[3]
 BENCH = Path(__file__).resolve().parents[1].relative_to(REPOSITORY)
 QUEUE = ("30 volumes of 192x192x60, 20 lymph nodes", 30, (192, 192, 60), 20)
-LARGE = ("2 volumes of 512x512x300, 40 lymph nodes", 2, (512, 512, 300), 40)
+LARGE = ("30 volumes of 512x512x300, 40 lymph nodes", 30, (512, 512, 300), 40)
 DRAWN = "Slicer draws the views"
 _TURNS = 12  # of the event loop, until all of the panel is there
 
