@@ -60,6 +60,6 @@ PARTS = {
     "sessions": Part(lambda device, targets: sessions.print_table(targets), 1.5, "cpu"),
     "start": Part(lambda device, targets: start_up.print_table(targets), 1, "cpu"),
     "memory": Part(lambda device, targets: memory.print_table(targets), 4, "cpu"),
-    "responsiveness": Part(lambda device, targets: responsiveness.print_table(), 3, "cpu"),
+    "responsiveness": Part(lambda device, targets: responsiveness.print_table(targets), 3, "cpu"),
 }
 """By name."""

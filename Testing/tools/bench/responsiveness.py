@@ -2,7 +2,7 @@
 
 ``python -m bench.responsiveness``; the panel runs in the stand-in of Slicer with the real MRML and VTK, the worker only
 thresholds. The times are CPU time of the thread of the user interface; what Slicer itself needs to draw the views
-afterwards is listed apart.
+afterwards, and to import the module when it starts, is listed apart.
 
 ``--causes`` names what takes the time, ``--against FOLDER`` measures another checkout in turns with this one.
 """
@@ -15,12 +15,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.targets import Targets
 from bench.watch import Watch
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -28,12 +29,22 @@ BENCH = Path(__file__).resolve().parents[1].relative_to(REPOSITORY)
 QUEUE = ("30 volumes of 192x192x60, 20 lymph nodes", 30, (192, 192, 60), 20)
 LARGE = ("30 volumes of 512x512x300, 40 lymph nodes", 30, (512, 512, 300), 40)
 DRAWN = "Slicer draws the views"
+IMPORTED = "importing the module, as Slicer starts"
 _TURNS = 12  # of the event loop, until all of the panel is there
 
 
-def print_table() -> None:
-    """Print the longest blocks, measured in a process of its own."""
-    subprocess.run([sys.executable, "-m", "bench.responsiveness"], check=True, cwd=REPOSITORY)
+def print_table(targets: Targets, checkouts: Sequence[Path] = (REPOSITORY,), *, causes: bool = False) -> None:
+    """Print the longest blocks, measured in processes of their own.
+
+    Args:
+        targets: Gets the longest of each table.
+        checkouts: What is measured in turns.
+        causes: See `Watch`.
+    """
+    print("### Longest time that the user interface stood still, ms of CPU time\n")
+    for number, (title, *_) in enumerate((QUEUE, LARGE)):
+        longest = _print(title, [_measured_elsewhere(each, number, causes) for each in checkouts])
+        targets.at_most(f"user interface, {title}: longest block, ms", longest, 100)
 
 
 def measure(count: int, size: tuple[int, int, int], lymph_nodes: int, *, causes: bool = False) -> Watch:
@@ -76,7 +87,7 @@ def _open(app: Any, watch: Watch) -> Any:
     from lnsegfm_panel import MODULE
     from standin import module_loader
 
-    watch.timed("importing the module, as Slicer starts", lambda: module_loader.load(MODULE, app.application._modules))
+    watch.timed(IMPORTED, lambda: module_loader.load(MODULE, app.application._modules))
     watch.timed("opening the module", lambda: slicer.util.selectModule("LNSegFM"))
     turns = iter(range(_TURNS))
     watch.until("the rest of the panel", lambda: next(turns) == _TURNS - 1)
@@ -208,19 +219,22 @@ def main() -> None:
         print(json.dumps({what: [each.cpu_ms, each.wall_ms, each.cause] for what, each in watch.blocks.items()}))
         return
     checkouts = [*([options.against.resolve()] if options.against else []), REPOSITORY]
-    print("\n## Longest time that the user interface stood still, ms of CPU time\n")
-    for number, (title, *_) in enumerate((QUEUE, LARGE)):
-        _print(title, [_measured_elsewhere(each, number, options.causes) for each in checkouts])
+    print_table(Targets(), checkouts, causes=options.causes)
 
 
-def _print(title: str, measured: list[dict[str, list[Any]]]) -> None:
+def _print(title: str, measured: list[dict[str, list[Any]]]) -> float:
+    """Print one table; return the longest block of the last checkout."""
     heads = ["before", "after"] if len(measured) > 1 else ["ms"]
     print(f"| {title} | " + " | ".join(heads) + " |\n" + "|---" * (1 + len(heads)) + "|")
     for what, (_cpu, _wall, cause) in measured[-1].items():
         cells = [f"{each[what][0]:.0f}" if what in each else "" for each in measured]
         print(f"| {what}{': ' + cause if cause else ''} | " + " | ".join(cells) + " |")
-    longest = [max(values[0] for what, values in each.items() if not what.startswith(DRAWN)) for each in measured]
+    longest = [
+        max(values[0] for what, values in each.items() if not what.startswith(DRAWN) and what != IMPORTED)
+        for each in measured
+    ]
     print("| **the longest of ours** | " + " | ".join(f"**{each:.0f}**" for each in longest) + " |\n", flush=True)
+    return longest[-1]
 
 
 if __name__ == "__main__":
