@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from bench.peak import peak_gb
 from bench.targets import Targets
 from lnsegfm.models.model_store import ModelStore
 
@@ -65,7 +65,7 @@ def _run(folder: Path, way: str, slices: int) -> tuple[float, float]:
     else:
         stock = nnUNetPredictor(tile_step_size=1.0, use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
         stock.initialize_from_trained_model_folder(str(model.path), use_folds=(0,))
-    base = _most()
+    base = peak_gb()
     values = np.random.default_rng(0).integers(-1000, 300, (slices, 512, 512), np.int16)
     if way == "ours":
         image = sitk.GetImageFromArray(values)
@@ -74,11 +74,7 @@ def _run(folder: Path, way: str, slices: int) -> tuple[float, float]:
         predictor.predict(image, Quality(mirroring=False, step=1.0))
     else:
         stock.predict_single_npy_array(values[None].astype(np.float32), {"spacing": list(SPACING[::-1])})
-    return base, _most()
-
-
-def _most() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return base, peak_gb()
 
 
 if __name__ == "__main__":

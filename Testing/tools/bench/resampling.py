@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.peak import peak_gb
 from bench.targets import Targets
 
 SHAPE, SPACING = (150, 512, 512), (2.5, 0.78, 0.78)
@@ -51,24 +52,19 @@ def _run(way: str) -> dict[str, float]:
 
     values = np.random.default_rng(0).normal(0, 1, (1, *SHAPE)).astype(np.float32)
     shape = [round(size * old / new) for size, old, new in zip(SHAPE, SPACING, WANTED)]
-    before, started, used = _peak(), time.perf_counter(), _cpu()
+    before, started, used = peak_gb(), time.perf_counter(), _cpu()
     if way == "nnunet":
         result = resample_data_or_seg_to_shape(values, shape, SPACING, WANTED, is_seg=False, order=3, order_z=0,
                                                force_separate_z=None)  # fmt: skip
     else:
         result = resample(values, shape, SPACING, WANTED, order=3, order_z=0, force_separate_z=None)
-    cpu, wall, peak = _cpu() - used, time.perf_counter() - started, _peak() - before
+    cpu, wall, peak = _cpu() - used, time.perf_counter() - started, peak_gb() - before
     return {"cpu": cpu, "wall": wall, "peak": peak, "sum": float(np.abs(result).sum(dtype=np.float64))}
 
 
 def _cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-def _peak() -> float:
-    """Peak memory of this process so far, GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 if __name__ == "__main__":

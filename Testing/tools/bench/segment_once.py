@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from bench.peak import peak_gb
 
 TORCH, OPENVINO, OPENVINO_BFLOAT16 = "torch", "openvino", "openvino-bfloat16"
 
@@ -76,7 +77,7 @@ def _run(home: Path, ct: Path, labels: Path, way: str, mirroring: bool) -> Cost:
     probability = predictor.predict(image, quality, **options)
     wall, cpu = time.perf_counter() - started, time.process_time() - used
     np.save(labels, sitk.GetArrayFromImage(probability) >= 128)
-    return Cost(cpu, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+    return Cost(cpu, wall, peak_gb())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ _DEFAULT = "resample_data_or_seg_to_shape"
 # A spline's matrix has ever smaller entries far from its diagonal. In single precision they would be subnormal numbers,
 # with which processors calculate ten times slower; together these are below 1e-6 of a voxel's value.
 _NOTHING = 1e-9
+# Rows of a matrix that are multiplied at once.
+_BLOCK = 32
 
 
 def with_exact_resampling(
@@ -124,11 +126,27 @@ def _along(values: torch.Tensor, axis: int, matrix: np.ndarray) -> torch.Tensor:
     if matrix.shape[0] == matrix.shape[1]:
         return values
     factors = torch.from_numpy(matrix).to(values.device)
-    if axis == 2:
-        return values @ factors.T
-    if axis == 1:
-        return factors @ values
-    return (factors @ values.reshape(len(values), -1)).reshape(-1, *values.shape[1:])
+    shape = list(values.shape)
+    shape[axis] = len(matrix)
+    result = torch.empty(shape, dtype=values.dtype, device=values.device)
+    for rows, columns in _blocks(matrix):
+        part, source = factors[rows, columns], values.narrow(axis, columns.start, columns.stop - columns.start)
+        target = result.narrow(axis, rows.start, rows.stop - rows.start)
+        if axis == 2:
+            target.copy_(source @ part.T)
+        elif axis == 1:
+            target.copy_(part @ source)
+        else:
+            torch.mm(part, source.reshape(len(source), -1), out=target.view(len(target), -1))
+    return result
+
+
+def _blocks(matrix: np.ndarray) -> Iterator[tuple[slice, slice]]:
+    """Yield the rows of a matrix in blocks, and the columns that are not 0 in them: a spline reaches only so far."""
+    for start in range(0, len(matrix), _BLOCK):
+        rows = slice(start, min(start + _BLOCK, len(matrix)))
+        used = np.flatnonzero(matrix[rows].any(axis=0))
+        yield rows, slice(int(used[0]), int(used[-1]) + 1)
 
 
 @functools.lru_cache(maxsize=16)

@@ -60,13 +60,15 @@ class ConversionCache:
 
     def find(self) -> Conversion | None:
         """Return what is known of the conversion; None where there is none, or it is damaged in any way."""
+        expected = {f"{fold_name(number)}{suffix}" for number in self._folds() for suffix in (".xml", ".bin")}
         try:
             found = schema.read(Conversion, read_json(self.folder / RECORD))
-            whole = all(sha256(self.folder / name) == digest for name, digest in found.files.items())
+            whole = set(found.files) == expected and all(
+                sha256(self.folder / name) == digest for name, digest in found.files.items()
+            )
         except (OSError, ValueError):
             return None
-        expected = {f"{fold_name(number)}{suffix}" for number in self._folds() for suffix in (".xml", ".bin")}
-        return found if whole and set(found.files) == expected else None
+        return found if whole else None
 
     def make(self, fill: Callable[[Path, int], float], mirror_axes: tuple[int, ...], elsewhere: Path) -> Path:
         """Convert all folds and keep the result.
