@@ -220,7 +220,7 @@ def test_logits_that_are_not_finite_are_told_and_not_taken_for_background(value:
         def forward(self, tile: torch.Tensor) -> torch.Tensor:
             return torch.full((len(tile), 2, *tile.shape[2:]), value)
 
-    window = SlidingWindow((8, 8, 8), Quality(), (), 2)
+    window = SlidingWindow((8, 8, 8), Quality(), (), 2, 2)
     progress = quiet()
     with pytest.raises(UserError, match="not finite") as caught:
         window.predict(Network(), torch.zeros(1, 10, 10, 10), torch.device("cpu"), progress)
@@ -234,7 +234,7 @@ def test_overlapping_tiles_of_a_scan_smaller_and_larger_than_a_tile_average_to_w
 
     data = torch.randn(1, 5, 13, 20, generator=torch.Generator().manual_seed(0))
     shares: list[float | None] = []
-    window = SlidingWindow((8, 8, 8), Quality(), (0, 2), 2)
+    window = SlidingWindow((8, 8, 8), Quality(), (0, 2), 2, 2)
     progress = TileProgress(
         lambda progress: shares.append(progress.fraction), lambda: False, window.workload(data.shape[1:], folds=1)
     )
@@ -260,7 +260,7 @@ def test_too_little_gpu_memory_means_fewer_tiles_then_sums_in_main_memory_then_a
     monkeypatch.setattr(SlidingWindow, "_sum_tiles", no_room)
     progress = quiet()
     with pytest.raises(UserError, match="too little memory"):
-        SlidingWindow((8, 8, 8), Quality(), (), 2).predict(
+        SlidingWindow((8, 8, 8), Quality(), (), 2, 2).predict(
             torch.nn.Identity(), torch.zeros(1, 9, 9, 9), torch.device("cuda"), progress
         )
     assert tried == [("cuda", "cuda", 2), ("cuda", "cuda", 1), ("cuda", "cpu", 1)]
@@ -273,6 +273,6 @@ def test_other_errors_of_the_network_are_not_taken_for_a_lack_of_memory() -> Non
 
     progress = quiet()
     with pytest.raises(RuntimeError, match="broken driver"):
-        SlidingWindow((8, 8, 8), Quality(), (), 2).predict(
+        SlidingWindow((8, 8, 8), Quality(), (), 2, 2).predict(
             Network(), torch.zeros(1, 9, 9, 9), torch.device("cpu"), progress
         )

@@ -163,8 +163,9 @@ class _Counted(np.ndarray):
         return getattr(ufunc, method)(*plain, **kwargs)
 
 
+@pytest.mark.parametrize("editor_open", [False, True])
 def test_edits_read_the_boxes_of_their_segments(
-    app: Any, widget: Any, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+    app: Any, widget: Any, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, editor_open: bool
 ) -> None:
     from vtk.util import numpy_support
 
@@ -186,6 +187,7 @@ def test_edits_read_the_boxes_of_their_segments(
         action()
         return _Counted.touched
 
+    widget.ui.editorCollapsibleButton.collapsed = not editor_open
     choose_rows(widget, 3)
     app.process_events()
     # What is measured in the background meanwhile is not the edit's.
@@ -199,6 +201,7 @@ def test_edits_read_the_boxes_of_their_segments(
     assert node.GetSegmentation().GetNthSegment(0).GetRepresentation(BINARY) is image
     assert image.GetPointData().GetScalars() is voxels
     assert node.GetSegmentation().GetNumberOfLayers() == 1
+    widget.ui.editorCollapsibleButton.collapsed = True
 
 
 def test_strokes_far_from_a_lymph_node_go_with_it(app: Any, widget: Any, pair: tuple[Any, Any]) -> None:

@@ -215,6 +215,8 @@ def test_a_worker_that_cannot_be_started_is_an_error_of_the_request(tmp_path: Pa
 
 
 def test_no_thread_is_left_when_there_is_nothing_to_do(client: WorkerClient) -> None:
+    before = set(threading.enumerate())  # of other tests of this process
     client.request("echo").wait(10)
     client.close()
-    until(lambda: not [t for t in threading.enumerate() if t.name.startswith("worker ")], "the threads have ended")
+    until(lambda: not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("worker ")],
+          "the threads have ended")  # fmt: skip

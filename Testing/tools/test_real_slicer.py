@@ -61,6 +61,13 @@ def log_line(level: str, origin: str, text: str) -> str:
     return f"[{level}][{origin}] 30.11.2026 12:00:00 [] (unknown:0) - {text}"
 
 
+@pytest.fixture(autouse=True)
+def some_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name of a display, where none can be started: neither stub nor stand-in draws on it."""
+    if shutil.which("Xvfb") is None and "DISPLAY" not in os.environ:
+        monkeypatch.setenv("DISPLAY", ":77")
+
+
 class Stub:
     """A Slicer whose behaviour the test writes down."""
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
-from vtk.util import numpy_support
 
+from LNSegFMLib.scene.segments.label_boxes import known_boxes, voxels_of
 from LNSegFMLib.scene.segments.lymph_node_records import add_unmeasured, free_number, is_recorded
 from LNSegFMLib.scene.segments.segmentations import BINARY
 from LNSegFMLib.scene.segments.terminology import LYMPH_NODE, lymph_node_colour
@@ -61,10 +61,11 @@ def is_empty(segment: Any) -> bool:
         return segment.GetNumberOfRepresentations() == 0
     if image.IsEmpty():
         return True
+    value, known = segment.GetLabelValue(), known_boxes(image)
+    if value in known:
+        return known[value] is None
     # A labelmap may be shared by all of a neck: stop at the first plane with a voxel.
-    planes = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-    value = segment.GetLabelValue()
-    return not any((plane == value).any() for plane in planes)
+    return not any((plane == value).any() for plane in voxels_of(image))
 
 
 def _is_named_by_us(name: str) -> bool:
