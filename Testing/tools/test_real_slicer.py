@@ -410,6 +410,7 @@ def steps_in(app: Any, folder: Path) -> Any:
 
 
 @pytest.mark.skipif(find_spec("torch") is None or find_spec("nnunetv2") is None, reason="torch or nnunetv2 is missing")
+@pytest.mark.skipif(shutil.which("Xvfb") is None and "DISPLAY" not in os.environ, reason="Xvfb is not installed")
 def test_the_walk_leaves_a_job_to_a_second_slicer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out"
     arguments = [FAKE, "--output", str(output), "--parts", "walk", "walk-again", "--watch-seconds", "2"]
