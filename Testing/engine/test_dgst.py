@@ -148,6 +148,23 @@ def test_selection_takes_the_largest_magnitudes_of_every_row(rows: int, columns:
         assert sorted(row[chosen].tolist()) == sorted(row.tolist())[-gamma:]
 
 
+@pytest.mark.parametrize("shape", [(1000, 27), (20, 8640), (7, 1), (300, 3)])
+@pytest.mark.parametrize("kind", ["normal", "ties", "zeros", "infinite", "subnormal"])
+def test_the_first_of_the_largest_magnitudes_is_selected(shape: tuple[int, int], kind: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    gradients = torch.randn(shape, generator=generator)
+    if kind == "ties":
+        gradients = gradients.round()
+    elif kind == "zeros":
+        gradients = gradients * 0.0  # of both signs
+    elif kind == "infinite":
+        gradients[torch.rand(shape, generator=generator) < 0.01] = -torch.inf
+    elif kind == "subnormal":
+        gradients = gradients * 1e-42
+    expected = [int(np.argmax(np.abs(row))) for row in gradients.numpy()]
+    assert top_gradients(gradients, 1)[:, 0].tolist() == expected
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.99])
 @pytest.mark.parametrize("granularity", ["kernel", "filter"])
 @pytest.mark.parametrize("gamma", [1, 3])

@@ -16,10 +16,14 @@ from torch import Tensor, nn
 from lnsegfm.engine.dgst.kernels import GRANULARITIES, Kernel, convolutions, kernel_of, shifts_and_scales
 
 Group = dict[str, Any]
+_WITHOUT_SIGN = 0x7FFFFFFF
 
 
 def top_gradients(gradients: Tensor, gamma: int) -> Tensor:
     """Return the column indices ``[kernels, γ]`` of the largest ``|gradient|`` in each row (Eq. 4)."""
+    if gamma == 1 and gradients.dtype == torch.float32 and gradients.device.type == "cpu":
+        # Without their sign, floats have the order of their bits, and whole numbers are compared twice as fast.
+        return gradients.view(torch.int32).bitwise_and(_WITHOUT_SIGN).argmax(1, keepdim=True)
     magnitude = gradients.abs()
     # max() also returns where the maximum is, and does so faster than argmax() on rows as short as a kernel.
     return magnitude.max(1, keepdim=True).indices if gamma == 1 else magnitude.topk(gamma, 1, sorted=False).indices
